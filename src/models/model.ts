@@ -1,0 +1,51 @@
+import type { Activation, AttentionSpec, MoeSpec, Ops, Routing } from "../ops/ops.ts";
+
+/** A tensor that a model needs, as it must stand in the file. */
+export interface TensorSpec {
+  readonly name: string;
+  /** Row-major: `[rows, cols]`, or `[experts, rows, cols]`. */
+  readonly shape: readonly number[];
+}
+
+/** A model, read from a file's metadata: everything that loading, planning memory and running need to know. */
+export interface ModelSpec {
+  readonly architecture: string;
+  readonly layers: number;
+  readonly hidden: number;
+  readonly vocab: number;
+  /** Longest context that the model was trained for, in tokens. */
+  readonly contextTokens: number;
+  /** One for each layer. */
+  readonly attention: readonly AttentionSpec[];
+  /** One for each MoE layer, in order; empty for a dense model. */
+  readonly moe: readonly MoeSpec[];
+  /** Tensors that every token needs: they stay on the GPU. */
+  readonly resident: readonly TensorSpec[];
+  /** Stacked expert matrices, which the expert cache pages. */
+  readonly stacked: readonly TensorSpec[];
+  /** Records the forward pass of one chunk of tokens. */
+  forward<Tensor extends Activation, Choice extends Routing>(ops: Ops<Tensor, Choice>): void;
+}
+
+/** The metadata of a model file, by key. Getters throw "bad-file" with the key, what was wanted and what was got. */
+export interface ModelMetadata {
+  number(key: string): number;
+  optionalNumber(key: string): number | undefined;
+  optionalBoolean(key: string): boolean | undefined;
+  optionalString(key: string): string | undefined;
+  /** A scalar, or one value for each layer. */
+  numberOrNumbers(key: string): number | readonly number[];
+}
+
+/** What a reader of an architecture may look at: no bytes. */
+export interface ModelFile {
+  readonly metadata: ModelMetadata;
+  /** Shape (row-major) of a tensor; undefined when the file does not have it. */
+  shape(tensor: string): readonly number[] | undefined;
+}
+
+/** One architecture: reads the metadata of a file and says how the model computes. */
+export interface Architecture {
+  /** Throws "unsupported-model" or "bad-file" with a sentence that names the key or tensor. */
+  read(file: ModelFile): ModelSpec;
+}

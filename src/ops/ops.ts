@@ -1,0 +1,111 @@
+/**
+ * The operations that a model is written with. A model's forward pass calls them once, in order; what a call does is
+ * the interpreter's: `gpu-ops` records dispatches to be encoded for every token, the reference of the tests computes
+ * in f64 at once. Nothing here awaits: routing, sampling and the next token's embedding stay on the device.
+ *
+ * Every activation is `[tokens, width]` f32, row-major, where `tokens` is the number of tokens in the current pass (a
+ * prefill chunk, or 1). Weights are named by their tensor in the model file; a matrix is `[rows, cols]`.
+ * Every op checks shapes and throws "shape-mismatch" naming the tensor.
+ */
+export interface Ops<Tensor extends Activation = Activation, Choice extends Routing = Routing> {
+  /** The rows of `table` `[vocab, hidden]` of the pass's token ids. -> `[tokens, hidden]` */
+  embed(table: string): Tensor;
+  /** `x / sqrt(mean(x²) + epsilon) * weight`, over each token's row. weight `[width]` */
+  rmsNorm(x: Tensor, weight: string, epsilon: number): Tensor;
+  /** `x Wᵀ`, plus `residual` when given. weight `[rows, cols]`, x `[tokens, cols]` -> `[tokens, rows]` */
+  linear(x: Tensor, weight: string, options?: { residual?: Tensor }): Tensor;
+  /**
+   * Causal grouped-query attention with a cache: q and k are normalised (if the spec says so) and rotated, k and v are
+   * appended to layer `spec.layer`'s cache, then every query attends to all keys up to its own position.
+   * q `[tokens, heads * headDim]`, k and v `[tokens, kvHeads * headDim]` -> `[tokens, heads * headDim]`
+   */
+  attention(q: Tensor, k: Tensor, v: Tensor, spec: AttentionSpec): Tensor;
+  /** `act(gate) * up`, elementwise. */
+  gatedUnit(gate: Tensor, up: Tensor, activation: ActivationName): Tensor;
+  /** Chooses `spec.topK` experts for each token and their weights. x `[tokens, hidden]` */
+  route(x: Tensor, spec: MoeSpec): Choice;
+  /**
+   * `residual + Σ_k weight_k · expert_k(x)`, summed in the router's order (best score first), where
+   * `expert(x) = down · (act(gate · x) * (up · x))`. x `[tokens, hidden]`
+   */
+  experts(x: Tensor, choice: Choice, spec: MoeSpec, options: { residual: Tensor }): Tensor;
+  /** The row of the pass's last token. -> `[1, width]` */
+  lastToken(x: Tensor): Tensor;
+  /** Ends the pass: `x` `[1, vocab]` are the logits of the next token. */
+  logits(x: Tensor): void;
+}
+
+/** What an op returns: `[tokens, width]` or, after `lastToken`, `[1, width]`. */
+export interface Activation {
+  readonly width: number;
+}
+
+/** What `route` returns: for each token `topK` expert ids and weights, best score first. */
+export interface Routing {
+  readonly topK: number;
+}
+
+/** Activation functions, by name: a part in `shaders/act` for each. */
+export type ActivationName = "silu" | "relu";
+
+/** Score functions of routers, by name: a part in `shaders/routing` for each. */
+export type ScoreName = "softmax" | "sigmoid";
+
+/** Rotary position embedding of the first `dims` dimensions of a head. */
+export interface RopeSpec {
+  readonly dims: number;
+  readonly base: number;
+  /** `half-split` pairs dimension i with i + dims / 2 (NEOX); `interleaved` pairs 2i with 2i + 1. */
+  readonly pairing: "half-split" | "interleaved";
+  /** Position is divided by this (linear scaling); 1 when absent. */
+  readonly scale?: number;
+  /** A tensor `[dims / 2]` that divides the frequencies (Llama 3's `rope_freqs.weight`). */
+  readonly factors?: string;
+}
+
+/** One layer's attention. */
+export interface AttentionSpec {
+  readonly layer: number;
+  readonly heads: number;
+  readonly kvHeads: number;
+  readonly headDim: number;
+  /** Multiplies q·k; usually `1 / sqrt(headDim)`. */
+  readonly scale: number;
+  /** Undefined: no positions (NoPE). */
+  readonly rope?: RopeSpec;
+  /** A query sees at most this many keys, itself included. Undefined: all. */
+  readonly window?: number;
+  /** RMS norm of q and k before the rotation: over each head (`[headDim]`) or over all heads at once (`[width]`). */
+  readonly norm?: {
+    readonly over: "head" | "all-heads";
+    readonly q: string;
+    readonly k: string;
+    readonly epsilon: number;
+  };
+}
+
+/** One MoE layer as data (DESIGN section 6). */
+export interface MoeSpec {
+  readonly layer: number;
+  /** Whose experts: usually the layer's own. Pools are numbered from 0 without gaps. */
+  readonly pool: number;
+  readonly experts: number;
+  readonly topK: number;
+  readonly hidden: number;
+  /** Width of one expert. */
+  readonly ffn: number;
+  /** Where the router reads: the normed residual before the experts, or the raw residual before attention. */
+  readonly routerInput: "post-attention" | "pre-attention";
+  /** Router matrix `[experts, hidden]`. */
+  readonly router: string;
+  readonly score: ScoreName;
+  /** Divides the chosen scores by `max(their sum, 2⁻¹⁴)`. */
+  readonly renormalise: boolean;
+  /** Multiplies the weights after that. */
+  readonly scale: number;
+  readonly activation: ActivationName;
+  /** Expert matrices: gate and up `[experts, ffn, hidden]`, down `[experts, hidden, ffn]`. */
+  readonly gate: string;
+  readonly up: string;
+  readonly down: string;
+}

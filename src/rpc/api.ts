@@ -1,0 +1,196 @@
+import type { SluiceErrorCode } from "../errors.ts";
+
+/** Bytes: a number, `"512MB"`, `"2GB"` (powers of 1000; `MiB`, `GiB` of 1024), or the share of all experts: `"50%"`. */
+export type Budget = number | string;
+
+/** What a model is loaded from: a URL, a `File` or `Blob`, or the bytes of a GGUF. */
+export type ModelSource = string | URL | Blob | ArrayBuffer | Uint8Array;
+
+/** How a model is loaded. Everything is optional. */
+export interface LoadOptions {
+  /** The most that the engine takes of the GPU: weights, KV cache, slots and scratch. Default: all experts resident. */
+  readonly gpuBudget?: Budget;
+  /** Longest conversation in tokens; the KV cache is made for it. Default: the model's, at most 4096. */
+  readonly contextTokens?: number;
+  /** Kernel variants: `auto` chooses by adapter; the others pin the choice. */
+  readonly variants?: "auto" | "serial" | "workgroup";
+}
+
+/** A step of loading, with bytes where they are known. */
+export interface LoadProgress {
+  /** `header`: metadata and tensor table; `weights`: what every token needs; `experts`: filling the slots; `ready`. */
+  readonly phase: "device" | "header" | "weights" | "pipelines" | "experts" | "ready";
+  readonly loadedBytes: number;
+  readonly totalBytes: number;
+}
+
+/** What was loaded. */
+export interface ModelInfo {
+  readonly architecture: string;
+  readonly name: string;
+  readonly layers: number;
+  readonly experts: number;
+  readonly topK: number;
+  readonly hidden: number;
+  readonly vocab: number;
+  /** Bytes of the file. */
+  readonly bytes: number;
+  readonly contextTokens: number;
+  readonly expertBytes: number;
+  readonly hasChatTemplate: boolean;
+  /** The smallest GPU budget that can work, in bytes. */
+  readonly minGpuBudgetBytes: number;
+  /** The GPU budget at which every expert is resident, in bytes. */
+  readonly fullGpuBudgetBytes: number;
+}
+
+/** One message of a conversation. */
+export interface ChatMessage {
+  readonly role: "system" | "user" | "assistant" | "tool";
+  readonly content: string;
+}
+
+/** What to generate from: text, token ids or a conversation. */
+export type Prompt =
+  | { readonly text: string }
+  | { readonly tokens: readonly number[] }
+  | { readonly messages: readonly ChatMessage[] };
+
+/** How tokens are chosen and when generation stops. */
+export interface GenerateOptions {
+  /** Default: up to the end of the context. */
+  readonly maxTokens?: number;
+  /** 0 (default) always takes the most probable token. */
+  readonly temperature?: number;
+  /** Keeps the `topK` most probable tokens; 0 (default) keeps all. */
+  readonly topK?: number;
+  /** Keeps the fewest tokens whose probabilities sum to `topP`; 1 (default) keeps all. */
+  readonly topP?: number;
+  /** Drops tokens less probable than `minP` times the most probable one; 0 (default) keeps all. */
+  readonly minP?: number;
+  /** Divides positive and multiplies negative logits of recent tokens; 1 (default) does nothing. */
+  readonly repetitionPenalty?: number;
+  /** How many of the last tokens the penalty looks at. Default 64. */
+  readonly repetitionWindow?: number;
+  /** Same seed, same options, same tokens. Default: a random one, told in the result. */
+  readonly seed?: number;
+  /** Texts that end generation; they are not part of the result. */
+  readonly stop?: readonly string[];
+  /** Log-probabilities of that many best tokens at each step; 0 gives the chosen token's only. */
+  readonly topLogprobs?: number;
+  /** Record the experts that each token chose. */
+  readonly trace?: boolean;
+}
+
+/** A token's log-probability before temperature and filters. */
+export interface TokenLogprob {
+  readonly token: number;
+  readonly logprob: number;
+}
+
+/** A piece of a reply. */
+export interface TokenChunk {
+  /** Ids of the tokens in this piece. */
+  readonly tokens: readonly number[];
+  /** Their text: whole characters only, so it may be empty. */
+  readonly text: string;
+  readonly logprobs?: readonly (TokenLogprob & { readonly top: readonly TokenLogprob[] })[];
+}
+
+/** Why a reply ended. */
+export type FinishReason = "stop" | "length" | "aborted";
+
+/** The experts that every token chose, in the order in which they were computed. */
+export interface RoutingTrace {
+  readonly topK: number;
+  readonly experts: number;
+  /** Layer numbers of the MoE layers, in order. */
+  readonly layers: readonly number[];
+  /** For each position: its token, and `layers.length * topK` expert ids, layer by layer, best score first. */
+  readonly tokens: readonly { readonly token: number; readonly experts: readonly number[] }[];
+}
+
+/** A whole reply, and what it cost. */
+export interface GenerateResult {
+  readonly promptTokens: readonly number[];
+  readonly tokens: readonly number[];
+  readonly text: string;
+  readonly finishReason: FinishReason;
+  readonly seed: number;
+  readonly stats: EngineStats;
+  readonly trace?: RoutingTrace;
+}
+
+/** What the engine did for the last (or current) reply, and what it holds. Counters start at 0 with each reply. */
+export interface EngineStats {
+  readonly adapter: string;
+  readonly variants: "serial" | "workgroup";
+  readonly promptTokens: number;
+  readonly tokens: number;
+  readonly prefillMs: number;
+  readonly decodeMs: number;
+  readonly tokensPerSecond: number;
+  readonly firstTokenMs: number;
+  readonly dispatchesPerToken: number;
+  readonly dispatchesPerLayer: number;
+  readonly submitsPerToken: number;
+  readonly readbacksPerToken: number;
+  readonly expertHits: number;
+  readonly expertMisses: number;
+  readonly faults: number;
+  readonly stallMs: number;
+  readonly prefetchIssued: number;
+  readonly prefetchUsed: number;
+  readonly bytesFromNetwork: number;
+  readonly bytesFromDisk: number;
+  readonly bytesUploaded: number;
+  readonly bytesBeforeFirstToken: number;
+  readonly gpuBytes: number;
+  readonly gpuBudgetBytes: number;
+  readonly residentExperts: number;
+  readonly totalExperts: number;
+  readonly contextUsed: number;
+}
+
+/** Where every expert is, for a map: one byte each, `layers * experts` long. */
+export interface ExpertMap {
+  readonly layers: number;
+  readonly experts: number;
+  /** 0 absent, 1 loading, 2 on the GPU. */
+  readonly state: Uint8Array;
+  /** Uses since the model was loaded, saturating at 65535. */
+  readonly uses: Uint16Array;
+}
+
+/** A failure as it crosses the worker boundary. */
+export interface WireError {
+  readonly code: SluiceErrorCode;
+  readonly message: string;
+}
+
+/**
+ * What the worker offers to the page: the one type that crosses the boundary. Only plain data does. Calls that can be
+ * cancelled take an id that `cancel` names; replies are pulled piece by piece, which gives back-pressure.
+ */
+export interface WorkerApi {
+  load(
+    call: number,
+    source: string | Blob | ArrayBuffer,
+    options: LoadOptions,
+    onProgress?: (progress: LoadProgress) => void,
+  ): Promise<ModelInfo>;
+  /** Starts a reply and returns its id for `next`. */
+  generate(call: number, prompt: Prompt, options: GenerateOptions): Promise<void>;
+  /** The next piece; `done` carries the result. */
+  next(
+    call: number,
+  ): Promise<{ done: false; chunk: TokenChunk } | { done: true; result: GenerateResult }>;
+  /** Stops a load or a reply; a reply then ends with finish reason `aborted`. */
+  cancel(call: number): Promise<void>;
+  /** Changes the GPU budget between replies or during one, without changing a token. */
+  setBudget(budget: { readonly gpu: Budget }): Promise<{ readonly gpuBudgetBytes: number }>;
+  stats(): Promise<EngineStats>;
+  expertMap(): Promise<ExpertMap>;
+  tokenize(text: string): Promise<readonly number[]>;
+  dispose(): Promise<void>;
+}
