@@ -1,0 +1,50 @@
+import type {
+  Budget,
+  EngineStats,
+  ExpertMap,
+  GenerateOptions,
+  GenerateResult,
+  LoadOptions,
+  LoadProgress,
+  ModelInfo,
+  Prompt,
+  TokenChunk,
+} from "../rpc/api.ts";
+import type { ByteSource } from "../storage/byte-source.ts";
+
+/** What an engine opens a model from: a URL, a `Blob`, bytes, or any source that can be read at an offset. */
+export type EngineSource = string | Blob | ArrayBuffer | ByteSource;
+
+/** The engine, as the worker and the command drive it. One model at a time, one reply at a time. */
+export interface Engine {
+  /**
+   * Loads a model, in place of the one that was loaded.
+   * Throws "no-adapter", "missing-feature", "not-found", "network", "bad-file", "truncated-file", "unsupported-model",
+   * "unsupported-format", "unsupported-tokenizer", "budget-too-small", "out-of-memory", "aborted".
+   */
+  load(
+    source: EngineSource,
+    options: LoadOptions,
+    hooks: { readonly signal?: AbortSignal; readonly onProgress?: (progress: LoadProgress) => void },
+  ): Promise<ModelInfo>;
+  /**
+   * Streams a reply. Stops between tokens when `signal` fires, and then returns what there is with finish reason
+   * `aborted`. Throws "bad-input", "context-full", "engine-state", "device-lost".
+   */
+  generate(
+    prompt: Prompt,
+    options: GenerateOptions,
+    signal?: AbortSignal,
+  ): AsyncGenerator<TokenChunk, GenerateResult>;
+  setBudget(budget: { readonly gpu: Budget }): Promise<{ readonly gpuBudgetBytes: number }>;
+  stats(): EngineStats;
+  expertMap(): ExpertMap;
+  tokenize(text: string): readonly number[];
+  /** Frees everything. The engine cannot be used after that. */
+  dispose(): Promise<void>;
+}
+
+/** How an engine reaches the GPU: the browser's `navigator.gpu`, or Dawn's in Node. */
+export interface EngineHost {
+  readonly gpu: GPU | undefined;
+}
