@@ -1,49 +1,67 @@
 import { playwright } from "@vitest/browser-playwright";
-import { defineConfig } from "vitest/config";
+import { defineConfig, type TestProjectInlineConfiguration } from "vitest/config";
+import packageJson from "./package.json" with { type: "json" };
 import { CHROMIUM_ARGS, findChromium } from "./tools/browsers/chromium.ts";
 import { firefox } from "./tools/browsers/vitest-firefox.ts";
+import { ClosingLine } from "./tools/setup/closing-line.ts";
 
-/** Kernels and workers run in real browsers on software adapters; everything pure runs in Node. */
+type BrowserOptions = NonNullable<NonNullable<TestProjectInlineConfiguration["test"]>["browser"]>;
+
+/** The tests of `test/<folder>`, which run in Node. */
+function nodeProject(folder: string, testTimeout: number): TestProjectInlineConfiguration {
+  return {
+    test: {
+      name: folder,
+      include: [`test/${folder}/**/*.test.ts`],
+      testTimeout,
+      hookTimeout: testTimeout,
+    },
+  };
+}
+
+/** The gpu tests in `browser`, which `provider` starts. */
+function gpuProject(
+  browser: "chromium" | "firefox",
+  provider: NonNullable<BrowserOptions["provider"]>,
+): TestProjectInlineConfiguration {
+  return {
+    // Found before the first test, since finding one during a test would reload the page.
+    optimizeDeps: { include: ["fast-check", ...Object.keys(packageJson.dependencies)] },
+    test: {
+      name: browser,
+      include: ["test/gpu/**/*.test.ts"],
+      testTimeout: 120_000,
+      hookTimeout: 120_000,
+      browser: {
+        enabled: true,
+        headless: true,
+        screenshotFailures: false,
+        connectTimeout: 180_000, // a browser's start on two busy cores
+        instances: [{ browser }],
+        provider,
+      },
+    },
+  };
+}
+
+/**
+ * Kernels and workers run in real browsers on software adapters; everything pure runs in Node.
+ * `page` drives the demo pages, `parity` compares whole models with llama.cpp.
+ */
 export default defineConfig({
   test: {
+    reporters: ["default", new ClosingLine()],
     projects: [
-      {
-        test: {
-          name: "node",
-          include: ["test/node/**/*.test.ts"],
-          testTimeout: 30_000,
-        },
-      },
-      {
-        test: {
-          name: "chromium",
-          include: ["test/gpu/**/*.test.ts"],
-          testTimeout: 120_000,
-          browser: {
-            enabled: true,
-            headless: true,
-            screenshotFailures: false,
-            instances: [{ browser: "chromium" }],
-            provider: playwright({
-              launchOptions: { executablePath: findChromium(), args: [...CHROMIUM_ARGS] },
-            }),
-          },
-        },
-      },
-      {
-        test: {
-          name: "firefox",
-          include: ["test/gpu/**/*.test.ts"],
-          testTimeout: 120_000,
-          browser: {
-            enabled: true,
-            headless: true,
-            screenshotFailures: false,
-            instances: [{ browser: "firefox" }],
-            provider: firefox,
-          },
-        },
-      },
+      nodeProject("node", 30_000),
+      nodeProject("parity", 300_000),
+      nodeProject("page", 300_000),
+      gpuProject(
+        "chromium",
+        playwright({
+          launchOptions: { executablePath: findChromium(), args: [...CHROMIUM_ARGS] },
+        }),
+      ),
+      gpuProject("firefox", firefox),
     ],
   },
 });
