@@ -12,6 +12,7 @@ export const f32: WeightFormat = {
   repack(blocks, planes) {
     planes[0]!.set(blocks);
   },
-  decode: (blocks) => new Float32Array(blocks.slice().buffer),
-  encode: (weights) => new Uint8Array(weights.slice().buffer),
+  // Copies with `new`: `slice` of a Node Buffer shares its memory.
+  decode: (blocks) => new Float32Array(new Uint8Array(blocks).buffer),
+  encode: (weights) => new Uint8Array(new Float32Array(weights).buffer),
 };

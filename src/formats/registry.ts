@@ -1,8 +1,22 @@
+import { bf16 } from "./bf16.ts";
+import { f16 } from "./f16.ts";
 import { f32 } from "./f32.ts";
 import type { WeightFormat } from "./format.ts";
+import { q4_0 } from "./q4_0.ts";
+import { q4_k } from "./q4_k.ts";
+import { q6_k } from "./q6_k.ts";
+import { q8_0 } from "./q8_0.ts";
 
 /** Every weight format, by name. To add one: write its two files and name it here. */
-export const weightFormats = { f32 } as const satisfies Record<string, WeightFormat>;
+export const weightFormats = {
+  f32,
+  f16,
+  bf16,
+  q8_0,
+  q4_0,
+  q4_k,
+  q6_k,
+} as const satisfies Record<string, WeightFormat>;
 
 /** The name of a weight format. */
 export type WeightFormatName = keyof typeof weightFormats;

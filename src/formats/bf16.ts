@@ -1,0 +1,18 @@
+import source from "../../shaders/formats/bf16.wgsl?raw";
+import { bf16ToF32, f32ToBf16 } from "../numeric/bf16.ts";
+import type { WeightFormat } from "./format.ts";
+
+/** bfloat16: the upper half of an f32. */
+export const bf16: WeightFormat = {
+  name: "bf16",
+  ggmlType: 30,
+  blockWeights: 1,
+  blockBytes: 2,
+  planeBlockBytes: [2],
+  source,
+  repack(blocks, planes) {
+    planes[0]!.set(blocks);
+  },
+  decode: (blocks) => Float32Array.from(new Uint16Array(new Uint8Array(blocks).buffer), bf16ToF32),
+  encode: (weights) => new Uint8Array(Uint16Array.from(weights, f32ToBf16).buffer),
+};

@@ -1,0 +1,51 @@
+const word = new Uint32Array(1);
+const float = new Float32Array(word.buffer);
+
+/** 65520, halfway between the largest f16 and the number after it: from here on f16 has only infinity. */
+const OVERFLOW_BITS = 0x477f_f000;
+/** 2^-14, the smallest normal f16. */
+const SMALLEST_NORMAL_BITS = 0x3880_0000;
+/** What the exponent of an f32 is above that of the same f16, in place. */
+const EXPONENT_DIFFERENCE = (127 - 15) << 23;
+/** One over the smallest f16: subnormals are whole multiples of 2^-24. */
+const SUBNORMALS_PER_ONE = 2 ** 24;
+
+/** The number that the 16 bits of an IEEE half stand for: exact. */
+export function f16ToF32(bits: number): number {
+  const magnitude = bits & 0x7fff;
+  if (magnitude < 0x0400) {
+    return (bits & 0x8000 ? -magnitude : magnitude) / SUBNORMALS_PER_ONE;
+  }
+  const special = magnitude >= 0x7c00 ? EXPONENT_DIFFERENCE : 0;
+  word[0] = ((bits & 0x8000) << 16) | ((magnitude << 13) + EXPONENT_DIFFERENCE + special);
+  return float[0]!;
+}
+
+/** The bits of the IEEE half nearest to the f32 `value`, ties to even. Every NaN becomes a quiet one. */
+export function f32ToF16(value: number): number {
+  float[0] = value;
+  const bits = word[0]!;
+  const sign = (bits >>> 16) & 0x8000;
+  const magnitude = bits & 0x7fff_ffff;
+  if (magnitude > 0x7f80_0000) return sign | 0x7e00;
+  if (magnitude >= OVERFLOW_BITS) return sign | 0x7c00;
+  if (magnitude < SMALLEST_NORMAL_BITS) {
+    return sign | roundToEven(Math.abs(float[0]!) * SUBNORMALS_PER_ONE);
+  }
+  const half = magnitude - EXPONENT_DIFFERENCE;
+  return sign | ((half + 0x0fff + ((half >>> 13) & 1)) >>> 13);
+}
+
+/** The bits of the smallest IEEE half that is not below `value`; `value` is in [0, 65504]. */
+export function f32ToF16Up(value: number): number {
+  const bits = f32ToF16(value);
+  return f16ToF32(bits) < value ? bits + 1 : bits;
+}
+
+/** The whole number nearest to `value`, ties to even; `value` is not negative. */
+function roundToEven(value: number): number {
+  const floor = Math.floor(value);
+  const rest = value - floor;
+  const up = rest > 0.5 || (rest === 0.5 && floor % 2 === 1);
+  return up ? floor + 1 : floor;
+}
