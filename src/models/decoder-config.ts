@@ -1,0 +1,120 @@
+import { SluiceError } from "../errors.ts";
+import type { RopeSpec } from "../ops/ops.ts";
+import type { ModelFile } from "./model.ts";
+
+/** What the metadata of every decoder says under the same keys. */
+export interface DecoderConfig {
+  readonly architecture: string;
+  readonly layers: number;
+  readonly hidden: number;
+  readonly vocab: number;
+  readonly contextTokens: number;
+  readonly heads: number;
+  readonly kvHeads: number;
+  readonly headDim: number;
+  /** Of every RMS norm. */
+  readonly epsilon: number;
+  readonly rope: RopeSpec;
+  /** Matrix of the logits: `output.weight`, or the embedding when the file has none (a tied head). */
+  readonly head: string;
+}
+
+/** The name of a block's weight: `blk.3.attn_q.weight`. */
+export function blockWeight(layer: number, name: string): string {
+  return `blk.${layer}.${name}.weight`;
+}
+
+/** The error for a file that is sound but needs something that Sluice does not compute. */
+export function unsupported(config: { readonly architecture: string }, what: string): SluiceError {
+  return new SluiceError(
+    "unsupported-model",
+    `This ${config.architecture} model ${what}, which Sluice does not compute. Choose another model or conversion.`,
+  );
+}
+
+/** Keys that change the computation, the values at which they do not, and what they stand for. */
+const REFUSED_KEYS: readonly (readonly [key: string, neutral: readonly number[], what: string])[] =
+  [
+    ["attention.clamp_kqv", [0], "clamps queries, keys and values"],
+    ["attention.max_alibi_bias", [0], "has ALiBi positions"],
+    ["expert_group_count", [0, 1], "routes within groups of experts"],
+    ["expert_shared_count", [0], "has shared experts"],
+    ["leading_dense_block_count", [0], "starts with dense layers"],
+    ["nextn_predict_layers", [0], "has layers for multi-token prediction"],
+    ["rope.scaling.attn_factor", [1], "scales its rotary embedding"],
+  ];
+
+/** Reads what decoders share. Throws "unsupported-model" for what would change the result and is not computed here. */
+export function readDecoder(
+  file: ModelFile,
+  architecture: string,
+  pairing: RopeSpec["pairing"],
+): DecoderConfig {
+  const { metadata } = file;
+  const key = (name: string) => `${architecture}.${name}`;
+  const hidden = metadata.number(key("embedding_length"));
+  const heads = metadata.number(key("attention.head_count"));
+  const kvHeads = metadata.optionalNumber(key("attention.head_count_kv")) ?? heads;
+  const headDim = metadata.optionalNumber(key("attention.key_length")) ?? hidden / heads;
+  const valueDim = metadata.optionalNumber(key("attention.value_length")) ?? hidden / heads;
+  const ropeDims = metadata.optionalNumber(key("rope.dimension_count")) ?? headDim;
+
+  for (const [name, neutral, what] of REFUSED_KEYS) {
+    const value = metadata.optionalNumber(key(name));
+    if (value !== undefined && !neutral.includes(value)) {
+      throw unsupported({ architecture }, `${what} (${key(name)} is ${value})`);
+    }
+  }
+  if (valueDim !== headDim || ropeDims !== headDim) {
+    throw unsupported(
+      { architecture },
+      `has heads of ${headDim} for keys, ${valueDim} for values and ${ropeDims} rotated dimensions, not all the same`,
+    );
+  }
+  if (!Number.isInteger(headDim / 2) || !Number.isInteger(heads / kvHeads)) {
+    throw new SluiceError(
+      "bad-file",
+      `${key("attention")}: ${heads} heads, ${kvHeads} KV heads of ${headDim} dimensions; wanted a whole number of ` +
+        "heads for each KV head, and an even dimension.",
+    );
+  }
+
+  const scale = ropeScale(file, architecture);
+  const embedding = file.shape("token_embd.weight");
+  return {
+    architecture,
+    layers: metadata.number(key("block_count")),
+    hidden,
+    // A file without the embedding is refused when its tensors are checked.
+    vocab: embedding?.[0] ?? 0,
+    contextTokens: metadata.number(key("context_length")),
+    heads,
+    kvHeads,
+    headDim,
+    epsilon: metadata.number(key("attention.layer_norm_rms_epsilon")),
+    rope: {
+      dims: ropeDims,
+      base: metadata.optionalNumber(key("rope.freq_base")) ?? 10_000,
+      pairing,
+      ...(scale === 1 ? {} : { scale }),
+    },
+    head: file.shape("output.weight") ? "output.weight" : "token_embd.weight",
+  };
+}
+
+/** What positions are divided by: linear scaling only. */
+function ropeScale({ metadata }: ModelFile, architecture: string): number {
+  const type = metadata.optionalString(`${architecture}.rope.scaling.type`) ?? "linear";
+  if (type === "none") return 1;
+  if (type !== "linear") {
+    throw unsupported(
+      { architecture },
+      `has ${type} rope scaling (${architecture}.rope.scaling.type)`,
+    );
+  }
+  const factor =
+    metadata.optionalNumber(`${architecture}.rope.scaling.factor`) ??
+    metadata.optionalNumber(`${architecture}.rope.scale_linear`) ??
+    0;
+  return factor === 0 ? 1 : factor;
+}

@@ -1,0 +1,124 @@
+import { SluiceError } from "../errors.ts";
+import type { Activation, AttentionSpec, MoeSpec, Ops, Routing } from "../ops/ops.ts";
+import { blockWeight, type DecoderConfig } from "./decoder-config.ts";
+import { checkTensors, type DecoderLayers, decoderTensors } from "./decoder-tensors.ts";
+import type { ModelFile, ModelSpec } from "./model.ts";
+
+/** The same attention in every layer; an architecture overrides what differs. */
+export function attentionLayers(
+  config: DecoderConfig,
+  override: (layer: number) => Partial<AttentionSpec> = () => ({}),
+): readonly AttentionSpec[] {
+  return Array.from({ length: config.layers }, (_, layer) => ({
+    layer,
+    heads: config.heads,
+    kvHeads: config.kvHeads,
+    headDim: config.headDim,
+    scale: 1 / Math.sqrt(config.headDim),
+    rope: config.rope,
+    ...override(layer),
+  }));
+}
+
+/** The norm of q and k under its usual names. */
+export function queryKeyNorm(
+  config: DecoderConfig,
+  layer: number,
+  over: "head" | "all-heads",
+): Required<Pick<AttentionSpec, "norm">> {
+  const q = blockWeight(layer, "attn_q_norm");
+  const k = blockWeight(layer, "attn_k_norm");
+  return { norm: { over, q, k, epsilon: config.epsilon } };
+}
+
+/** A MoE in every layer, each with its own experts, under the usual keys and names. */
+export function moeLayers(
+  file: ModelFile,
+  config: DecoderConfig,
+  rule: Pick<MoeSpec, "ffn" | "routerInput" | "score" | "renormalise" | "activation">,
+): readonly MoeSpec[] {
+  const key = (name: string) => `${config.architecture}.${name}`;
+  const experts = file.metadata.number(key("expert_count"));
+  const topK = file.metadata.number(key("expert_used_count"));
+  if (!(experts >= 1 && topK >= 1 && topK <= experts)) {
+    throw new SluiceError(
+      "bad-file",
+      `${key("expert_used_count")} is ${topK} of ${experts} experts; wanted 1 to ${key("expert_count")}.`,
+    );
+  }
+  return Array.from({ length: config.layers }, (_, layer) => ({
+    layer,
+    pool: layer,
+    experts,
+    topK,
+    hidden: config.hidden,
+    router: blockWeight(layer, "ffn_gate_inp"),
+    // 0 stands for "not set" in files.
+    scale: file.metadata.optionalNumber(key("expert_weights_scale")) || 1,
+    gate: blockWeight(layer, "ffn_gate_exps"),
+    up: blockWeight(layer, "ffn_up_exps"),
+    down: blockWeight(layer, "ffn_down_exps"),
+    ...rule,
+  }));
+}
+
+/** The spec of a decoder, once the file's tensors are known to be those that it needs. */
+export function decoderSpec(
+  file: ModelFile,
+  config: DecoderConfig,
+  layers: DecoderLayers,
+  forward: ModelSpec["forward"],
+): ModelSpec {
+  const { resident, stacked } = decoderTensors(config, layers);
+  checkTensors(file, config, resident, stacked);
+  return {
+    architecture: config.architecture,
+    layers: config.layers,
+    hidden: config.hidden,
+    vocab: config.vocab,
+    contextTokens: config.contextTokens,
+    attention: layers.attention,
+    moe: layers.moe,
+    resident,
+    stacked,
+    forward,
+  };
+}
+
+/** `x + attention(norm(x))`. x `[tokens, hidden]` -> `[tokens, hidden]` */
+export function attentionBlock<Tensor extends Activation, Choice extends Routing>(
+  ops: Ops<Tensor, Choice>,
+  x: Tensor,
+  spec: AttentionSpec,
+  epsilon: number,
+): Tensor {
+  const { layer } = spec;
+  const normed = ops.rmsNorm(x, blockWeight(layer, "attn_norm"), epsilon);
+  const q = ops.linear(normed, blockWeight(layer, "attn_q")); // [tokens, heads * headDim]
+  const k = ops.linear(normed, blockWeight(layer, "attn_k")); // [tokens, kvHeads * headDim]
+  const v = ops.linear(normed, blockWeight(layer, "attn_v")); // [tokens, kvHeads * headDim]
+  const mixed = ops.attention(q, k, v, spec); // [tokens, heads * headDim]
+  return ops.linear(mixed, blockWeight(layer, "attn_output"), { residual: x });
+}
+
+/** `x + moe(norm(x))`, where the router reads what the experts read. x `[tokens, hidden]` -> `[tokens, hidden]` */
+export function moeBlock<Tensor extends Activation, Choice extends Routing>(
+  ops: Ops<Tensor, Choice>,
+  x: Tensor,
+  spec: MoeSpec,
+  epsilon: number,
+): Tensor {
+  const normed = ops.rmsNorm(x, blockWeight(spec.layer, "ffn_norm"), epsilon);
+  const choice = ops.route(normed, spec);
+  return ops.experts(normed, choice, spec, { residual: x });
+}
+
+/** Ends a pass: the logits after its last token. x `[tokens, hidden]` */
+export function finish<Tensor extends Activation, Choice extends Routing>(
+  ops: Ops<Tensor, Choice>,
+  x: Tensor,
+  config: DecoderConfig,
+): void {
+  const last = ops.rmsNorm(ops.lastToken(x), "output_norm.weight", config.epsilon); // [1, hidden]
+  ops.logits(ops.linear(last, config.head)); // [1, vocab]
+}

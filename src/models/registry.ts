@@ -1,0 +1,35 @@
+import { SluiceError } from "../errors.ts";
+import { llama } from "./llama.ts";
+import type { Architecture, ModelFile, ModelSpec } from "./model.ts";
+import { olmoe } from "./olmoe.ts";
+import { qwen3moe } from "./qwen3moe.ts";
+import { smallthinker } from "./smallthinker.ts";
+
+/** Every architecture, by its name in a GGUF. To add one: write its file and name it here. */
+export const architectures = {
+  smallthinker,
+  qwen3moe,
+  olmoe,
+  llama,
+} as const satisfies Record<string, Architecture>;
+
+/** The name of an architecture. */
+export type ArchitectureName = keyof typeof architectures;
+
+/** Reads a file's model. Throws "unsupported-model" or "bad-file". */
+export function readModel(file: ModelFile): ModelSpec {
+  const name = file.metadata.optionalString("general.architecture");
+  if (name === undefined) {
+    throw new SluiceError(
+      "bad-file",
+      "The file does not say its architecture (general.architecture).",
+    );
+  }
+  if (!Object.hasOwn(architectures, name)) {
+    throw new SluiceError(
+      "unsupported-model",
+      `Sluice does not know the architecture "${name}". It knows: ${Object.keys(architectures).join(", ")}.`,
+    );
+  }
+  return architectures[name as ArchitectureName].read(file);
+}

@@ -1,0 +1,72 @@
+import type { AttentionSpec, ScoreName } from "../ops/ops.ts";
+import { attentionBlock, attentionLayers, decoderSpec, finish, moeLayers } from "./decoder.ts";
+import { blockWeight, type DecoderConfig, readDecoder, unsupported } from "./decoder-config.ts";
+import type { Architecture, ModelFile } from "./model.ts";
+
+/** Every fourth layer of a model with sliding windows sees everything and has no positions. */
+const GLOBAL_LAYER_STEP = 4;
+
+/** The window of the others, whatever the file says: llama.cpp fixes it, and the released models agree. */
+const WINDOW_TOKENS = 4096;
+
+/**
+ * SmallThinker: the router reads the residual before attention, raw, so experts are known one attention block early;
+ * experts are ReGLU. Source: arXiv 2507.20984; llama.cpp `src/models/smallthinker.cpp`.
+ */
+export const smallthinker: Architecture = {
+  read(file) {
+    const config = readDecoder(file, "smallthinker", "half-split");
+    const attention = hasWindows(file)
+      ? attentionLayers(config).map((spec) => localOrGlobal(spec, config.layers))
+      : attentionLayers(config);
+    const moe = moeLayers(file, config, {
+      ffn: expertWidth(file),
+      routerInput: "pre-attention",
+      score: scoreName(file, config),
+      renormalise: true,
+      activation: "relu",
+    });
+    return decoderSpec(file, config, { attention, moe }, (ops) => {
+      let x = ops.embed("token_embd.weight"); // [tokens, hidden]
+      for (const [layer, spec] of attention.entries()) {
+        const experts = moe[layer]!;
+        const choice = ops.route(x, experts);
+        x = attentionBlock(ops, x, spec, config.epsilon);
+        const normed = ops.rmsNorm(x, blockWeight(layer, "ffn_norm"), config.epsilon);
+        x = ops.experts(normed, choice, experts, { residual: x });
+      }
+      finish(ops, x, config);
+    });
+  },
+};
+
+function expertWidth({ metadata }: ModelFile): number {
+  return (
+    metadata.optionalNumber("smallthinker.expert_feed_forward_length") ??
+    metadata.number("smallthinker.feed_forward_length")
+  );
+}
+
+/**
+ * A missing key means sigmoid: it is the checkpoints' default, and one converter leaves the key out just then.
+ * Numbers are llama.cpp's `llama_expert_gating_func_type`.
+ */
+function scoreName({ metadata }: ModelFile, config: DecoderConfig): ScoreName {
+  const gating = metadata.optionalNumber("smallthinker.expert_gating_func") ?? 0;
+  if (gating === 1) return "softmax";
+  if (gating === 0 || gating === 2) return "sigmoid";
+  throw unsupported(config, `has gating function ${gating} (smallthinker.expert_gating_func)`);
+}
+
+function hasWindows({ metadata }: ModelFile): boolean {
+  return (metadata.optionalNumber("smallthinker.attention.sliding_window") ?? 0) > 0;
+}
+
+/** A layer of a model with sliding windows. */
+function localOrGlobal(spec: AttentionSpec, layers: number): AttentionSpec {
+  if (spec.layer % GLOBAL_LAYER_STEP !== 0) return { ...spec, window: WINDOW_TOKENS };
+  // llama.cpp, which files are made for, rotates every layer of a model of just four.
+  if (layers === GLOBAL_LAYER_STEP) return spec;
+  const { rope: _, ...unrotated } = spec;
+  return unrotated;
+}

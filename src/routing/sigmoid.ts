@@ -1,0 +1,9 @@
+import source from "../../shaders/routing/sigmoid.wgsl?raw";
+import type { ScoreFunction } from "./router.ts";
+
+/** The logistic function of each logit by itself. */
+export const sigmoid: ScoreFunction = {
+  name: "sigmoid",
+  source,
+  scores: (logits) => logits.map((logit) => 1 / (1 + Math.exp(-logit))),
+};
