@@ -1,0 +1,43 @@
+import { SluiceError } from "../errors.ts";
+
+/** What every read takes. */
+export interface ReadOptions {
+  readonly signal?: AbortSignal | undefined;
+}
+
+/** Bytes that can be read at any place: a file on a server, on disk, chosen by the user, or in memory. */
+export interface ByteSource {
+  /** For messages: the address or the file name. */
+  readonly name: string;
+  readonly bytes: number;
+  /**
+   * The bytes `[offset, offset + length)`, in a buffer that the caller owns and may transfer.
+   *
+   * Throws "truncated-file" if they reach past the end, "aborted" if `signal` fires, and "network" or
+   * "not-found" if the source is remote.
+   */
+  read(offset: number, length: number, options?: ReadOptions): Promise<Uint8Array<ArrayBuffer>>;
+  /** Gives back what the source holds; reads fail afterwards. */
+  close?(): Promise<void>;
+}
+
+/** Throws "truncated-file" unless `[offset, offset + length)` lies in the source. */
+export function checkRange(
+  source: Pick<ByteSource, "name" | "bytes">,
+  offset: number,
+  length: number,
+): void {
+  if (!Number.isSafeInteger(offset) || !Number.isSafeInteger(length) || offset < 0 || length < 0) {
+    throw new SluiceError(
+      "bad-input",
+      `${source.name}: cannot read ${length} bytes at ${offset}; both must be whole and not negative.`,
+    );
+  }
+  if (offset + length > source.bytes) {
+    throw new SluiceError(
+      "truncated-file",
+      `${source.name}: wanted bytes ${offset} to ${offset + length}, but it has ${source.bytes}. ` +
+        "The file is cut short; download or copy it again.",
+    );
+  }
+}
