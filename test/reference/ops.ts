@@ -1,0 +1,331 @@
+import { SluiceError } from "../../src/errors.ts";
+import type { ModelSpec } from "../../src/models/model.ts";
+import type {
+  Activation,
+  ActivationName,
+  AttentionSpec,
+  Ops,
+  RopeSpec,
+  Routing,
+} from "../../src/ops/ops.ts";
+import { chooseExperts } from "../../src/routing/choose.ts";
+
+/** `[tokens, width]`, row-major, in f64. */
+export interface ReferenceTensor extends Activation {
+  readonly tokens: number;
+  readonly data: Float64Array;
+}
+
+/** The experts of each token, best first, and their weights: both `[tokens][topK]`. */
+export interface ReferenceRouting extends Routing {
+  readonly layer: number;
+  readonly experts: readonly (readonly number[])[];
+  readonly weights: readonly (readonly number[])[];
+}
+
+/** A weight: shape as in the model file, data row-major. */
+export interface ReferenceWeight {
+  readonly shape: readonly number[];
+  readonly data: Float32Array | Float64Array;
+}
+
+/** What a pass leaves. */
+export interface ReferencePass {
+  /** `[vocab]`, of the token after the pass's last. */
+  readonly logits: Float64Array;
+  /** One for each MoE layer, in order. */
+  readonly choices: readonly ReferenceRouting[];
+}
+
+/** `Ops` computed at once, in f64, in plain loops: the oracle of the GPU's. */
+export interface ReferenceOps extends Ops<ReferenceTensor, ReferenceRouting> {
+  /** Runs `spec`'s forward pass on tokens that follow those of the passes before. */
+  run(spec: ModelSpec, tokens: readonly number[]): ReferencePass;
+}
+
+/** Options of {@link createReferenceOps}. */
+export interface ReferenceOptions {
+  /** Is told what each op returned, in order, with the tensor (or layer) that tells ops of one kind apart. */
+  readonly observe?: (op: keyof Ops, of: string, result: ReferenceTensor) => void;
+}
+
+/** @param weights the tensors of the model's file, by name */
+export function createReferenceOps(
+  weights: (name: string) => ReferenceWeight,
+  { observe = () => {} }: ReferenceOptions = {},
+): ReferenceOps {
+  /** For each layer, a row `[kvHeads * headDim]` for each token so far. */
+  const cachedKeys = new Map<number, Float64Array[]>();
+  const cachedValues = new Map<number, Float64Array[]>();
+  let tokensBefore = 0;
+  let passTokens: readonly number[] = [];
+  let choices: ReferenceRouting[] = [];
+  let logits: Float64Array | undefined;
+
+  function weight(name: string, shape: readonly number[]): Float32Array | Float64Array {
+    const found = weights(name);
+    if (`${found.shape}` !== `${shape}`) {
+      throw new SluiceError("shape-mismatch", `${name} is [${found.shape}], wanted [${shape}].`);
+    }
+    return found.data;
+  }
+
+  function done(op: keyof Ops, of: string, result: ReferenceTensor): ReferenceTensor {
+    observe(op, of, result);
+    return result;
+  }
+
+  return {
+    run(spec, tokens) {
+      passTokens = tokens;
+      choices = [];
+      logits = undefined;
+      spec.forward(this);
+      tokensBefore += tokens.length;
+      if (!logits) throw new Error("unreachable: the forward pass ended without logits");
+      return { logits, choices };
+    },
+
+    embed(table) {
+      const [vocab, width] = weights(table).shape as [number, number];
+      const data = weight(table, [vocab, width]);
+      const x = tensor(passTokens.length, width);
+      for (const [token, id] of passTokens.entries()) {
+        row(x, token).set(data.subarray(id * width, (id + 1) * width));
+      }
+      return done("embed", table, x);
+    },
+
+    rmsNorm(x, name, epsilon) {
+      const scale = weight(name, [x.width]);
+      const y = tensor(x.tokens, x.width);
+      for (let token = 0; token < x.tokens; token++) {
+        row(y, token).set(rmsNormed(row(x, token), scale, epsilon));
+      }
+      return done("rmsNorm", name, y);
+    },
+
+    linear(x, name, { residual } = {}) {
+      const rows = weights(name).shape[0]!;
+      const matrix = weight(name, [rows, x.width]);
+      if (residual) expectShape(name, residual, x.tokens, rows);
+      const y = tensor(x.tokens, rows);
+      for (let token = 0; token < x.tokens; token++) {
+        row(y, token).set(product(matrix, 0, rows, row(x, token)));
+        if (residual) addScaled(row(y, token), row(residual, token), 1);
+      }
+      return done("linear", name, y);
+    },
+
+    attention(q, k, v, spec) {
+      const { layer, heads, kvHeads, headDim, norm, rope } = spec;
+      const name = `layer ${layer}`;
+      expectShape(name, q, passTokens.length, heads * headDim);
+      expectShape(name, k, passTokens.length, kvHeads * headDim);
+      expectShape(name, v, passTokens.length, kvHeads * headDim);
+      const keys = cachedKeys.get(layer) ?? [];
+      const values = cachedValues.get(layer) ?? [];
+      cachedKeys.set(layer, keys);
+      cachedValues.set(layer, values);
+
+      const normWidth = (x: ReferenceTensor) => (norm?.over === "head" ? headDim : x.width);
+      const normQ = norm && weight(norm.q, [normWidth(q)]);
+      const normK = norm && weight(norm.k, [normWidth(k)]);
+      const factors = rope?.factors && weight(rope.factors, [rope.dims / 2]);
+      const prepare = (x: Float64Array, position: number, scale?: ArrayLike<number>) => {
+        const epsilon = norm?.epsilon ?? 0;
+        const normed = scale
+          ? eachPart(x, scale.length, (part) => rmsNormed(part, scale, epsilon))
+          : x;
+        return rope
+          ? eachPart(normed, headDim, (head) => rotated(head, position, rope, factors || undefined))
+          : normed;
+      };
+
+      const y = tensor(q.tokens, q.width);
+      for (let token = 0; token < q.tokens; token++) {
+        const position = tokensBefore + token;
+        keys.push(prepare(row(k, token), position, normK || undefined));
+        values.push(row(v, token).slice());
+        row(y, token).set(attended(prepare(row(q, token), position, normQ), keys, values, spec));
+      }
+      return done("attention", name, y);
+    },
+
+    gatedUnit(gate, up, activation) {
+      expectShape("gatedUnit", up, gate.tokens, gate.width);
+      const y = tensor(gate.tokens, gate.width);
+      y.data.set(gated(gate.data, up.data, activation));
+      return done("gatedUnit", activation, y);
+    },
+
+    route(x, spec) {
+      const router = weight(spec.router, [spec.experts, x.width]);
+      const chosen = Array.from({ length: x.tokens }, (_, token) =>
+        chooseExperts(product(router, 0, spec.experts, row(x, token)), spec),
+      );
+      const choice: ReferenceRouting = {
+        layer: spec.layer,
+        topK: spec.topK,
+        experts: chosen.map(({ experts }) => experts),
+        weights: chosen.map((each) => each.weights),
+      };
+      choices.push(choice);
+      return choice;
+    },
+
+    experts(x, choice, spec, { residual }) {
+      const { experts, ffn, hidden } = spec;
+      expectShape(spec.gate, x, x.tokens, hidden);
+      expectShape(spec.gate, residual, x.tokens, hidden);
+      const gates = weight(spec.gate, [experts, ffn, hidden]);
+      const ups = weight(spec.up, [experts, ffn, hidden]);
+      const downs = weight(spec.down, [experts, hidden, ffn]);
+      const y = tensor(x.tokens, hidden);
+      for (let token = 0; token < x.tokens; token++) {
+        const input = row(x, token);
+        row(y, token).set(row(residual, token));
+        for (const [k, expert] of choice.experts[token]!.entries()) {
+          const gate = product(gates, expert * ffn * hidden, ffn, input);
+          const up = product(ups, expert * ffn * hidden, ffn, input);
+          const inner = gated(gate, up, spec.activation);
+          const output = product(downs, expert * hidden * ffn, hidden, inner);
+          addScaled(row(y, token), output, choice.weights[token]![k]!);
+        }
+      }
+      return done("experts", `layer ${spec.layer}`, y);
+    },
+
+    lastToken(x) {
+      const y = tensor(1, x.width);
+      y.data.set(row(x, x.tokens - 1));
+      return done("lastToken", "", y);
+    },
+
+    logits(x) {
+      logits = x.data;
+    },
+  };
+}
+
+function tensor(tokens: number, width: number): ReferenceTensor {
+  return { tokens, width, data: new Float64Array(tokens * width) };
+}
+
+/** A view of one token's row. */
+function row(x: ReferenceTensor, token: number): Float64Array {
+  return x.data.subarray(token * x.width, (token + 1) * x.width);
+}
+
+function expectShape(name: string, x: ReferenceTensor, tokens: number, width: number): void {
+  if (x.tokens === tokens && x.width === width) return;
+  throw new SluiceError(
+    "shape-mismatch",
+    `${name}: an activation is [${x.tokens}, ${x.width}], wanted [${tokens}, ${width}].`,
+  );
+}
+
+/** `f` of each run of `width` values. */
+function eachPart(
+  x: Float64Array,
+  width: number,
+  f: (part: Float64Array) => Float64Array,
+): Float64Array {
+  const y = new Float64Array(x.length);
+  for (let start = 0; start < x.length; start += width)
+    y.set(f(x.slice(start, start + width)), start);
+  return y;
+}
+
+/** `to += x * scale` */
+function addScaled(to: Float64Array, x: Float64Array, scale: number): void {
+  for (let i = 0; i < to.length; i++) to[i]! += x[i]! * scale;
+}
+
+/** `W x` for the matrix `[rows, x.length]` that starts at weight `start`. */
+function product(
+  weights: ArrayLike<number>,
+  start: number,
+  rows: number,
+  x: Float64Array,
+): Float64Array {
+  const y = new Float64Array(rows);
+  for (let r = 0; r < rows; r++) {
+    let sum = 0;
+    for (let c = 0; c < x.length; c++) sum += weights[start + r * x.length + c]! * x[c]!;
+    y[r] = sum;
+  }
+  return y;
+}
+
+/** `x / sqrt(mean(x²) + epsilon) * weight` */
+export function rmsNormed(
+  x: Float64Array,
+  weight: ArrayLike<number>,
+  epsilon: number,
+): Float64Array {
+  let squares = 0;
+  for (const value of x) squares += value * value;
+  const scale = 1 / Math.sqrt(squares / x.length + epsilon);
+  return x.map((value, i) => value * scale * weight[i]!);
+}
+
+/** One head rotated to its position. x `[headDim]`, factors `[rope.dims / 2]` */
+export function rotated(
+  x: Float64Array,
+  position: number,
+  rope: RopeSpec,
+  factors?: ArrayLike<number>,
+): Float64Array {
+  const y = x.slice();
+  for (let i = 0; i < rope.dims / 2; i++) {
+    const frequency = rope.base ** ((-2 * i) / rope.dims) / (factors?.[i] ?? 1);
+    const angle = (position / (rope.scale ?? 1)) * frequency;
+    const [a, b] = rope.pairing === "interleaved" ? [2 * i, 2 * i + 1] : [i, i + rope.dims / 2];
+    y[a] = x[a]! * Math.cos(angle) - x[b]! * Math.sin(angle);
+    y[b] = x[a]! * Math.sin(angle) + x[b]! * Math.cos(angle);
+  }
+  return y;
+}
+
+/** The last key's query over all keys. query `[heads * headDim]`, keys and values `[tokens][kvHeads * headDim]` */
+function attended(
+  query: Float64Array,
+  keys: readonly Float64Array[],
+  values: readonly Float64Array[],
+  { heads, kvHeads, headDim, scale, window = Number.POSITIVE_INFINITY }: AttentionSpec,
+): Float64Array {
+  const y = new Float64Array(query.length);
+  const first = Math.max(0, keys.length - window);
+  for (let head = 0; head < heads; head++) {
+    const kvStart = Math.floor(head / (heads / kvHeads)) * headDim;
+    const scores: number[] = [];
+    for (let key = first; key < keys.length; key++) {
+      let sum = 0;
+      for (let d = 0; d < headDim; d++)
+        sum += query[head * headDim + d]! * keys[key]![kvStart + d]!;
+      scores.push(sum * scale);
+    }
+    const max = Math.max(...scores);
+    const exps = scores.map((score) => Math.exp(score - max));
+    const total = exps.reduce((a, b) => a + b, 0);
+    for (const [i, exp] of exps.entries()) {
+      const value = values[first + i]!;
+      for (let d = 0; d < headDim; d++) {
+        y[head * headDim + d]! += (exp / total) * value[kvStart + d]!;
+      }
+    }
+  }
+  return y;
+}
+
+/** `act(gate) * up` */
+function gated(gate: Float64Array, up: Float64Array, activation: ActivationName): Float64Array {
+  return gate.map((value, i) => activations[activation](value) * up[i]!);
+}
+
+/** The activation functions, in f64. */
+export const activations = {
+  silu: (x) => x / (1 + Math.exp(-x)),
+  relu: (x) => Math.max(0, x),
+} as const satisfies Record<ActivationName, (x: number) => number>;
