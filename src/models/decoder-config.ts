@@ -1,6 +1,6 @@
 import { SluiceError } from "../errors.ts";
 import type { RopeSpec } from "../ops/ops.ts";
-import type { ModelFile } from "./model.ts";
+import type { ModelFile, ModelMetadata } from "./model.ts";
 
 /** What the metadata of every decoder says under the same keys. */
 export interface DecoderConfig {
@@ -22,6 +22,20 @@ export interface DecoderConfig {
 /** The name of a block's weight: `blk.3.attn_q.weight`. */
 export function blockWeight(layer: number, name: string): string {
   return `blk.${layer}.${name}.weight`;
+}
+
+/** More layers than any model has: a damaged file must not ask for billions. */
+const MAX_LAYERS = 1024;
+
+/** A whole number from 1 to `most`. Throws "bad-file" naming the key. */
+export function readCount(
+  metadata: ModelMetadata,
+  key: string,
+  most = Number.MAX_SAFE_INTEGER,
+): number {
+  const count = metadata.number(key);
+  if (Number.isInteger(count) && count >= 1 && count <= most) return count;
+  throw new SluiceError("bad-file", `${key} is ${count}; wanted a whole number from 1 to ${most}.`);
 }
 
 /** The error for a file that is sound but needs something that Sluice does not compute. */
@@ -52,8 +66,8 @@ export function readDecoder(
 ): DecoderConfig {
   const { metadata } = file;
   const key = (name: string) => `${architecture}.${name}`;
-  const hidden = metadata.number(key("embedding_length"));
-  const heads = metadata.number(key("attention.head_count"));
+  const hidden = readCount(metadata, key("embedding_length"));
+  const heads = readCount(metadata, key("attention.head_count"));
   const kvHeads = metadata.optionalNumber(key("attention.head_count_kv")) ?? heads;
   const headDim = metadata.optionalNumber(key("attention.key_length")) ?? hidden / heads;
   const valueDim = metadata.optionalNumber(key("attention.value_length")) ?? hidden / heads;
@@ -83,11 +97,11 @@ export function readDecoder(
   const embedding = file.shape("token_embd.weight");
   return {
     architecture,
-    layers: metadata.number(key("block_count")),
+    layers: readCount(metadata, key("block_count"), MAX_LAYERS),
     hidden,
     // A file without the embedding is refused when its tensors are checked.
     vocab: embedding?.[0] ?? 0,
-    contextTokens: metadata.number(key("context_length")),
+    contextTokens: readCount(metadata, key("context_length")),
     heads,
     kvHeads,
     headDim,

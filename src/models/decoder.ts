@@ -1,6 +1,5 @@
-import { SluiceError } from "../errors.ts";
 import type { Activation, AttentionSpec, MoeSpec, Ops, Routing } from "../ops/ops.ts";
-import { blockWeight, type DecoderConfig } from "./decoder-config.ts";
+import { blockWeight, type DecoderConfig, readCount } from "./decoder-config.ts";
 import { checkTensors, type DecoderLayers, decoderTensors } from "./decoder-tensors.ts";
 import type { ModelFile, ModelSpec } from "./model.ts";
 
@@ -38,14 +37,8 @@ export function moeLayers(
   rule: Pick<MoeSpec, "ffn" | "routerInput" | "score" | "renormalise" | "activation">,
 ): readonly MoeSpec[] {
   const key = (name: string) => `${config.architecture}.${name}`;
-  const experts = file.metadata.number(key("expert_count"));
-  const topK = file.metadata.number(key("expert_used_count"));
-  if (!(experts >= 1 && topK >= 1 && topK <= experts)) {
-    throw new SluiceError(
-      "bad-file",
-      `${key("expert_used_count")} is ${topK} of ${experts} experts; wanted 1 to ${key("expert_count")}.`,
-    );
-  }
+  const experts = readCount(file.metadata, key("expert_count"));
+  const topK = readCount(file.metadata, key("expert_used_count"), experts);
   return Array.from({ length: config.layers }, (_, layer) => ({
     layer,
     pool: layer,
