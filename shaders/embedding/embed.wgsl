@@ -1,0 +1,26 @@
+// y[token, :] = table[token_ids[token], :]      table [vocab, hidden] in any format, y [tokens, hidden] f32
+// One thread for 8 weights. hidden is a multiple of 8.
+// Needs: load_weights (shaders/formats), control (shaders/control).
+override LANES: u32 = 64u;
+
+struct Params {
+  hidden: u32,
+  vocab: u32,
+}
+
+@group(0) @binding(0) var<uniform> params: Params;
+@group(0) @binding(1) var<storage, read_write> y: array<vec4f>;
+
+@compute @workgroup_size(LANES)
+fn main(@builtin(global_invocation_id) thread: vec3u) {
+  let units = params.hidden / 8u;
+  let token = thread.y;
+  if (control.fault != 0u || token >= control.tokens || thread.x >= units) {
+    return;
+  }
+  let id = min(control.token_ids[token], params.vocab - 1u);
+  let row = load_weights(0u, params.vocab * params.hidden, id * units + thread.x);
+  let first = 2u * (token * units + thread.x);
+  y[first] = row[0];
+  y[first + 1u] = row[1];
+}

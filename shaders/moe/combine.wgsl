@@ -1,0 +1,32 @@
+// y[token, i] = residual[token, i] + sum over choices of weight[token, choice] * x[token * top_k + choice, i]
+// summed in the router's order, so that the result does not depend on when an expert was computed.
+// x [pairs, hidden]; expert_weights [pairs], of which this layer's start at routing_first; residual and y [tokens, hidden].
+// Needs: control (shaders/control).
+override LANES: u32 = 64u;
+
+struct Params {
+  hidden: u32,
+  top_k: u32,
+  routing_first: u32,
+}
+
+@group(0) @binding(0) var<uniform> params: Params;
+@group(0) @binding(1) var<storage, read> x: array<f32>;
+@group(0) @binding(2) var<storage, read> expert_weights: array<f32>;
+@group(0) @binding(3) var<storage, read> residual: array<f32>;
+@group(0) @binding(4) var<storage, read_write> y: array<f32>;
+
+@compute @workgroup_size(LANES)
+fn main(@builtin(global_invocation_id) thread: vec3u) {
+  let token = thread.y;
+  if (control.fault != 0u || thread.x >= params.hidden || token >= control.tokens) {
+    return;
+  }
+  var sum = 0.0;
+  for (var choice = 0u; choice < params.top_k; choice++) {
+    let pair = token * params.top_k + choice;
+    sum += expert_weights[params.routing_first + pair] * x[pair * params.hidden + thread.x];
+  }
+  let index = token * params.hidden + thread.x;
+  y[index] = residual[index] + sum;
+}

@@ -1,0 +1,53 @@
+// y[pair, row] = down[row, :] . x[pair, :]      for each (token, choice) pair
+// slots [pairs] tells in which slot the pair's expert lies; down [hidden, ffn] starts at down_first within the slot.
+// x [pairs, ffn], y [pairs, hidden]. Only pairs whose slot lies in this arena are computed (see expert_gate_up.wgsl).
+// LANES lanes share a row, ROWS rows share a workgroup. ffn is a multiple of 8.
+// Needs: load_weights (shaders/formats), row_sum (shaders/reduce), control (shaders/control).
+override LANES: u32 = 1u;
+override ROWS: u32 = 64u;
+
+struct Params {
+  hidden: u32,
+  ffn: u32,
+  top_k: u32,
+  routing_first: u32,
+  slot_words: u32,
+  down_first: u32,
+  arena_first: u32,
+  arena_slots: u32,
+}
+
+@group(0) @binding(0) var<uniform> params: Params;
+@group(0) @binding(1) var<storage, read> x: array<vec4f>;
+@group(0) @binding(2) var<storage, read> slots: array<u32>;
+@group(0) @binding(3) var<storage, read_write> y: array<f32>;
+
+@compute @workgroup_size(LANES, ROWS)
+fn main(
+  @builtin(workgroup_id) group: vec3u,
+  @builtin(local_invocation_id) local: vec3u,
+) {
+  let pair = group.y;
+  if (control.fault != 0u || pair / params.top_k >= control.tokens) {
+    return;
+  }
+  let slot = slots[params.routing_first + pair] - params.arena_first;
+  if (slot >= params.arena_slots) {
+    return;
+  }
+  let wanted = group.x * ROWS + local.y;
+  let row = min(wanted, params.hidden - 1u);
+  let units = params.ffn / 8u;
+  let count = params.ffn * params.hidden;
+  let base = slot * params.slot_words + params.down_first;
+  let first = pair * units * 2u;
+  var sum = 0.0;
+  for (var unit = local.x; unit < units; unit += LANES) {
+    let w = load_weights(base, count, row * units + unit);
+    sum += dot(w[0], x[first + 2u * unit]) + dot(w[1], x[first + 2u * unit + 1u]);
+  }
+  let total = row_sum(sum, local.x, local.y);
+  if (local.x == 0u && wanted < params.hidden) {
+    y[pair * params.hidden + row] = total;
+  }
+}

@@ -1,0 +1,123 @@
+// Chooses experts for each token, looks them up in the page table and reports what is absent.
+//   logits = router x;  ids = the top_k experts by logit, best first, ties to the lower index;
+//   weights = score(logits)[ids], divided by max(their sum, 2^-14) when renormalise, times scale;
+//   slots = page_table[page_first + ids];  an absent one sets control.fault = moe_index + 1
+// x [tokens, hidden]; router [experts, hidden] in any format; page_table [pools, experts];
+// ids, slots and weights [moe layers, max_tokens, top_k], of which this layer's start at routing_first.
+// One workgroup a token. experts <= 512, experts * PARTS <= 2048, hidden a multiple of 8, PARTS divides LANES.
+// Needs: load_weights (shaders/formats), router_score (shaders/routing), control (shaders/control/write.wgsl).
+override LANES: u32 = 64u;
+override PARTS: u32 = 1u;
+
+const MAX_EXPERTS = 512u;
+const MAX_PARTIALS = 2048u;
+const MAX_TOP_K = 32u;
+const ABSENT = 0xffffffffu;
+const MIN_SUM = 6.103515625e-5;
+
+struct Params {
+  hidden: u32,
+  experts: u32,
+  top_k: u32,
+  moe_index: u32,
+  page_first: u32,
+  routing_first: u32,
+  renormalise: u32,
+  scale: f32,
+}
+
+@group(0) @binding(0) var<uniform> params: Params;
+@group(0) @binding(1) var<storage, read> x: array<vec4f>;
+@group(0) @binding(2) var<storage, read> page_table: array<u32>;
+@group(0) @binding(3) var<storage, read_write> ids: array<u32>;
+@group(0) @binding(4) var<storage, read_write> slots: array<u32>;
+@group(0) @binding(5) var<storage, read_write> expert_weights: array<f32>;
+
+var<workgroup> partials: array<f32, MAX_PARTIALS>;
+var<workgroup> logits: array<f32, MAX_EXPERTS>;
+var<workgroup> chosen: array<u32, MAX_TOP_K>;
+var<workgroup> chosen_scores: array<f32, MAX_TOP_K>;
+var<workgroup> open: u32;
+
+@compute @workgroup_size(LANES)
+fn main(
+  @builtin(workgroup_id) group: vec3u,
+  @builtin(local_invocation_index) lane: u32,
+) {
+  let token = group.x;
+  if (lane == 0u) {
+    // Another token of this layer may have faulted already: that does not stop this one.
+    let fault = atomicLoad(&control.fault);
+    let clear = fault == 0u || fault == params.moe_index + 1u;
+    open = select(0u, 1u, clear && token < control.tokens);
+  }
+  if (workgroupUniformLoad(&open) == 0u) {
+    return;
+  }
+
+  let units = params.hidden / 8u;
+  let count = params.experts * params.hidden;
+  let first = token * units * 2u;
+  for (var task = lane; task < params.experts * PARTS; task += LANES) {
+    let expert = task / PARTS;
+    var sum = 0.0;
+    for (var unit = task % PARTS; unit < units; unit += PARTS) {
+      let w = load_weights(0u, count, expert * units + unit);
+      sum += dot(w[0], x[first + 2u * unit]) + dot(w[1], x[first + 2u * unit + 1u]);
+    }
+    partials[task] = sum;
+  }
+  workgroupBarrier();
+  for (var expert = lane; expert < params.experts; expert += LANES) {
+    var sum = 0.0;
+    for (var part = 0u; part < PARTS; part++) {
+      sum += partials[expert * PARTS + part];
+    }
+    logits[expert] = sum;
+  }
+  if (lane < MAX_TOP_K) {
+    chosen[lane] = lane;
+    chosen_scores[lane] = 0.0;
+  }
+  workgroupBarrier();
+
+  // An expert's rank is the number of experts before it; the first top_k put themselves where they belong.
+  for (var expert = lane; expert < params.experts; expert += LANES) {
+    let logit = logits[expert];
+    var rank = 0u;
+    for (var other = 0u; other < params.experts; other++) {
+      let before = logits[other] > logit || (logits[other] == logit && other < expert);
+      rank += select(0u, 1u, before);
+    }
+    if (rank < params.top_k) {
+      var highest = logit;
+      for (var other = 0u; other < params.experts; other++) {
+        highest = max(highest, logits[other]);
+      }
+      var sum = 0.0;
+      for (var other = 0u; other < params.experts; other++) {
+        sum += exp(logits[other] - highest);
+      }
+      chosen[rank] = expert;
+      chosen_scores[rank] = router_score(logit, highest, sum);
+    }
+  }
+  workgroupBarrier();
+
+  if (lane < params.top_k) {
+    var sum = 0.0;
+    for (var rank = 0u; rank < params.top_k; rank++) {
+      sum += chosen_scores[rank];
+    }
+    let divisor = select(1.0, max(sum, MIN_SUM), params.renormalise != 0u);
+    let index = params.routing_first + token * params.top_k + lane;
+    let expert = chosen[lane];
+    let slot = page_table[params.page_first + expert];
+    ids[index] = expert;
+    slots[index] = slot;
+    expert_weights[index] = chosen_scores[lane] / divisor * params.scale;
+    if (slot == ABSENT) {
+      atomicStore(&control.fault, params.moe_index + 1u);
+    }
+  }
+}

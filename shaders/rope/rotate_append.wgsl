@@ -1,0 +1,117 @@
+// Readies q, k and v of one layer for attention: norm (optional), rotary embedding, and k and v into the cache.
+//   q_out[token, head, :] = rotate(norm(q[token, head, :]), position + token)
+//   cache[0, position + token, kv_head, :] = rotate(norm(k[token, kv_head, :]), position + token)
+//   cache[1, position + token, kv_head, :] = v[token, kv_head, :]
+// q and q_out [tokens, heads, head_dim]; k and v [tokens, kv_heads, head_dim]; cache [2, context, kv_heads, head_dim];
+// norms: weights for q, then for k, each [head_dim] (norm_mode 1: over a head) or [width] (norm_mode 2: over all heads).
+// table [context, rope_dims / 2]: cos and sin of the angles, from the host.
+// pairing 0 rotates (i, i + rope_dims / 2), pairing 1 rotates (2i, 2i + 1); dimensions from rope_dims on stay.
+// One workgroup for each token and each head of q, then of k, then of v.
+// Needs: row_sum (shaders/reduce), control (shaders/control).
+override LANES: u32 = 32u;
+override ROWS: u32 = 1u;
+
+struct Params {
+  heads: u32,
+  kv_heads: u32,
+  head_dim: u32,
+  context: u32,
+  rope_dims: u32,
+  pairing: u32,
+  norm_mode: u32,
+  epsilon: f32,
+}
+
+@group(0) @binding(0) var<uniform> params: Params;
+@group(0) @binding(1) var<storage, read> q: array<f32>;
+@group(0) @binding(2) var<storage, read> k: array<f32>;
+@group(0) @binding(3) var<storage, read> v: array<f32>;
+@group(0) @binding(4) var<storage, read> norms: array<f32>;
+@group(0) @binding(5) var<storage, read> table: array<vec2f>;
+@group(0) @binding(6) var<storage, read_write> q_out: array<f32>;
+@group(0) @binding(7) var<storage, read_write> cache: array<f32>;
+
+// Element `index` of q (is_q) or k.
+fn source(is_q: bool, index: u32) -> f32 {
+  if (is_q) {
+    return q[index];
+  }
+  return k[index];
+}
+
+@compute @workgroup_size(LANES, ROWS)
+fn main(
+  @builtin(workgroup_id) group: vec3u,
+  @builtin(local_invocation_index) lane: u32,
+) {
+  let token = group.y;
+  if (control.fault != 0u || token >= control.tokens) {
+    return;
+  }
+  let dim = params.head_dim;
+  let position = control.position + token;
+  let kv_width = params.kv_heads * dim;
+  if (group.x >= params.heads + params.kv_heads) {
+    let head = group.x - params.heads - params.kv_heads;
+    let to = (params.context + position) * kv_width + head * dim;
+    for (var i = lane; i < dim; i += LANES) {
+      cache[to + i] = v[token * kv_width + head * dim + i];
+    }
+    return;
+  }
+  let is_q = group.x < params.heads;
+  let head = select(group.x - params.heads, group.x, is_q);
+  let width = select(kv_width, params.heads * dim, is_q);
+  let row = token * width;
+  let first = row + head * dim;
+
+  var scale = 1.0;
+  var norm_first = 0u;
+  if (params.norm_mode != 0u) {
+    let over_head = params.norm_mode == 1u;
+    let sum_first = select(row, first, over_head);
+    let sum_width = select(width, dim, over_head);
+    var squares = 0.0;
+    for (var i = lane; i < sum_width; i += LANES) {
+      let value = source(is_q, sum_first + i);
+      squares += value * value;
+    }
+    scale = inverseSqrt(row_sum(squares, lane, 0u) / f32(sum_width) + params.epsilon);
+    let k_norms = select(params.heads * dim, dim, over_head);
+    norm_first = select(k_norms, 0u, is_q) + select(head * dim, 0u, over_head);
+  }
+
+  let half = params.rope_dims / 2u;
+  let to = select(position * kv_width + head * dim, first, is_q);
+  // A lane handles rotated pairs first, then what is not rotated.
+  for (var task = lane; task < dim - half; task += LANES) {
+    var a = half + task;
+    var b = a;
+    var angle = vec2f(1.0, 0.0);
+    if (task < half) {
+      a = select(task, 2u * task, params.pairing == 1u);
+      b = select(task + half, 2u * task + 1u, params.pairing == 1u);
+      angle = table[position * half + task];
+    }
+    var value_a = source(is_q, first + a) * scale;
+    var value_b = source(is_q, first + b) * scale;
+    if (params.norm_mode != 0u) {
+      value_a *= norms[norm_first + a];
+      value_b *= norms[norm_first + b];
+    }
+    let rotated_a = value_a * angle.x - value_b * angle.y;
+    let rotated_b = value_a * angle.y + value_b * angle.x;
+    if (is_q) {
+      q_out[to + a] = rotated_a;
+    } else {
+      cache[to + a] = rotated_a;
+    }
+    if (task < half) {
+      if (is_q) {
+        q_out[to + b] = rotated_b;
+      } else {
+        cache[to + b] = rotated_b;
+      }
+    }
+  }
+}

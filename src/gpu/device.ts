@@ -1,0 +1,101 @@
+import { SluiceError } from "../errors.ts";
+import { GpuMemory } from "./memory.ts";
+import { PipelineCache } from "./pipelines.ts";
+
+/** An opened GPU device and what hangs on it. Owned by the engine, which calls `dispose`. */
+export interface GpuContext {
+  readonly device: GPUDevice;
+  /** A name for people: vendor, architecture and description, as far as the browser tells. */
+  readonly adapterName: string;
+  /** Whether the adapter runs on the CPU (SwiftShader, lavapipe). */
+  readonly software: boolean;
+  readonly memory: GpuMemory;
+  readonly pipelines: PipelineCache;
+  /** Resolves with the reason when the device is lost; never rejects. */
+  readonly lost: Promise<SluiceError>;
+  dispose(): void;
+}
+
+/** Limits that are asked for at the adapter's own value: bigger tensors and arenas need them. */
+const WANTED_LIMITS = [
+  "maxBufferSize",
+  "maxStorageBufferBindingSize",
+  "maxStorageBuffersPerShaderStage",
+  "maxComputeWorkgroupStorageSize",
+  "maxComputeInvocationsPerWorkgroup",
+  "maxComputeWorkgroupSizeX",
+] as const;
+
+/** The workgroup size and storage that the kernels are written for: WebGPU's guaranteed minimum. */
+const REQUIRED_LIMITS = {
+  maxStorageBuffersPerShaderStage: 8,
+  maxComputeInvocationsPerWorkgroup: 256,
+  maxComputeWorkgroupStorageSize: 16_384,
+} as const;
+
+/**
+ * Opens a device with the largest limits that the adapter has.
+ * Throws "no-adapter" or "missing-feature" with what to do.
+ */
+export async function openGpu(gpu: GPU | undefined): Promise<GpuContext> {
+  if (!gpu) {
+    throw new SluiceError(
+      "no-adapter",
+      "This browser has no WebGPU. Use a current Chrome, Edge, Firefox or Safari, over https or localhost.",
+    );
+  }
+  const adapter = await gpu.requestAdapter({ powerPreference: "high-performance" });
+  if (!adapter) {
+    throw new SluiceError(
+      "no-adapter",
+      "WebGPU is here but offers no adapter. Turn on hardware acceleration in the browser's settings, update the graphics driver, or start the browser with a software adapter.",
+    );
+  }
+  const { device, lost } = await requestDevice(adapter);
+  const { vendor, architecture, description } = adapter.info;
+  const name = [vendor, architecture, description].filter(Boolean).join(" ");
+  const memory = new GpuMemory(device);
+  return {
+    device,
+    adapterName: name || "unnamed adapter",
+    software: adapter.info.isFallbackAdapter || /swiftshader|llvmpipe|lavapipe/i.test(name),
+    memory,
+    pipelines: new PipelineCache(device),
+    lost,
+    dispose() {
+      device.destroy();
+    },
+  };
+}
+
+async function requestDevice(
+  adapter: GPUAdapter,
+): Promise<{ device: GPUDevice; lost: Promise<SluiceError> }> {
+  for (const [limit, wanted] of Object.entries(REQUIRED_LIMITS)) {
+    const offered = adapter.limits[limit as keyof typeof REQUIRED_LIMITS];
+    if (offered < wanted) {
+      throw new SluiceError(
+        "missing-feature",
+        `This adapter offers ${limit} ${offered}; Sluice needs ${wanted}. Use another browser or GPU.`,
+      );
+    }
+  }
+  const requiredLimits = Object.fromEntries(
+    WANTED_LIMITS.map((limit) => [limit, adapter.limits[limit]]),
+  );
+  const device = await adapter.requestDevice({ label: "sluice", requiredLimits }).catch((cause) => {
+    throw new SluiceError(
+      "no-adapter",
+      `The adapter refused to open a device: ${String(cause)}. Reload the page; if that does not help, restart the browser.`,
+      { cause },
+    );
+  });
+  const lost = device.lost.then(
+    (info) =>
+      new SluiceError(
+        "device-lost",
+        `The GPU device was lost (${info.reason}${info.message ? `: ${info.message}` : ""}). Load the model again; if it happens again, give it a smaller GPU budget.`,
+      ),
+  );
+  return { device, lost };
+}

@@ -1,0 +1,75 @@
+/** How a field of a kernel's `Params` is written into its uniform. */
+export type ParamType = "u32" | "i32" | "f32";
+
+/** How a kernel may touch a storage buffer. */
+export type Access = "read" | "read_write";
+
+/** Values for a kernel's `Params`. */
+export type ParamValues<Params extends Record<string, ParamType>> = {
+  readonly [name in keyof Params]: number;
+};
+
+/** Workgroups to dispatch in x, y and z. */
+export type Grid = readonly [number, number, number];
+
+/** Numbers that specialise a shader when its pipeline is made: WGSL `override`s. */
+export type Constants = Readonly<Record<string, number>>;
+
+/**
+ * What a kernel is: its WGSL and everything that the host must know to bind and dispatch it.
+ *
+ * Group 0 holds the uniform `params` at binding 0 and `buffers` from binding 1 on, in order. Group 1 holds the words of
+ * a weight tensor, read by the format's part. Group 2 holds the pass's control block (`shaders/control`).
+ */
+export interface Kernel<
+  Params extends Record<string, ParamType> = Record<string, ParamType>,
+  Buffers extends Record<string, Access> = Record<string, Access>,
+> {
+  readonly name: string;
+  readonly source: string;
+  readonly params: Params;
+  readonly buffers: Buffers;
+  /** Whether group 1 is bound and a format's part is linked. */
+  readonly weights: boolean;
+  /** Which view of the control block is linked as group 2. */
+  readonly control: "none" | Access;
+  readonly constants: Constants;
+  /** Workgroups for a pass of `tokens` tokens. */
+  grid(params: ParamValues<Params>, constants: Constants, tokens: number): Grid;
+}
+
+/** Declares a kernel; the types of `params` and `buffers` carry over to what it is called with. */
+export function defineKernel<
+  const Params extends Record<string, ParamType>,
+  const Buffers extends Record<string, Access>,
+>(kernel: Kernel<Params, Buffers>): Kernel<Params, Buffers> {
+  return kernel;
+}
+
+/** WebGPU's limit for one dimension of a grid. */
+const MAX_GROUPS = 65_535;
+
+/** `groups` workgroups over x and y, so that neither passes the limit: `index = group.y * grid.x + group.x`. */
+export function foldGrid(groups: number, depth = 1): Grid {
+  if (groups <= MAX_GROUPS) return [groups, 1, depth];
+  const height = Math.ceil(groups / MAX_GROUPS);
+  return [Math.ceil(groups / height), height, depth];
+}
+
+/** The bytes of `struct Params`: 4 a field, padded to 16. */
+export function encodeParams<Params extends Record<string, ParamType>>(
+  types: Params,
+  values: ParamValues<Params>,
+): ArrayBuffer {
+  const names = Object.keys(types);
+  const bytes = new ArrayBuffer(Math.max(16, Math.ceil(names.length / 4) * 16));
+  const view = new DataView(bytes);
+  for (const [index, name] of names.entries()) {
+    const value = values[name];
+    if (value === undefined) throw new Error(`unreachable: param ${name} has no value`);
+    if (types[name] === "f32") view.setFloat32(4 * index, value, true);
+    else if (types[name] === "i32") view.setInt32(4 * index, value, true);
+    else view.setUint32(4 * index, value, true);
+  }
+  return bytes;
+}

@@ -1,0 +1,18 @@
+import source from "../../shaders/embedding/embed.wgsl?raw";
+import { defineKernel } from "../gpu/kernel.ts";
+
+/**
+ * The rows of the token ids of the pass.
+ *
+ * table [vocab, hidden] in any format · y [tokens, hidden] f32. `hidden` is a multiple of 8.
+ */
+export const embed = defineKernel({
+  name: "embed",
+  source,
+  params: { hidden: "u32", vocab: "u32" },
+  buffers: { y: "read_write" },
+  weights: true,
+  control: "read",
+  constants: { LANES: 64 },
+  grid: ({ hidden }, { LANES = 64 }, tokens) => [Math.ceil(hidden / 8 / LANES), tokens, 1],
+});

@@ -1,0 +1,27 @@
+import source from "../../shaders/moe/expert_down.wgsl?raw";
+import { defineKernel } from "../gpu/kernel.ts";
+
+/**
+ * `down x` of every chosen expert that lies in one arena.
+ *
+ * x [pairs, ffn] · slots [MoE layers, max tokens, top_k] · y [pairs, hidden]. `ffn` is a multiple of 8.
+ */
+export const expertDown = defineKernel({
+  name: "expert_down",
+  source,
+  params: {
+    hidden: "u32",
+    ffn: "u32",
+    top_k: "u32",
+    routing_first: "u32",
+    slot_words: "u32",
+    down_first: "u32",
+    arena_first: "u32",
+    arena_slots: "u32",
+  },
+  buffers: { x: "read", slots: "read", y: "read_write" },
+  weights: true,
+  control: "read",
+  constants: { LANES: 1, ROWS: 64 },
+  grid: ({ hidden, top_k }, { ROWS = 64 }, tokens) => [Math.ceil(hidden / ROWS), tokens * top_k, 1],
+});

@@ -1,0 +1,30 @@
+import { argmax } from "./argmax.ts";
+import { attention } from "./attention.ts";
+import { combine } from "./combine.ts";
+import { embed } from "./embed.ts";
+import { expertDown } from "./expert_down.ts";
+import { expertGateUp } from "./expert_gate_up.ts";
+import { gatedUnit } from "./gated_unit.ts";
+import { lastToken } from "./last_token.ts";
+import { matmul } from "./matmul.ts";
+import { matvec } from "./matvec.ts";
+import { rmsNorm } from "./rms_norm.ts";
+import { rotateAppend } from "./rotate_append.ts";
+import { router } from "./router.ts";
+
+/** Every kernel. Tests compile each of them with every part that it takes. */
+export const kernels = [
+  argmax,
+  attention,
+  combine,
+  embed,
+  expertDown,
+  expertGateUp,
+  gatedUnit,
+  lastToken,
+  matmul,
+  matvec,
+  rmsNorm,
+  rotateAppend,
+  router,
+] as const;

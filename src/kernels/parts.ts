@@ -1,0 +1,45 @@
+import relu from "../../shaders/act/relu.wgsl?raw";
+import silu from "../../shaders/act/silu.wgsl?raw";
+import serial from "../../shaders/reduce/serial.wgsl?raw";
+import workgroup from "../../shaders/reduce/workgroup.wgsl?raw";
+import type { Constants } from "../gpu/kernel.ts";
+
+/** Shader parts of the activation functions. */
+export const activationParts = { silu, relu } as const;
+
+/** How the lanes of a workgroup share a row's dot product, and the sizes that suit it. */
+export interface Variant {
+  /** Supplies `row_sum`. */
+  readonly reduce: string;
+  readonly matrix: Constants;
+  readonly norm: Constants;
+  readonly rotate: Constants;
+  readonly attention: Constants;
+  readonly router: Constants;
+}
+
+/**
+ * The variants of the hot kernels. `serial`: a thread a row, no barrier, for software adapters, where a barrier costs
+ * more than the row. `workgroup`: lanes share a row, so that neighbours read neighbouring words, for GPUs.
+ */
+export const variants = {
+  serial: {
+    reduce: serial,
+    matrix: { LANES: 1, ROWS: 64 },
+    norm: { LANES: 1, ROWS: 1 },
+    rotate: { LANES: 1, ROWS: 1 },
+    attention: { LANES: 32 },
+    router: { LANES: 32, PARTS: 1 },
+  },
+  workgroup: {
+    reduce: workgroup,
+    matrix: { LANES: 32, ROWS: 4 },
+    norm: { LANES: 128, ROWS: 1 },
+    rotate: { LANES: 32, ROWS: 1 },
+    attention: { LANES: 64 },
+    router: { LANES: 256, PARTS: 4 },
+  },
+} as const satisfies Record<string, Variant>;
+
+/** The name of a variant. */
+export type VariantName = keyof typeof variants;

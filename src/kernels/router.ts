@@ -1,0 +1,34 @@
+import source from "../../shaders/moe/router.wgsl?raw";
+import { defineKernel } from "../gpu/kernel.ts";
+
+/**
+ * Top-k routing of each token, page-table look-up and fault flag.
+ *
+ * x [tokens, hidden] · router [experts, hidden] in any format · page_table [pools, experts] · ids, slots, expert_weights
+ * [MoE layers, max tokens, top_k]. `experts` is at most 512, `experts * PARTS` at most 2048.
+ */
+export const router = defineKernel({
+  name: "router",
+  source,
+  params: {
+    hidden: "u32",
+    experts: "u32",
+    top_k: "u32",
+    moe_index: "u32",
+    page_first: "u32",
+    routing_first: "u32",
+    renormalise: "u32",
+    scale: "f32",
+  },
+  buffers: {
+    x: "read",
+    page_table: "read",
+    ids: "read_write",
+    slots: "read_write",
+    expert_weights: "read_write",
+  },
+  weights: true,
+  control: "read_write",
+  constants: { LANES: 64, PARTS: 1 },
+  grid: (_params, _constants, tokens) => [tokens, 1, 1],
+});

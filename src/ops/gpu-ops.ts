@@ -1,0 +1,381 @@
+import { SluiceError } from "../errors.ts";
+import type { WeightFormat } from "../formats/format.ts";
+import type { GpuContext } from "../gpu/device.ts";
+import { argmax } from "../kernels/argmax.ts";
+import { attention } from "../kernels/attention.ts";
+import { combine } from "../kernels/combine.ts";
+import { embed } from "../kernels/embed.ts";
+import { expertDown } from "../kernels/expert_down.ts";
+import { expertGateUp } from "../kernels/expert_gate_up.ts";
+import { gatedUnit } from "../kernels/gated_unit.ts";
+import { lastToken } from "../kernels/last_token.ts";
+import { matmul } from "../kernels/matmul.ts";
+import { matvec } from "../kernels/matvec.ts";
+import { activationParts, type Variant } from "../kernels/parts.ts";
+import { rmsNorm } from "../kernels/rms_norm.ts";
+import { rotateAppend } from "../kernels/rotate_append.ts";
+import { router } from "../kernels/router.ts";
+import { scoreFunctions } from "../routing/registry.ts";
+import type {
+  Activation,
+  ActivationName,
+  AttentionSpec,
+  MoeSpec,
+  Ops,
+  RopeSpec,
+  Routing,
+} from "./ops.ts";
+import { type MoeSteps, type Program, Recorder, type Scratch } from "./program.ts";
+
+/** A matrix on the GPU, in its format's planes. */
+export interface GpuMatrix {
+  readonly buffer: GPUBuffer;
+  readonly rows: number;
+  readonly cols: number;
+  readonly format: WeightFormat;
+}
+
+/** The slots of one pool: where its experts' records lie, and how a record is laid out. Offsets are in words. */
+export interface ExpertArenas {
+  readonly slots: number;
+  readonly slotsPerArena: number;
+  readonly slotWords: number;
+  readonly gateFirst: number;
+  readonly upFirst: number;
+  readonly downFirst: number;
+  readonly gateFormat: WeightFormat;
+  readonly downFormat: WeightFormat;
+  readonly arenas: readonly GPUBuffer[];
+}
+
+/** Everything on the GPU that a program binds; the engine owns all of it. Look-ups throw "shape-mismatch". */
+export interface GpuResources {
+  readonly context: GpuContext;
+  readonly variant: Variant;
+  readonly contextTokens: number;
+  /** `control` block: see `shaders/control/read.wgsl`. */
+  readonly control: GPUBuffer;
+  /** `[pools, experts]` u32. */
+  readonly pageTable: GPUBuffer;
+  /** First word of a pool in the page table. */
+  pageFirst(pool: number): number;
+  /** Word 0: the most probable next token. */
+  readonly result: GPUBuffer;
+  matrix(name: string): GpuMatrix;
+  /** A vector of `width` f32. */
+  vector(name: string, width: number): GPUBuffer;
+  /** Two vectors one after another. */
+  vectors(first: string, second: string): GPUBuffer;
+  kvCache(layer: number): GPUBuffer;
+  ropeTable(rope: RopeSpec): GPUBuffer;
+  arenas(pool: number): ExpertArenas;
+}
+
+interface GpuTensor extends Activation {
+  readonly scratch: Scratch;
+  /** One row, whatever the pass has. */
+  readonly single: boolean;
+}
+
+interface GpuRouting extends Routing {
+  readonly moe: number;
+  readonly afterRouter: number;
+}
+
+/** Matmul reads tokens in fours, so activations have room for them. */
+const TOKEN_TILE = 4;
+
+/** Least context of a rope table that a layer without positions binds and never reads. */
+const NO_ROPE: RopeSpec = { dims: 2, base: 1, pairing: "half-split" };
+
+/**
+ * Records a model's forward pass as dispatches, for passes of up to `maxTokens` tokens.
+ * `finish` gives the program, which the caller owns.
+ */
+export class GpuOps implements Ops<GpuTensor, GpuRouting> {
+  readonly #gpu: GpuResources;
+  readonly #maxTokens: number;
+  readonly #recorder: Recorder;
+  readonly #moe: readonly MoeSpec[];
+  readonly #moeSteps: MoeSteps[] = [];
+  readonly #routingFirst: number[] = [];
+  readonly #owned: GPUBuffer[] = [];
+  readonly #ids: GPUBuffer;
+  readonly #slots: GPUBuffer;
+  readonly #weights: GPUBuffer;
+  #logits: Scratch | undefined;
+
+  constructor(gpu: GpuResources, moe: readonly MoeSpec[], maxTokens: number) {
+    this.#gpu = gpu;
+    this.#moe = moe;
+    this.#maxTokens = maxTokens;
+    this.#recorder = new Recorder(gpu.context);
+    let choices = 0;
+    for (const spec of moe) {
+      this.#routingFirst.push(choices);
+      choices += maxTokens * spec.topK;
+    }
+    const { memory } = gpu.context;
+    this.#ids = memory.storage("expert ids", 4 * choices);
+    this.#slots = memory.storage("expert slots", 4 * choices);
+    this.#weights = memory.storage("expert weights", 4 * choices);
+    this.#owned.push(this.#ids, this.#slots, this.#weights);
+  }
+
+  embed(table: string): GpuTensor {
+    const matrix = this.#gpu.matrix(table);
+    const y = this.#tensor(matrix.cols);
+    this.#recorder.dispatch(embed, {
+      params: { hidden: matrix.cols, vocab: matrix.rows },
+      buffers: { y: y.scratch },
+      weights: matrix.buffer,
+      parts: [matrix.format.source],
+    });
+    return y;
+  }
+
+  rmsNorm(x: GpuTensor, weight: string, epsilon: number): GpuTensor {
+    const y = this.#tensor(x.width, x.single);
+    this.#recorder.dispatch(rmsNorm, {
+      params: { width: x.width, epsilon },
+      buffers: { x: x.scratch, weight: this.#gpu.vector(weight, x.width), y: y.scratch },
+      parts: [this.#gpu.variant.reduce],
+      constants: this.#gpu.variant.norm,
+      single: x.single,
+    });
+    return y;
+  }
+
+  linear(x: GpuTensor, weight: string, options: { residual?: GpuTensor } = {}): GpuTensor {
+    const { rows, cols, format, buffer } = this.#gpu.matrix(weight);
+    checkWidth(weight, x.width, cols);
+    if (options.residual) checkWidth(weight, options.residual.width, rows);
+    const single = x.single || this.#maxTokens === 1;
+    const y = this.#tensor(rows, x.single);
+    this.#recorder.dispatch(single ? matvec : matmul, {
+      params: { rows, cols, has_residual: options.residual ? 1 : 0 },
+      buffers: {
+        x: x.scratch,
+        residual: (options.residual ?? x).scratch,
+        y: y.scratch,
+      },
+      weights: buffer,
+      parts: [format.source, this.#gpu.variant.reduce],
+      constants: this.#gpu.variant.matrix,
+      single,
+    });
+    return y;
+  }
+
+  attention(q: GpuTensor, k: GpuTensor, v: GpuTensor, spec: AttentionSpec): GpuTensor {
+    const { heads, kvHeads, headDim, rope, norm } = spec;
+    checkWidth(`q of layer ${spec.layer}`, q.width, heads * headDim);
+    checkWidth(`k of layer ${spec.layer}`, k.width, kvHeads * headDim);
+    checkWidth(`v of layer ${spec.layer}`, v.width, kvHeads * headDim);
+    const context = this.#gpu.contextTokens;
+    const table = this.#gpu.ropeTable(rope ?? NO_ROPE);
+    const cache = this.#gpu.kvCache(spec.layer);
+    const rotated = this.#tensor(q.width);
+    this.#recorder.dispatch(rotateAppend, {
+      params: {
+        heads,
+        kv_heads: kvHeads,
+        head_dim: headDim,
+        context,
+        rope_dims: rope?.dims ?? 0,
+        pairing: rope?.pairing === "interleaved" ? 1 : 0,
+        norm_mode: norm ? (norm.over === "head" ? 1 : 2) : 0,
+        epsilon: norm?.epsilon ?? 0,
+      },
+      buffers: {
+        q: q.scratch,
+        k: k.scratch,
+        v: v.scratch,
+        // Without a norm nothing reads it; the table is as good as any buffer that is only read.
+        norms: norm ? this.#gpu.vectors(norm.q, norm.k) : table,
+        table,
+        q_out: rotated.scratch,
+        cache,
+      },
+      parts: [this.#gpu.variant.reduce],
+      constants: this.#gpu.variant.rotate,
+    });
+    const out = this.#tensor(q.width);
+    this.#recorder.dispatch(attention, {
+      params: {
+        heads,
+        kv_heads: kvHeads,
+        head_dim: headDim,
+        context,
+        window: spec.window ?? context,
+        scale: spec.scale,
+      },
+      buffers: { q: rotated.scratch, cache, out: out.scratch },
+      constants: this.#gpu.variant.attention,
+    });
+    return out;
+  }
+
+  gatedUnit(gate: GpuTensor, up: GpuTensor, activation: ActivationName): GpuTensor {
+    checkWidth("up", up.width, gate.width);
+    const y = this.#tensor(gate.width, gate.single);
+    this.#recorder.dispatch(gatedUnit, {
+      params: { width: gate.width },
+      buffers: { gate: gate.scratch, up: up.scratch, y: y.scratch },
+      parts: [activationParts[activation]],
+      single: gate.single,
+    });
+    return y;
+  }
+
+  route(x: GpuTensor, spec: MoeSpec): GpuRouting {
+    const moe = this.#moe.indexOf(spec);
+    const { buffer, format, rows, cols } = this.#gpu.matrix(spec.router);
+    checkWidth(spec.router, x.width, cols);
+    checkWidth(spec.router, spec.experts, rows);
+    this.#recorder.dispatch(router, {
+      params: {
+        hidden: spec.hidden,
+        experts: spec.experts,
+        top_k: spec.topK,
+        moe_index: moe,
+        page_first: this.#gpu.pageFirst(spec.pool),
+        routing_first: this.#routingFirst[moe]!,
+        renormalise: spec.renormalise ? 1 : 0,
+        scale: spec.scale,
+      },
+      buffers: {
+        x: x.scratch,
+        page_table: this.#gpu.pageTable,
+        ids: this.#ids,
+        slots: this.#slots,
+        expert_weights: this.#weights,
+      },
+      weights: buffer,
+      parts: [format.source, scoreFunctions[spec.score].source],
+      constants: this.#gpu.variant.router,
+    });
+    return { topK: spec.topK, moe, afterRouter: this.#recorder.length };
+  }
+
+  experts(
+    x: GpuTensor,
+    choice: GpuRouting,
+    spec: MoeSpec,
+    options: { residual: GpuTensor },
+  ): GpuTensor {
+    const { hidden, ffn, topK } = spec;
+    checkWidth(spec.gate, x.width, hidden);
+    const routing_first = this.#routingFirst[choice.moe]!;
+    const pool = this.#gpu.arenas(spec.pool);
+    const { variant } = this.#gpu;
+    const pairs = this.#maxTokens * topK;
+    const inner = this.#recorder.scratch(4 * pairs * ffn);
+    const outer = this.#recorder.scratch(4 * pairs * hidden);
+    const first = this.#recorder.length;
+    const arenas = pool.arenas.map((buffer, index) => ({
+      buffer,
+      params: {
+        hidden,
+        ffn,
+        top_k: topK,
+        routing_first,
+        slot_words: pool.slotWords,
+        arena_first: index * pool.slotsPerArena,
+        arena_slots: Math.min(pool.slotsPerArena, pool.slots - index * pool.slotsPerArena),
+      },
+    }));
+    for (const { buffer, params } of arenas) {
+      this.#recorder.dispatch(expertGateUp, {
+        params: { ...params, gate_first: pool.gateFirst, up_first: pool.upFirst },
+        buffers: { x: x.scratch, slots: this.#slots, y: inner },
+        weights: buffer,
+        parts: [pool.gateFormat.source, variant.reduce, activationParts[spec.activation]],
+        constants: variant.matrix,
+      });
+    }
+    for (const { buffer, params } of arenas) {
+      this.#recorder.dispatch(expertDown, {
+        params: { ...params, down_first: pool.downFirst },
+        buffers: { x: inner, slots: this.#slots, y: outer },
+        weights: buffer,
+        parts: [pool.downFormat.source, variant.reduce],
+        constants: variant.matrix,
+      });
+    }
+    // A fault runs these steps several times, so what they read must outlive the last of them.
+    this.#recorder.keep(x.scratch);
+    this.#recorder.keep(inner);
+    this.#moeSteps.push({
+      moe: choice.moe,
+      afterRouter: choice.afterRouter,
+      first,
+      end: this.#recorder.length,
+    });
+    const y = this.#tensor(hidden);
+    this.#recorder.dispatch(combine, {
+      params: { hidden, top_k: topK, routing_first },
+      buffers: {
+        x: outer,
+        expert_weights: this.#weights,
+        residual: options.residual.scratch,
+        y: y.scratch,
+      },
+    });
+    return y;
+  }
+
+  lastToken(x: GpuTensor): GpuTensor {
+    if (this.#maxTokens === 1) return { ...x, single: true };
+    const y = this.#tensor(x.width, true);
+    this.#recorder.dispatch(lastToken, {
+      params: { width: x.width },
+      buffers: { x: x.scratch, y: y.scratch },
+      single: true,
+    });
+    return y;
+  }
+
+  logits(x: GpuTensor): void {
+    this.#recorder.dispatch(argmax, {
+      params: { vocab: x.width },
+      buffers: { logits: x.scratch, result: this.#gpu.result },
+    });
+    this.#logits = x.scratch;
+  }
+
+  /** Allocates and binds. Throws "shader-invalid", "out-of-memory", "missing-feature". */
+  async finish(): Promise<Program> {
+    const { memory } = this.#gpu.context;
+    const { steps, dispose } = await this.#recorder.build(this.#gpu.control);
+    const logits = this.#logits?.buffer;
+    if (!logits) throw new Error("unreachable: a model ends with logits");
+    return {
+      maxTokens: this.#maxTokens,
+      steps,
+      moe: this.#moeSteps,
+      ids: this.#ids,
+      slots: this.#slots,
+      routingFirst: this.#routingFirst,
+      logits,
+      dispose: () => {
+        dispose();
+        for (const buffer of this.#owned) memory.release(buffer);
+      },
+    };
+  }
+
+  #tensor(width: number, single = false): GpuTensor {
+    const rows = single ? 1 : Math.ceil(this.#maxTokens / TOKEN_TILE) * TOKEN_TILE;
+    return { width, single, scratch: this.#recorder.scratch(4 * rows * width) };
+  }
+}
+
+function checkWidth(name: string, got: number, wanted: number): void {
+  if (got !== wanted) {
+    throw new SluiceError(
+      "shape-mismatch",
+      `${name}: the activation is ${got} wide, the weights want ${wanted}. The model file does not fit its architecture.`,
+    );
+  }
+}

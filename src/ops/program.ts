@@ -1,0 +1,255 @@
+import type { GpuContext } from "../gpu/device.ts";
+import {
+  type Access,
+  type Constants,
+  encodeParams,
+  type Grid,
+  type Kernel,
+  type ParamType,
+  type ParamValues,
+} from "../gpu/kernel.ts";
+import type { CompiledKernel } from "../gpu/pipelines.ts";
+
+/** A dispatch with everything bound, ready to be encoded for every token again. */
+export interface Step {
+  readonly label: string;
+  readonly pipeline: GPUComputePipeline;
+  /** Bind groups 0, 1 and 2; undefined where the kernel has none. */
+  readonly groups: readonly (GPUBindGroup | undefined)[];
+  readonly grid: (tokens: number) => Grid;
+}
+
+/** Where a MoE layer's steps lie in a program, for resuming after a fault. */
+export interface MoeSteps {
+  /** Index into `ModelSpec.moe`. */
+  readonly moe: number;
+  /** The step after the router. */
+  readonly afterRouter: number;
+  /** The expert products `[first, end)`: run once for each round of a fault. */
+  readonly first: number;
+  readonly end: number;
+}
+
+/** A forward pass of up to `maxTokens` tokens, recorded once. Its maker owns it and calls `dispose`. */
+export interface Program {
+  readonly maxTokens: number;
+  readonly steps: readonly Step[];
+  readonly moe: readonly MoeSteps[];
+  /** Expert ids and slots of the pass, `[MoE layers, maxTokens, topK]`; a layer's start at `routingFirst[moe]`. */
+  readonly ids: GPUBuffer;
+  readonly slots: GPUBuffer;
+  readonly routingFirst: readonly number[];
+  /** `[vocab]` f32. */
+  readonly logits: GPUBuffer;
+  dispose(): void;
+}
+
+/** A buffer of a program that lives from the step that writes it to the last step that reads it. */
+export interface Scratch {
+  readonly bytes: number;
+  firstStep: number;
+  lastStep: number;
+  buffer: GPUBuffer | undefined;
+}
+
+/** What a kernel's buffer is bound to. */
+export type Bound = Scratch | GPUBuffer;
+
+interface PendingStep {
+  readonly kernel: Kernel;
+  readonly compiled: Promise<CompiledKernel>;
+  readonly params: ArrayBuffer;
+  readonly bound: readonly Bound[];
+  readonly weights: GPUBuffer | undefined;
+  readonly grid: (tokens: number) => Grid;
+}
+
+/** What one dispatch is recorded with. */
+export interface Dispatch<
+  Params extends Record<string, ParamType>,
+  Buffers extends Record<string, Access>,
+> {
+  readonly params: ParamValues<Params>;
+  readonly buffers: { readonly [name in keyof Buffers]: Bound };
+  /** The words of group 1. */
+  readonly weights?: GPUBuffer;
+  readonly parts?: readonly string[];
+  readonly constants?: Constants;
+  /** Dispatch for one token, whatever the pass has. */
+  readonly single?: boolean;
+}
+
+/** WebGPU's default `minUniformBufferOffsetAlignment`, which no device exceeds. */
+const UNIFORM_STRIDE = 256;
+
+/** Records dispatches with scratch buffers that share memory where their lives do not overlap. */
+export class Recorder {
+  readonly #context: GpuContext;
+  readonly #steps: PendingStep[] = [];
+  readonly #scratch: Scratch[] = [];
+
+  constructor(context: GpuContext) {
+    this.#context = context;
+  }
+
+  /** Steps recorded so far: the index of the next one. */
+  get length(): number {
+    return this.#steps.length;
+  }
+
+  /** A new scratch buffer; it takes memory from the first step that names it to the last. */
+  scratch(bytes: number): Scratch {
+    const scratch = { bytes, firstStep: -1, lastStep: -1, buffer: undefined };
+    this.#scratch.push(scratch);
+    return scratch;
+  }
+
+  /** Keeps `scratch` untouched up to and including the step recorded last. */
+  keep(scratch: Scratch): void {
+    scratch.lastStep = this.#steps.length - 1;
+  }
+
+  dispatch<Params extends Record<string, ParamType>, Buffers extends Record<string, Access>>(
+    kernel: Kernel<Params, Buffers>,
+    dispatch: Dispatch<Params, Buffers>,
+  ): void {
+    const constants = { ...kernel.constants, ...dispatch.constants };
+    const bound = Object.keys(kernel.buffers).map((name) => dispatch.buffers[name]!);
+    for (const target of bound) {
+      if (!isScratch(target)) continue;
+      if (target.firstStep < 0) target.firstStep = this.#steps.length;
+      target.lastStep = this.#steps.length;
+    }
+    const plain = kernel as unknown as Kernel;
+    const compiled = this.#context.pipelines.compile(plain, dispatch.parts ?? [], constants);
+    // `build` awaits it; without this a failure before that would count as unhandled.
+    compiled.catch(() => {});
+    this.#steps.push({
+      kernel: plain,
+      compiled,
+      params: encodeParams(kernel.params, dispatch.params),
+      bound,
+      weights: dispatch.weights,
+      grid: (tokens) => kernel.grid(dispatch.params, constants, dispatch.single ? 1 : tokens),
+    });
+  }
+
+  /**
+   * Allocates the scratch buffers and makes the bind groups. The steps' buffers belong to the result.
+   * Throws "shader-invalid", "out-of-memory" or "missing-feature".
+   */
+  async build(control: GPUBuffer): Promise<{ steps: Step[]; dispose: () => void }> {
+    const { device, memory } = this.#context;
+    const compiled = await Promise.all(this.#steps.map((step) => step.compiled));
+    const owned: GPUBuffer[] = [];
+    await memory.guard("the scratch buffers", () => {
+      const uniform = GPUBufferUsage.UNIFORM | GPUBufferUsage.COPY_DST;
+      owned.push(memory.create("params", this.#steps.length * UNIFORM_STRIDE, uniform));
+      owned.push(...this.#allocate());
+    });
+    const params = owned[0]!;
+    const all = new Uint8Array(params.size);
+    for (const [index, step] of this.#steps.entries()) {
+      all.set(new Uint8Array(step.params), index * UNIFORM_STRIDE);
+    }
+    device.queue.writeBuffer(params, 0, all);
+
+    const shared = new Map<GPUBindGroupLayout, Map<GPUBuffer, GPUBindGroup>>();
+    const groupOf = (layout: GPUBindGroupLayout, buffer: GPUBuffer) => {
+      const groups = shared.get(layout) ?? new Map<GPUBuffer, GPUBindGroup>();
+      shared.set(layout, groups);
+      let group = groups.get(buffer);
+      if (!group) {
+        group = device.createBindGroup({ layout, entries: [{ binding: 0, resource: { buffer } }] });
+        groups.set(buffer, group);
+      }
+      return group;
+    };
+    const steps = this.#steps.map((step, index): Step => {
+      const { pipeline, layouts } = compiled[index]!;
+      const uniform = {
+        buffer: params,
+        offset: index * UNIFORM_STRIDE,
+        size: step.params.byteLength,
+      };
+      const buffers = step.bound.map((bound) => ({
+        buffer: isScratch(bound) ? bound.buffer! : bound,
+      }));
+      const group = device.createBindGroup({
+        label: step.kernel.name,
+        layout: layouts.buffers,
+        entries: [uniform, ...buffers].map((resource, binding) => ({ binding, resource })),
+      });
+      return {
+        label: step.kernel.name,
+        pipeline,
+        groups: [
+          group,
+          layouts.weights && step.weights ? groupOf(layouts.weights, step.weights) : undefined,
+          layouts.control ? groupOf(layouts.control, control) : undefined,
+        ],
+        grid: step.grid,
+      };
+    });
+    return {
+      steps,
+      dispose() {
+        for (const buffer of owned) memory.release(buffer);
+      },
+    };
+  }
+
+  /** Gives every scratch a buffer: the smallest free one that is large enough, or a new one. */
+  #allocate(): GPUBuffer[] {
+    const made: GPUBuffer[] = [];
+    const free = new Set<GPUBuffer>();
+    const live = new Set<Scratch>();
+    const ordered = this.#scratch
+      .filter((scratch) => scratch.firstStep >= 0)
+      .sort((a, b) => a.firstStep - b.firstStep || b.bytes - a.bytes);
+    for (const scratch of ordered) {
+      for (const other of live) {
+        if (other.lastStep < scratch.firstStep) {
+          live.delete(other);
+          free.add(other.buffer!);
+        }
+      }
+      const fitting = [...free].filter((buffer) => buffer.size >= scratch.bytes);
+      let buffer = fitting.sort((a, b) => a.size - b.size)[0];
+      if (buffer) {
+        free.delete(buffer);
+      } else {
+        buffer = this.#context.memory.storage("scratch", scratch.bytes);
+        made.push(buffer);
+      }
+      scratch.buffer = buffer;
+      live.add(scratch);
+    }
+    return made;
+  }
+}
+
+function isScratch(bound: Bound): bound is Scratch {
+  return "firstStep" in bound;
+}
+
+/** Encodes steps `[first, end)` into `pass`; the dispatches encoded. */
+export function encodeSteps(
+  pass: GPUComputePassEncoder,
+  steps: readonly Step[],
+  first: number,
+  end: number,
+  tokens: number,
+): number {
+  for (let index = first; index < end; index++) {
+    const step = steps[index]!;
+    pass.setPipeline(step.pipeline);
+    for (let group = 0; group < step.groups.length; group++) {
+      const bound = step.groups[group];
+      if (bound) pass.setBindGroup(group, bound);
+    }
+    const [x, y, z] = step.grid(tokens);
+    pass.dispatchWorkgroups(x, y, z);
+  }
+  return Math.max(0, end - first);
+}
