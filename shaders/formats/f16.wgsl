@@ -1,5 +1,5 @@
 // IEEE half precision weights, as they are. One plane: two weights a word.
-// An adapter may read a weight below 2^-14 as 0 (unpack2x16float): too small an error to pay for on each weight.
+// unpack2x16float may read a weight below 2^-14 as 0: too small an error to pay for on each weight.
 @group(1) @binding(0) var<storage, read> weights: array<u32>;
 
 fn load_weights(base: u32, count: u32, unit: u32) -> array<vec4f, 2> {

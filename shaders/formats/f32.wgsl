@@ -2,7 +2,8 @@
 //
 // Every format supplies the same function:
 //   load_weights(base, count, unit) = weights [8 * unit, 8 * unit + 8) of a matrix,
-//   base: word at which the matrix starts in `weights`; count: how many weights the matrix has (tells the planes' offsets).
+//   base: word at which the matrix starts in `weights`;
+//   count: how many weights the matrix has (tells the planes' offsets).
 // Planes follow one another, each padded to 4 words.
 @group(1) @binding(0) var<storage, read> weights: array<u32>;
 

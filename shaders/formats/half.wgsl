@@ -1,5 +1,6 @@
 // The number that the low 16 bits of `bits` stand for as an IEEE half; infinity and NaN excepted.
-// unpack2x16float may flush subnormals, and scales of the k-quants often are: 0.04 / 15 / 63 is below 2^-14.
+// unpack2x16float may flush subnormals to 0, and the scales of k-quants often are subnormal:
+// weights that span 0.04 give 0.04 / 15 / 63, which is below 2^-14.
 fn half_to_float(bits: u32) -> f32 {
   let magnitude = bits & 0x7fffu;
   let normal = bitcast<f32>((magnitude << 13u) + 0x38000000u);

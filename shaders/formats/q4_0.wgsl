@@ -1,5 +1,5 @@
 // Q4_0: weight = (quant - 8) * scale, a scale for each 32 weights.
-// Planes: quants, a word a unit, byte i holds quant i in its low half and quant i + 4 in its high half;
+// Planes: quants, a word a unit, byte i holds quants i (low half) and i + 4 (high half);
 // scales, f16, two a word.
 // Needs: half_to_float (shaders/formats/half.wgsl).
 @group(1) @binding(0) var<storage, read> weights: array<u32>;

@@ -1,6 +1,6 @@
-// Q4_K: weight = quant * (d * scale) - dmin * min. A block is 256 weights with one d and one dmin, f16;
+// Q4_K: weight = quant * (d * scale) - dmin * min. A block is 256 weights with a d and a dmin, f16;
 // each 32 weights have a scale and a min of 6 bits.
-// Planes: quants, a word a unit, byte i holds quant i in its low half and quant i + 4 in its high half;
+// Planes: quants, a word a unit, byte i holds quants i (low half) and i + 4 (high half);
 // scales, 4 words a block: d and dmin, then ggml's 12 bytes of scales and mins.
 // Needs: half_to_float (shaders/formats/half.wgsl).
 @group(1) @binding(0) var<storage, read> weights: array<u32>;
@@ -8,8 +8,8 @@
 fn load_weights(base: u32, count: u32, unit: u32) -> array<vec4f, 2> {
   let scales = base + count / 8u + 4u * (unit / 32u);
   let group = (unit / 4u) % 8u;
-  // Bytes group % 4 of the three words. Groups 4 to 7 have their low 4 bits in the third word and their
-  // high 2 bits above the 6 bits of groups 0 to 3.
+  // Byte group % 4 of the three words. Groups 4 to 7 have their low 4 bits in the third word and
+  // their high 2 bits above the 6 bits of groups 0 to 3.
   let shift = 8u * (group % 4u);
   let first = weights[scales + 1u] >> shift;
   let second = weights[scales + 2u] >> shift;

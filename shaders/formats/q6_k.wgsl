@@ -1,9 +1,9 @@
 // Q6_K: weight = (quant - 32) * (d * scale). A block is 256 weights with one d, f16;
 // each 16 weights have a scale, a signed byte.
 // Planes:
-//   low 4 bits, a word a unit: byte i holds weight i in its low half and weight i + 4 in its high half;
-//   high 2 bits, a word for two units: byte i holds, from the lowest bits up, weights i and i + 4 of the even unit,
-//   then those of the odd one;
+//   low 4 bits, a word a unit: byte i holds weights i (low half) and i + 4 (high half);
+//   high 2 bits, a word for two units: byte i holds, from its lowest bits up, weights i and i + 4
+//   of the even unit, then those of the odd one;
 //   scales, 4 words a block, in order;
 //   d, two a word.
 // Needs: half_to_float (shaders/formats/half.wgsl).

@@ -13,6 +13,11 @@ export const bf16: WeightFormat = {
   repack(blocks, planes) {
     planes[0]!.set(blocks);
   },
-  decode: (blocks) => Float32Array.from(new Uint16Array(new Uint8Array(blocks).buffer), bf16ToF32),
-  encode: (weights) => new Uint8Array(Uint16Array.from(weights, f32ToBf16).buffer),
+  decode(blocks) {
+    const bits = new Uint16Array(new Uint8Array(blocks).buffer);
+    const weights = new Float32Array(bits.length);
+    for (let i = 0; i < bits.length; i++) weights[i] = bf16ToF32(bits[i]!);
+    return weights;
+  },
+  encode: (weights) => new Uint8Array(new Uint16Array(weights.map(f32ToBf16)).buffer),
 };

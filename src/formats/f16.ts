@@ -13,6 +13,11 @@ export const f16: WeightFormat = {
   repack(blocks, planes) {
     planes[0]!.set(blocks);
   },
-  decode: (blocks) => Float32Array.from(new Uint16Array(new Uint8Array(blocks).buffer), f16ToF32),
-  encode: (weights) => new Uint8Array(Uint16Array.from(weights, f32ToF16).buffer),
+  decode(blocks) {
+    const bits = new Uint16Array(new Uint8Array(blocks).buffer);
+    const weights = new Float32Array(bits.length);
+    for (let i = 0; i < bits.length; i++) weights[i] = f16ToF32(bits[i]!);
+    return weights;
+  },
+  encode: (weights) => new Uint8Array(new Uint16Array(weights.map(f32ToF16)).buffer),
 };

@@ -10,15 +10,17 @@ const EXPONENT_DIFFERENCE = (127 - 15) << 23;
 /** One over the smallest f16: subnormals are whole multiples of 2^-24. */
 const SUBNORMALS_PER_ONE = 2 ** 24;
 
+/** The distance between neighbours for each exponent; exponent 0 is subnormal and has that of exponent 1. */
+const STEPS = Float64Array.from({ length: 31 }, (_, exponent) => 2 ** (Math.max(exponent, 1) - 25));
+
 /** The number that the 16 bits of an IEEE half stand for: exact. */
 export function f16ToF32(bits: number): number {
-  const magnitude = bits & 0x7fff;
-  if (magnitude < 0x0400) {
-    return (bits & 0x8000 ? -magnitude : magnitude) / SUBNORMALS_PER_ONE;
-  }
-  const special = magnitude >= 0x7c00 ? EXPONENT_DIFFERENCE : 0;
-  word[0] = ((bits & 0x8000) << 16) | ((magnitude << 13) + EXPONENT_DIFFERENCE + special);
-  return float[0]!;
+  const exponent = (bits >> 10) & 31;
+  const fraction = bits & 0x3ff;
+  if (exponent === 31 && fraction !== 0) return NaN;
+  const steps = exponent === 0 ? fraction : 0x400 + fraction;
+  const magnitude = exponent === 31 ? Infinity : steps * STEPS[exponent]!;
+  return bits & 0x8000 ? -magnitude : magnitude;
 }
 
 /** The bits of the IEEE half nearest to the f32 `value`, ties to even. Every NaN becomes a quiet one. */

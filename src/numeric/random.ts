@@ -49,7 +49,7 @@ export function normalArray(
   length: number,
   deviation = 1,
 ): Float32Array<ArrayBuffer> {
-  return Float32Array.from({ length }, () => deviation * random.normal());
+  return new Float32Array(length).map(() => deviation * random.normal());
 }
 
 /** A generator that turns any seed, 0 too, into well spread words. */

@@ -1,0 +1,113 @@
+import { describe, expect } from "vitest";
+import { repackMatrix, type WeightFormat } from "../../src/formats/format.ts";
+import { weightFormats } from "../../src/formats/registry.ts";
+import { createRandom, normalArray } from "../../src/numeric/random.ts";
+import { gpuTest } from "../helpers/gpu.ts";
+import golden from "../node/formats/golden.json";
+
+const UNIT_WEIGHTS = 8;
+const WORKGROUP_SIZE = 64;
+/** The word at which the matrix under test starts; other bytes lie before and after it. */
+const BASE = 12;
+
+const UNPACK = `
+override BASE: u32;
+override COUNT: u32;
+
+@group(0) @binding(0) var<storage, read_write> result: array<vec4f>;
+
+@compute @workgroup_size(${WORKGROUP_SIZE})
+fn main(@builtin(global_invocation_id) thread: vec3u) {
+  let unit = thread.x;
+  if (unit >= COUNT / ${UNIT_WEIGHTS}u) {
+    return;
+  }
+  let loaded = load_weights(BASE, COUNT, unit);
+  result[2u * unit] = loaded[0];
+  result[2u * unit + 1u] = loaded[1];
+}
+`;
+
+const vectors: Record<string, { readonly decode: { readonly blocks: string } } | undefined> =
+  golden;
+
+describe.for(Object.values(weightFormats))("$name", (format) => {
+  gpuTest(
+    "loads what decode gives, in a matrix with an odd number of blocks",
+    async ({ device }) => {
+      const weights = Math.max(format.blockWeights, UNIT_WEIGHTS) * 7;
+      const blocks = format.encode(normalArray(createRandom(1), weights, 0.02));
+
+      expect(await unpack(device, format, blocks)).toEqual(
+        withoutNegativeZero(format.decode(blocks)),
+      );
+    },
+  );
+});
+
+// A plain number may be subnormal there, and a GPU may take it for 0.
+const withScales = Object.values(weightFormats).filter((format) => format.blockWeights > 1);
+
+describe.for(withScales)("$name with extreme scales", (format) => {
+  gpuTest("loads what decode gives", async ({ device }) => {
+    const text = atob(vectors[format.name]!.decode.blocks);
+    const blocks = Uint8Array.from(text, (character) => character.charCodeAt(0));
+
+    expect(await unpack(device, format, blocks)).toEqual(
+      withoutNegativeZero(format.decode(blocks)),
+    );
+  });
+});
+
+/** A GPU may lose the sign of a zero. */
+function withoutNegativeZero(weights: Float32Array): Float32Array {
+  return weights.map((weight) => weight + 0);
+}
+
+/** All weights of `blocks` as a shader gets them by `load_weights`. */
+async function unpack(
+  device: GPUDevice,
+  format: WeightFormat,
+  blocks: Uint8Array,
+): Promise<Float32Array> {
+  const count = (blocks.length / format.blockBytes) * format.blockWeights;
+  const matrix = repackMatrix(format, blocks);
+  const words = new Uint8Array(4 * BASE + matrix.length + 16).fill(0xa5);
+  words.set(matrix, 4 * BASE);
+  const weights = device.createBuffer({
+    size: words.length,
+    usage: GPUBufferUsage.STORAGE | GPUBufferUsage.COPY_DST,
+  });
+  device.queue.writeBuffer(weights, 0, words);
+  const result = device.createBuffer({
+    size: 4 * count,
+    usage: GPUBufferUsage.STORAGE | GPUBufferUsage.COPY_SRC,
+  });
+  const readback = device.createBuffer({
+    size: 4 * count,
+    usage: GPUBufferUsage.COPY_DST | GPUBufferUsage.MAP_READ,
+  });
+  const pipeline = await device.createComputePipelineAsync({
+    label: `unpack ${format.name}`,
+    layout: "auto",
+    compute: {
+      module: device.createShaderModule({ code: format.source + UNPACK }),
+      constants: { BASE, COUNT: count },
+    },
+  });
+
+  const encoder = device.createCommandEncoder();
+  const pass = encoder.beginComputePass();
+  pass.setPipeline(pipeline);
+  for (const [group, buffer] of [result, weights].entries()) {
+    const layout = pipeline.getBindGroupLayout(group);
+    const entries = [{ binding: 0, resource: { buffer } }];
+    pass.setBindGroup(group, device.createBindGroup({ layout, entries }));
+  }
+  pass.dispatchWorkgroups(Math.ceil(count / UNIT_WEIGHTS / WORKGROUP_SIZE));
+  pass.end();
+  encoder.copyBufferToBuffer(result, 0, readback, 0, 4 * count);
+  device.queue.submit([encoder.finish()]);
+  await readback.mapAsync(GPUMapMode.READ);
+  return withoutNegativeZero(new Float32Array(readback.getMappedRange().slice(0)));
+}
