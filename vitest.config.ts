@@ -44,24 +44,30 @@ function gpuProject(
   };
 }
 
+const projects = [
+  nodeProject("node", 30_000),
+  gpuProject(
+    "chromium",
+    playwright({
+      launchOptions: { executablePath: findChromium(), args: [...CHROMIUM_ARGS] },
+    }),
+  ),
+  gpuProject("firefox", firefox),
+  nodeProject("parity", 300_000),
+  nodeProject("page", 300_000),
+];
+
 /**
  * Kernels and workers run in real browsers on software adapters; everything pure runs in Node.
- * `page` drives the demo pages, `parity` compares whole models with llama.cpp.
+ * `parity` compares whole models with llama.cpp, `page` drives the demo pages. One project runs
+ * after the other: each software adapter takes all cores.
  */
 export default defineConfig({
   test: {
     reporters: ["default", new ClosingLine()],
-    projects: [
-      nodeProject("node", 30_000),
-      nodeProject("parity", 300_000),
-      nodeProject("page", 300_000),
-      gpuProject(
-        "chromium",
-        playwright({
-          launchOptions: { executablePath: findChromium(), args: [...CHROMIUM_ARGS] },
-        }),
-      ),
-      gpuProject("firefox", firefox),
-    ],
+    projects: projects.map((project, groupOrder) => ({
+      ...project,
+      test: { ...project.test, sequence: { groupOrder } },
+    })),
   },
 });

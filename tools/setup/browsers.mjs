@@ -27,6 +27,11 @@ const NEEDS = [
   },
 ];
 
+for (const variable of ["CHROMIUM", "FIREFOX"]) {
+  const path = process.env[variable];
+  if (path !== undefined && !existsSync(path)) fail(`${variable} names no file: ${path}`);
+}
+
 const missing = NEEDS.filter((need) => need.path() === undefined);
 if (missing.length > 0) install(missing);
 for (const need of NEEDS) console.log(`${need.what}: ${need.path()}`);
