@@ -86,6 +86,8 @@ export interface GenerateOptions {
 export interface TokenLogprob {
   readonly token: number;
   readonly logprob: number;
+  /** The token's own text; U+FFFD for a piece of a character. */
+  readonly text?: string;
 }
 
 /** A piece of a reply. */
@@ -162,6 +164,11 @@ export interface ExpertMap {
   readonly uses: Uint16Array;
 }
 
+/** What a reply answers when it is asked for its next piece. */
+export type ReplyStep =
+  | { readonly done: false; readonly chunk: TokenChunk }
+  | { readonly done: true; readonly result: GenerateResult };
+
 /** A failure as it crosses the worker boundary. */
 export interface WireError {
   readonly code: SluiceErrorCode;
@@ -173,18 +180,18 @@ export interface WireError {
  * cancelled take an id that `cancel` names; replies are pulled piece by piece, which gives back-pressure.
  */
 export interface WorkerApi {
+  /** Answers as soon as the worker's script runs. */
+  hello(): Promise<void>;
   load(
     call: number,
     source: string | Blob | ArrayBuffer,
     options: LoadOptions,
     onProgress?: (progress: LoadProgress) => void,
   ): Promise<ModelInfo>;
-  /** Starts a reply and returns its id for `next`. */
+  /** Starts a reply, which `next` then reads. Throws "engine-state" while another reply is not at its end. */
   generate(call: number, prompt: Prompt, options: GenerateOptions): Promise<void>;
   /** The next piece; `done` carries the result. */
-  next(
-    call: number,
-  ): Promise<{ done: false; chunk: TokenChunk } | { done: true; result: GenerateResult }>;
+  next(call: number): Promise<ReplyStep>;
   /** Stops a load or a reply; a reply then ends with finish reason `aborted`. */
   cancel(call: number): Promise<void>;
   /** Changes the GPU budget between replies or during one, without changing a token. */

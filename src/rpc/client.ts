@@ -1,0 +1,150 @@
+import { type Endpoint, proxy, releaseProxy, wrap } from "comlink";
+import { SluiceError, throwIfAborted } from "../errors.ts";
+import type {
+  Budget,
+  EngineStats,
+  ExpertMap,
+  GenerateOptions,
+  LoadOptions,
+  LoadProgress,
+  ModelInfo,
+  ModelSource,
+  Prompt,
+  ReplyStep,
+  WorkerApi,
+} from "./api.ts";
+import { installErrorTransfer } from "./errors.ts";
+import { createLifeline } from "./lifeline.ts";
+import { createReply, type Reply } from "./reply.ts";
+import { toWireSource } from "./source.ts";
+
+/** A `Worker`, or anything that passes messages to one, such as a `MessagePort`. */
+export interface WorkerEndpoint extends Endpoint {
+  /** Ends the worker at once. */
+  terminate?(): void;
+}
+
+/** How to connect. */
+export interface ConnectOptions {
+  /** How long the worker may take to answer for the first time. Default 60,000. */
+  readonly timeoutMs?: number;
+}
+
+/** {@link LoadOptions}, and what stays on the page. */
+export interface LoadCallOptions extends LoadOptions {
+  /** Stops loading, which then rejects with "aborted". */
+  readonly signal?: AbortSignal;
+  readonly onProgress?: (progress: LoadProgress) => void;
+}
+
+/** {@link GenerateOptions}, and what stays on the page. */
+export interface GenerateCallOptions extends GenerateOptions {
+  /** Stops the reply between two tokens; it then ends with finish reason `aborted`. */
+  readonly signal?: AbortSignal;
+}
+
+/** An engine in a worker. Every failure is a `SluiceError`; when the worker dies, all calls reject with "worker-died". */
+export interface EngineClient {
+  /**
+   * Loads a model, in place of the one that was loaded. A relative URL is the page's. Bytes are copied: give a `Blob`
+   * for a large file. See `Engine.load` for the codes.
+   */
+  load(source: ModelSource, options?: LoadCallOptions): Promise<ModelInfo>;
+  /** A reply to text, token ids or a conversation. See `Engine.generate` for the codes. */
+  generate(prompt: string | Prompt, options?: GenerateCallOptions): Reply;
+  /** Name of the model that was loaded last; undefined before. */
+  modelName(): string | undefined;
+  /** Changes the GPU budget, also during a reply. */
+  setBudget(budget: { readonly gpu: Budget }): Promise<{ readonly gpuBudgetBytes: number }>;
+  stats(): Promise<EngineStats>;
+  expertMap(): Promise<ExpertMap>;
+  tokenize(text: string): Promise<readonly number[]>;
+  /** Frees everything and ends the worker. Later calls reject with "engine-state". */
+  dispose(): Promise<void>;
+  /** Ends the worker at once, whatever it does: calls that wait reject with "worker-died". */
+  terminate(): void;
+  [Symbol.asyncDispose](): Promise<void>;
+}
+
+/** Waits for the worker's first answer. Throws "worker-died". */
+export async function connectWorker(
+  worker: WorkerEndpoint,
+  options: ConnectOptions = {},
+): Promise<EngineClient> {
+  installErrorTransfer();
+  const lifeline = createLifeline(worker);
+  const remote = wrap<WorkerApi>(worker);
+  let lastCall = 0;
+  let modelName: string | undefined;
+  await lifeline.within(options.timeoutMs ?? 60_000, () => remote.hello());
+
+  function cancel(call: number): void {
+    lifeline.run(() => remote.cancel(call)).catch(() => {}); // a dead worker has nothing to cancel
+  }
+
+  async function load(source: ModelSource, options: LoadCallOptions = {}): Promise<ModelInfo> {
+    const { signal, onProgress, ...rest } = options;
+    throwIfAborted(signal, "Loading");
+    const wire = toWireSource(source);
+    const call = ++lastCall;
+    const onAbort = () => cancel(call);
+    try {
+      const loading = lifeline.run(() =>
+        remote.load(call, wire, rest, onProgress && proxy(shielded(onProgress))),
+      );
+      signal?.addEventListener("abort", onAbort);
+      const model = await loading;
+      modelName = model.name;
+      return model;
+    } finally {
+      signal?.removeEventListener("abort", onAbort);
+    }
+  }
+
+  function generate(prompt: string | Prompt, options: GenerateCallOptions = {}): Reply {
+    const { signal, ...rest } = options;
+    const call = ++lastCall;
+    const wire = typeof prompt === "string" ? { text: prompt } : prompt;
+    const source = {
+      start: () => lifeline.run(() => remote.generate(call, wire, rest)),
+      next: () => lifeline.run<ReplyStep>(() => remote.next(call)),
+      cancel: () => cancel(call),
+    };
+    return createReply(source, signal);
+  }
+
+  async function dispose(): Promise<void> {
+    if (lifeline.ended()) return;
+    await lifeline.run(() => remote.dispose());
+    remote[releaseProxy]();
+    lifeline.end(
+      new SluiceError("engine-state", "This engine was disposed. Connect to a new worker."),
+    );
+  }
+
+  return {
+    load,
+    generate,
+    modelName: () => modelName,
+    setBudget: (budget) => lifeline.run(() => remote.setBudget(budget)),
+    stats: () => lifeline.run(() => remote.stats()),
+    expertMap: () => lifeline.run(() => remote.expertMap()),
+    tokenize: (text) => lifeline.run(() => remote.tokenize(text)),
+    dispose,
+    terminate: () => lifeline.end(new SluiceError("worker-died", "The worker was terminated.")),
+    [Symbol.asyncDispose]: dispose,
+  };
+}
+
+/** `listener`, whose own errors go to the page's error event and not to the worker. */
+function shielded<Event>(listener: (event: Event) => void): (event: Event) => void {
+  return (event) => {
+    try {
+      listener(event);
+    } catch (error) {
+      queueMicrotask(() => {
+        throw error;
+      });
+    }
+  };
+}
