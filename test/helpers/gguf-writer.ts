@@ -5,7 +5,8 @@ export type GgufValue =
   | { readonly type: "bool"; readonly value: boolean }
   | { readonly type: "string"; readonly value: string }
   | { readonly type: "strings"; readonly value: readonly string[] }
-  | { readonly type: "f32s" | "i32s"; readonly value: readonly number[] };
+  | { readonly type: "f32s"; readonly value: readonly number[] }
+  | { readonly type: "i32s"; readonly value: readonly number[] };
 
 /** The keys of a file to write, in order. */
 export type GgufKeys = Readonly<Record<string, GgufValue>>;

@@ -1,0 +1,255 @@
+import { abortError, SluiceError, throwIfAborted } from "../errors.ts";
+import { type ByteSource, checkRange, type ReadOptions } from "./byte-source.ts";
+import {
+  exchange,
+  type HttpContext,
+  type RetryRule,
+  Transient,
+  withRetries,
+} from "./http-exchange.ts";
+import {
+  changedError,
+  contentLengthOf,
+  contentRangeOf,
+  expectSameFile,
+  type FileIdentity,
+  identityOf,
+} from "./http-identity.ts";
+import { openSequentialSource } from "./sequential-source.ts";
+
+/** A file on a server. */
+export interface HttpSource extends ByteSource {
+  /** Bytes of the file that have come over the network, those of broken-off answers included. */
+  readonly received: number;
+  /** Whether the host serves parts; otherwise one stream brings the file from its start. */
+  readonly ranged: boolean;
+  close(): Promise<void>;
+}
+
+export interface HttpOptions {
+  /** Ends the source: the opening, and every read of it. */
+  readonly signal?: AbortSignal | undefined;
+  readonly fetch?: typeof fetch;
+  /** Called with the length of every chunk that arrives. */
+  readonly onBytes?: (bytes: number) => void;
+  /** Requests at once; more than a few only take bandwidth from each other. */
+  readonly requests?: number;
+  readonly retry?: Partial<RetryRule>;
+}
+
+const RETRY: RetryRule = { attempts: 6, firstDelayMs: 250, stallMs: 30_000 };
+const REQUESTS = 4;
+
+/**
+ * Opens the file at `url` for reading by Range requests.
+ *
+ * Broken answers are resumed from the byte reached, and failures that may pass are tried again with
+ * growing pauses. On a host that ignores Range the whole file is streamed once, outside the JS heap;
+ * see {@link openSequentialSource}. `Content-Range` and `ETag` are checked where CORS shows them.
+ *
+ * Throws "not-found", "network", "aborted", and "bad-input" for what is no address.
+ *
+ * @example
+ * const source = await openHttpSource("https://example.org/model.gguf", { signal });
+ * const head = await source.read(0, 1024);
+ */
+export async function openHttpSource(url: string, options: HttpOptions = {}): Promise<HttpSource> {
+  let received = 0;
+  const context: HttpContext = {
+    url: absolute(url),
+    fetch: options.fetch ?? ((input, init) => fetch(input, init)),
+    retry: { ...RETRY, ...options.retry },
+    signal: options.signal,
+    received(bytes) {
+      received += bytes;
+      options.onBytes?.(bytes);
+    },
+  };
+  const probed = await withRetries(context, context.signal, () => probe(context));
+  const source = probed.ranged
+    ? rangedSource(context, probed, options.requests ?? REQUESTS)
+    : await openSequentialSource(context, probed);
+  return {
+    ...source,
+    get received() {
+      return received;
+    },
+  };
+}
+
+function absolute(url: string): string {
+  const base = globalThis.location?.href;
+  if (URL.canParse(url, base)) return new URL(url, base).href;
+  throw new SluiceError(
+    "bad-input",
+    `${JSON.stringify(url)} is not an address. Use one such as https://host/model.gguf.`,
+  );
+}
+
+/** What the first request told. */
+type Probed =
+  | { readonly ranged: true; readonly bytes: number; readonly identity: FileIdentity }
+  | { readonly ranged: false; readonly bytes: number | undefined; readonly identity: FileIdentity };
+
+async function probe(context: HttpContext): Promise<Probed> {
+  const { signal } = context;
+  return exchange<Probed>(context, {
+    headers: { Range: "bytes=0-0" },
+    signal,
+    async use(response) {
+      const identity = identityOf(response);
+      if (response.status === 416) return { ranged: true, bytes: 0, identity };
+      if (response.status !== 206) {
+        return { ranged: false, bytes: contentLengthOf(response), identity };
+      }
+      const bytes = contentRangeOf(response)?.bytes ?? (await lengthByHead(context));
+      return bytes === undefined
+        ? { ranged: false, bytes, identity }
+        : { ranged: true, bytes, identity };
+    },
+  });
+}
+
+/** CORS hides `Content-Range` unless the host exposes it; `Content-Length` it never hides. */
+async function lengthByHead(context: HttpContext): Promise<number | undefined> {
+  const { signal } = context;
+  return exchange(context, {
+    method: "HEAD",
+    headers: {},
+    signal,
+    use: async (response) => contentLengthOf(response),
+  });
+}
+
+function rangedSource(
+  context: HttpContext,
+  { bytes, identity }: { bytes: number; identity: FileIdentity },
+  requests: number,
+): Omit<HttpSource, "received"> {
+  const { url } = context;
+  const enter = createGate(requests, `Reading ${url}`);
+  const closing = new AbortController();
+  const condition = ifRange(url, identity);
+
+  async function fetchPart(
+    part: Uint8Array<ArrayBuffer>,
+    offset: number,
+    signal: AbortSignal,
+  ): Promise<void> {
+    let got = 0;
+    await withRetries(context, signal, async (progress) => {
+      const start = offset + got;
+      const headers = { Range: `bytes=${start}-${offset + part.length - 1}`, ...condition };
+      await exchange(context, {
+        headers,
+        signal,
+        async use(response, chunks) {
+          expectPart(response, start, { url, bytes, identity });
+          for await (const chunk of chunks) {
+            if (chunk.length > part.length - got)
+              throw wrongPart(url, "more bytes than were asked for");
+            part.set(chunk, got);
+            got += chunk.length;
+            progress();
+          }
+          if (got < part.length) throw new Transient("the connection broke off");
+        },
+      });
+    });
+  }
+
+  return {
+    name: url,
+    bytes,
+    ranged: true,
+    async read(offset, length, options?: ReadOptions) {
+      checkRange({ name: url, bytes }, offset, length);
+      const signal = joined(closing.signal, context.signal, options?.signal);
+      throwIfAborted(signal, `Reading ${url}`);
+      const part = new Uint8Array(length);
+      if (length === 0) return part;
+      const leave = await enter(signal);
+      try {
+        await fetchPart(part, offset, signal);
+      } finally {
+        leave();
+      }
+      return part;
+    },
+    async close() {
+      closing.abort();
+    },
+  };
+}
+
+/** The union of the signals that are there. */
+export function joined(...signals: (AbortSignal | undefined)[]): AbortSignal {
+  return AbortSignal.any(signals.filter((signal) => signal !== undefined));
+}
+
+/**
+ * `If-Range` makes the host answer 200 if the file has changed. Across origins it would cost a CORS
+ * preflight that few hosts of models allow; there the answers' own tags are compared instead.
+ */
+function ifRange(url: string, { etag, modified }: FileIdentity): Record<string, string> {
+  const origin = globalThis.location?.origin;
+  const validator = etag?.startsWith('"') ? etag : modified;
+  const sameOrigin = origin === undefined || new URL(url).origin === origin;
+  return validator !== undefined && sameOrigin ? { "If-Range": validator } : {};
+}
+
+function expectPart(
+  response: Response,
+  start: number,
+  file: { url: string; bytes: number; identity: FileIdentity },
+): void {
+  const { url, bytes, identity } = file;
+  expectSameFile(response, identity, url);
+  // 200 answers an If-Range that no longer holds, 416 a range past the end of a file that shrank.
+  if (response.status !== 206) throw changedError(url);
+  const range = contentRangeOf(response);
+  if (range === undefined) return;
+  if (range.bytes !== undefined && range.bytes !== bytes) throw changedError(url);
+  if (range.start !== start)
+    throw wrongPart(url, `bytes from ${range.start} where ${start} was asked`);
+}
+
+function wrongPart(url: string, what: string): SluiceError {
+  return new SluiceError(
+    "network",
+    `${url}: the host sent ${what}. A proxy may be at fault; download the file and choose it from disk.`,
+  );
+}
+
+/** Lets `limit` callers in at once, in the order they came; each leaves by the function it gets. */
+function createGate(limit: number, what: string): (signal: AbortSignal) => Promise<() => void> {
+  let inside = 0;
+  const waiting = new Set<() => void>();
+
+  function leave(): void {
+    inside -= 1;
+    const next = waiting.values().next().value;
+    if (next === undefined) return;
+    waiting.delete(next);
+    next();
+  }
+
+  return async (signal) => {
+    if (inside >= limit) {
+      await new Promise<void>((resolve, reject) => {
+        const onAbort = () => {
+          waiting.delete(admit);
+          reject(abortError(what));
+        };
+        const admit = () => {
+          signal.removeEventListener("abort", onAbort);
+          resolve();
+        };
+        waiting.add(admit);
+        signal.addEventListener("abort", onAbort, { once: true });
+      });
+    }
+    inside += 1;
+    return leave;
+  };
+}
