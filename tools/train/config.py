@@ -1,0 +1,79 @@
+"""Sizes of the model and of the training run."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+
+
+@dataclass(frozen=True)
+class ModelConfig:
+    """A SmallThinker-style model: the router reads the residual stream before the attention norm."""
+
+    vocab_size: int = 2048
+    hidden: int = 256
+    layers: int = 8
+    heads: int = 8
+    kv_heads: int = 2
+    head_dim: int = 32
+    experts: int = 32
+    experts_used: int = 4
+    expert_width: int = 128
+    context: int = 1024
+    rope_base: float = 10000.0
+    norm_eps: float = 1e-5
+
+
+@dataclass(frozen=True)
+class TrainConfig:
+    """The run: rows of ``row`` tokens, in every fourth chunk of ``long_row``; a flat learning rate, then a fall."""
+
+    tokens: int = 60_000_000
+    batch_tokens: int = 8192
+    row: int = 384
+    long_row: int = 512
+    muon_lr: float = 0.02
+    adam_lr: float = 0.003
+    warmup_steps: int = 50
+    decay_fraction: float = 0.4
+    balance: float = 0.01
+    seed: int = 20
+    log_every: int = 10
+    eval_every: int = 200
+
+
+@dataclass(frozen=True)
+class Preset:
+    """A named pair of configurations."""
+
+    name: str
+    title: str
+    model: ModelConfig
+    train: TrainConfig
+
+    def as_dict(self) -> dict[str, object]:
+        """Everything, for a checkpoint."""
+        return asdict(self)
+
+
+FULL = Preset("full", "Sluice Small", ModelConfig(), TrainConfig())
+
+TINY = Preset(
+    "tiny",
+    "Sluice Tiny",
+    ModelConfig(hidden=128, layers=4, heads=4, kv_heads=2, experts=16, expert_width=96, context=512),
+    TrainConfig(tokens=10_000_000, batch_tokens=4096),
+)
+
+SMOKE = Preset(
+    "smoke",
+    "Sluice Smoke",
+    ModelConfig(hidden=64, layers=2, heads=2, kv_heads=1, experts=8, expert_width=32, context=512),
+    TrainConfig(tokens=40_960, batch_tokens=2048, eval_every=10),
+)
+
+PRESETS: dict[str, Preset] = {p.name: p for p in (FULL, TINY, SMOKE)}
+
+
+def preset_from_dict(data: dict) -> Preset:
+    """The preset stored in a checkpoint."""
+    return Preset(data["name"], data["title"], ModelConfig(**data["model"]), TrainConfig(**data["train"]))

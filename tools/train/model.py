@@ -1,0 +1,154 @@
+"""The model: attention and a mixture of ReGLU experts, routed from the residual stream before attention."""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from config import ModelConfig
+
+WEIGHT_SUM_MIN = 2.0**-14
+
+
+def rope_table(config: ModelConfig, length: int) -> tuple[Tensor, Tensor]:
+    """Cosines and sines, ``[length, head_dim / 2]``."""
+    half = config.head_dim // 2
+    frequency = config.rope_base ** (-torch.arange(half, dtype=torch.float64) / half)
+    angle = torch.arange(length, dtype=torch.float64)[:, None] * frequency
+    return angle.cos().float(), angle.sin().float()
+
+
+def rotate(x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
+    """Rotary embedding over half-split pairs; ``x`` is ``[batch, heads, time, head_dim]``."""
+    first, second = x.chunk(2, dim=-1)
+    return torch.cat((first * cos - second * sin, second * cos + first * sin), dim=-1)
+
+
+class Attention(nn.Module):
+    """Causal grouped-query attention."""
+
+    def __init__(self, config: ModelConfig) -> None:
+        super().__init__()
+        self.config = config
+        self.q = nn.Linear(config.hidden, config.heads * config.head_dim, bias=False)
+        self.k = nn.Linear(config.hidden, config.kv_heads * config.head_dim, bias=False)
+        self.v = nn.Linear(config.hidden, config.kv_heads * config.head_dim, bias=False)
+        self.o = nn.Linear(config.heads * config.head_dim, config.hidden, bias=False)
+
+    def forward(self, x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
+        """Attend over ``[batch, time, hidden]``."""
+        batch, time, _ = x.shape
+        groups = self.config.heads // self.config.kv_heads
+
+        def split(y: Tensor) -> Tensor:
+            return y.view(batch, time, -1, self.config.head_dim).transpose(1, 2)
+
+        q = rotate(split(self.q(x)), cos, sin)
+        k = rotate(split(self.k(x)), cos, sin).repeat_interleave(groups, dim=1)
+        v = split(self.v(x)).repeat_interleave(groups, dim=1)
+        y = F.scaled_dot_product_attention(q, k, v, is_causal=True)
+        return self.o(y.transpose(1, 2).reshape(batch, time, -1))
+
+
+class Experts(nn.Module):
+    """The router and its experts. Tokens are sorted by expert, so that each expert is one matrix product."""
+
+    def __init__(self, config: ModelConfig) -> None:
+        super().__init__()
+        self.config = config
+        self.router = nn.Linear(config.hidden, config.experts, bias=False)
+        self.gate = nn.Parameter(torch.empty(config.experts, config.expert_width, config.hidden))
+        self.up = nn.Parameter(torch.empty(config.experts, config.expert_width, config.hidden))
+        self.down = nn.Parameter(torch.empty(config.experts, config.hidden, config.expert_width))
+
+    def route(self, residual: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Scores of all experts, the chosen experts and their weights; ``residual`` is ``[tokens, hidden]``."""
+        scores = self.router(residual).sigmoid()
+        top, chosen = scores.topk(self.config.experts_used, dim=-1)
+        return scores, chosen, top / top.sum(-1, keepdim=True).clamp(min=WEIGHT_SUM_MIN)
+
+    def balance_loss(self, scores: Tensor, counts: Tensor) -> Tensor:
+        """1 when every expert is used equally often, more otherwise."""
+        share = counts / counts.sum()
+        probability = (scores / scores.sum(-1, keepdim=True)).mean(0)
+        return self.config.experts * (share * probability).sum()
+
+    def forward(self, x: Tensor, residual: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Output, balance loss and tokens per expert; both inputs are ``[tokens, hidden]``."""
+        scores, chosen, weights = self.route(residual)
+        order = chosen.flatten().argsort(stable=True)
+        counts = torch.bincount(chosen.flatten(), minlength=self.config.experts)
+        source = order // self.config.experts_used
+        sizes = counts.tolist()
+        pieces = []
+        groups = zip(x.index_select(0, source).split(sizes), self.gate, self.up, self.down, strict=True)
+        for part, gate, up, down in groups:
+            hidden = F.linear(part, gate).relu() * F.linear(part, up)
+            pieces.append(F.linear(hidden, down))
+        y = torch.cat(pieces) * weights.flatten().index_select(0, order)[:, None]
+        out = torch.zeros_like(x).index_add(0, source, y)
+        return out, self.balance_loss(scores, counts), counts
+
+
+class Layer(nn.Module):
+    """One layer; the router sees the residual stream as it enters."""
+
+    def __init__(self, config: ModelConfig) -> None:
+        super().__init__()
+        self.attn_norm = nn.RMSNorm(config.hidden, eps=config.norm_eps)
+        self.attention = Attention(config)
+        self.ffn_norm = nn.RMSNorm(config.hidden, eps=config.norm_eps)
+        self.experts = Experts(config)
+
+    def forward(self, h: Tensor, cos: Tensor, sin: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """The new residual stream, the balance loss and tokens per expert."""
+        x = h + self.attention(self.attn_norm(h), cos, sin)
+        flat, residual = self.ffn_norm(x).flatten(0, 1), h.flatten(0, 1)
+        y, balance, counts = self.experts(flat, residual)
+        return x + y.view_as(x), balance, counts
+
+
+class Model(nn.Module):
+    """The whole model; the output matrix is the embedding."""
+
+    def __init__(self, config: ModelConfig) -> None:
+        super().__init__()
+        self.config = config
+        self.embedding = nn.Embedding(config.vocab_size, config.hidden)
+        self.layers = nn.ModuleList(Layer(config) for _ in range(config.layers))
+        self.norm = nn.RMSNorm(config.hidden, eps=config.norm_eps)
+        cos, sin = rope_table(config, config.context)
+        self.register_buffer("cos", cos, persistent=False)
+        self.register_buffer("sin", sin, persistent=False)
+        self.reset()
+
+    def reset(self) -> None:
+        """Initial weights; what writes to the residual stream starts smaller."""
+        for name, weight in self.named_parameters():
+            if weight.dim() < 2:
+                continue
+            std = weight.shape[-1] ** -0.5
+            if name.endswith(("attention.o.weight", "experts.down")):
+                std *= (2 * self.config.layers) ** -0.5
+            if name == "embedding.weight":
+                std = 0.05
+            nn.init.normal_(weight, std=std)
+
+    def forward(self, ids: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Logits, mean balance loss, and tokens per expert ``[layers, experts]``."""
+        h = self.embedding(ids)
+        cos, sin = self.cos[: ids.shape[1]], self.sin[: ids.shape[1]]
+        losses, counts = [], []
+        for layer in self.layers:
+            h, loss, count = layer(h, cos, sin)
+            losses.append(loss)
+            counts.append(count)
+        logits = F.linear(self.norm(h), self.embedding.weight)
+        return logits, torch.stack(losses).mean(), torch.stack(counts)
+
+    def count(self) -> tuple[int, int]:
+        """Parameters in all, and those that one token uses."""
+        total = sum(p.numel() for p in self.parameters())
+        experts = sum(p.numel() for name, p in self.named_parameters() if name.endswith((".gate", ".up", ".down")))
+        return total, total - experts + experts * self.config.experts_used // self.config.experts

@@ -1,0 +1,176 @@
+"""Train a preset: tokenizer first, then the model, with checkpoints; a second run resumes."""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import os
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import torch
+import torch.nn.functional as F
+from tokenizers import Tokenizer
+from torch import Tensor
+
+from bpe import load_tokenizer, train_tokenizer
+from config import PRESETS, Preset, TrainConfig
+from data import IGNORED, batches, documents, encode, pack
+from model import Model
+from optim import make_optimizers, set_rate
+
+TOKENIZER_DOCUMENTS = 40_000
+CHECKPOINT_SECONDS = 120.0
+
+
+def device() -> torch.device:
+    """A GPU where there is one."""
+    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+
+
+def prepare_tokenizer(preset: Preset, folder: Path) -> tuple[Tokenizer, Preset]:
+    """Load or train the tokenizer; the model takes the size that it really has."""
+    path = folder / "tokenizer.json"
+    if not path.exists():
+        texts = documents(preset.train.seed, -1, TOKENIZER_DOCUMENTS)
+        train_tokenizer(texts, preset.model.vocab_size).save(str(path))
+    tokenizer = load_tokenizer(path)
+    return tokenizer, replace(preset, model=replace(preset.model, vocab_size=tokenizer.get_vocab_size()))
+
+
+def rate_factor(step: int, done: float, config: TrainConfig) -> float:
+    """Warm up, stay, then fall to zero over the last ``decay_fraction`` of the tokens."""
+    warm = min(1.0, (step + 1) / config.warmup_steps)
+    return warm * min(1.0, max(0.0, 1.0 - done) / config.decay_fraction)
+
+
+def losses(model: Model, inputs: Tensor, targets: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Cross-entropy a token, balance loss, tokens per expert."""
+    logits, balance, counts = model(inputs)
+    entropy = F.cross_entropy(logits.flatten(0, 1).float(), targets.flatten(), ignore_index=IGNORED)
+    return entropy, balance, counts
+
+
+@torch.no_grad()
+def held_out_loss(model: Model, rows: Tensor, batch: int = 16) -> float:
+    """Mean cross-entropy over the rows."""
+    total, count = 0.0, 0
+    for part in rows.split(batch):
+        inputs, targets = part[:, :-1].clamp(min=0), part[:, 1:]
+        known = int((targets != IGNORED).sum())
+        total += losses(model, inputs, targets)[0].item() * known
+        count += known
+    return total / count
+
+
+def evaluation_rows(tokenizer: Tokenizer, seed: int, row: int, count: int) -> Tensor:
+    """Rows of documents about held-out pairs."""
+    return pack(encode(tokenizer, documents(seed, -2, count, evaluation=True)), row + 1)
+
+
+class LossLog:
+    """The loss curve, one CSV line at a time."""
+
+    FIELDS = ("step", "tokens", "train_loss", "balance_loss", "held_out_loss", "rate", "seconds")
+
+    def __init__(self, path: Path, keep_steps: int) -> None:
+        old = list(csv.reader(path.open())) if path.exists() else []
+        kept = [line for line in old[1:] if int(line[0]) <= keep_steps]
+        self.file = path.open("w", newline="")
+        self.writer = csv.writer(self.file, lineterminator="\n")
+        self.writer.writerows([self.FIELDS, *kept])
+        self.file.flush()
+
+    def write(self, *values: object) -> None:
+        """Append a line."""
+        self.writer.writerow(values)
+        self.file.flush()
+
+
+def save(path: Path, state: dict[str, object]) -> None:
+    """Write a checkpoint in one go."""
+    partial = path.with_suffix(".partial")
+    torch.save(state, partial)
+    os.replace(partial, path)
+
+
+def train(preset: Preset, folder: Path) -> None:
+    """Train until the tokens are used up."""
+    folder.mkdir(parents=True, exist_ok=True)
+    config = preset.train
+    tokenizer, preset = prepare_tokenizer(preset, folder)
+    torch.manual_seed(config.seed)
+    where = device()
+    model = Model(preset.model).to(where)
+    optimizers = make_optimizers(model, config.muon_lr, config.adam_lr)
+    base = [config.muon_lr, config.adam_lr]
+    step, tokens, seconds, position = 0, 0, 0.0, (0, 0)
+    checkpoint = folder / "checkpoint.pt"
+    if checkpoint.exists():
+        state = torch.load(checkpoint, map_location=where, weights_only=True)
+        model.load_state_dict(state["model"])
+        for optimizer, saved in zip(optimizers, state["optimizers"], strict=True):
+            optimizer.load_state_dict(saved)
+        step, tokens, seconds, position = state["step"], state["tokens"], state["seconds"], tuple(state["position"])
+
+    def state_now() -> dict[str, object]:
+        return {
+            "preset": preset.as_dict(), "model": model.state_dict(),
+            "optimizers": [o.state_dict() for o in optimizers],
+            "step": step, "tokens": tokens, "seconds": seconds, "position": position,
+        }
+
+    log = LossLog(folder / "loss.csv", step)
+    held_out = evaluation_rows(tokenizer, config.seed, config.row, 120).to(where)
+    total, active = model.count()
+    print(f"{total} parameters, {active} used by a token, vocabulary {preset.model.vocab_size}, {where}", flush=True)
+    stream = batches(tokenizer, config.seed, config.batch_tokens, config.row, config.long_row, position)
+    last_save = time.monotonic()
+    running = 0.0
+    while tokens < config.tokens:
+        began = time.monotonic()
+        inputs, targets, position = next(stream)
+        inputs, targets = inputs.to(where), targets.to(where)
+        factor = rate_factor(step, tokens / config.tokens, config)
+        set_rate(optimizers, base, factor)
+        entropy, balance, _ = losses(model, inputs, targets)
+        (entropy + config.balance * balance).backward()
+        torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+        for optimizer in optimizers:
+            optimizer.step()
+            optimizer.zero_grad(set_to_none=True)
+        step += 1
+        tokens += int((targets != IGNORED).sum())
+        running = entropy.item() if running == 0.0 else 0.9 * running + 0.1 * entropy.item()
+        seconds += time.monotonic() - began
+        if step % config.log_every == 0:
+            checked = held_out_loss(model, held_out) if step % config.eval_every == 0 else None
+            shown = f"{checked:.4f}" if checked is not None else ""
+            log.write(step, tokens, f"{running:.4f}", f"{balance.item():.4f}", shown, f"{factor:.4f}", f"{seconds:.0f}")
+            print(step, tokens, f"{running:.4f}", shown, f"{tokens / seconds:.0f}/s", flush=True)
+        if time.monotonic() - last_save > CHECKPOINT_SECONDS:
+            save(checkpoint, state_now())
+            last_save = time.monotonic()
+    save(checkpoint, state_now())
+    print(f"held-out loss {held_out_loss(model, held_out):.4f} after {tokens} tokens", flush=True)
+
+
+def main() -> None:
+    """Command line."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--preset", choices=sorted(PRESETS), default="full")
+    parser.add_argument("--runs", type=Path, default=Path(__file__).parent / "runs")
+    parser.add_argument("--tokens", type=int, help="train on this many tokens in all")
+    parser.add_argument("--threads", type=int, default=0, help="CPU threads (0: all)")
+    args = parser.parse_args()
+    if args.threads:
+        torch.set_num_threads(args.threads)
+    preset = PRESETS[args.preset]
+    if args.tokens:
+        preset = replace(preset, train=replace(preset.train, tokens=args.tokens))
+    train(preset, args.runs / preset.name)
+
+
+if __name__ == "__main__":
+    main()
