@@ -1,0 +1,175 @@
+import fc from "fast-check";
+import { describe, expect, test } from "vitest";
+import { belady } from "../../../src/experts/policies/belady.ts";
+import { lfuDecayed } from "../../../src/experts/policies/lfu-decayed.ts";
+import { lru } from "../../../src/experts/policies/lru.ts";
+import {
+  DEFAULT_EVICTION_POLICY,
+  evictionPolicies,
+} from "../../../src/experts/policies/registry.ts";
+import { everyPolicy } from "./helpers.ts";
+
+const request = fc.uniqueArray(fc.nat(7), { minLength: 1, maxLength: 4 });
+
+/** The candidates in the order in which a policy would evict them. */
+function evictionOrder(policy: ReturnType<typeof lru>, candidates: readonly number[]): number[] {
+  const left = [...candidates].sort((a, b) => a - b);
+  const order: number[] = [];
+  while (left.length > 0) {
+    const victim = policy.victim(left);
+    order.push(victim);
+    left.splice(left.indexOf(victim), 1);
+  }
+  return order;
+}
+
+describe.for(everyPolicy)("$name", ({ create }) => {
+  test("evicts experts that were never used first, the lowest index before the others", () => {
+    const policy = create();
+    policy.onUse([1]);
+
+    expect(evictionOrder(policy, [0, 1, 2, 3])).toEqual([0, 2, 3, 1]);
+  });
+
+  test("evicts the one used longest ago when all were used equally often in one pass", () => {
+    const policy = create();
+    policy.onUse([3, 1, 2]);
+
+    expect(evictionOrder(policy, [1, 2, 3])).toEqual([3, 1, 2]);
+  });
+
+  test("chooses a candidate, the same one each time it is asked", () => {
+    fc.assert(
+      fc.property(fc.array(request), request, (requests, candidates) => {
+        const policy = create();
+        for (const experts of requests) policy.onUse(experts);
+        candidates.sort((a, b) => a - b);
+
+        const victim = policy.victim(candidates);
+
+        expect(candidates).toContain(victim);
+        expect(policy.victim(candidates)).toBe(victim);
+      }),
+      { numRuns: 100 },
+    );
+  });
+
+  test("orders experts without regard to what else is a candidate", () => {
+    fc.assert(
+      fc.property(fc.array(request), request, (requests, some) => {
+        const policy = create();
+        for (const experts of requests) policy.onUse(experts);
+
+        const all = evictionOrder(policy, [0, 1, 2, 3, 4, 5, 6, 7]);
+
+        expect(evictionOrder(policy, some)).toEqual(all.filter((expert) => some.includes(expert)));
+      }),
+      { numRuns: 100 },
+    );
+  });
+});
+
+test("the default policy is in the registry", () => {
+  expect(Object.keys(evictionPolicies)).toContain(DEFAULT_EVICTION_POLICY);
+});
+
+describe("lru", () => {
+  test("evicts the expert used longest ago, however often it was used", () => {
+    const policy = lru();
+    for (const expert of [1, 1, 1, 2, 3, 2]) policy.onUse([expert]);
+
+    expect(evictionOrder(policy, [1, 2, 3])).toEqual([1, 3, 2]);
+  });
+});
+
+describe("lfuDecayed", () => {
+  test("evicts the expert used least often among recent ones", () => {
+    const policy = lfuDecayed(32);
+    for (const expert of [1, 1, 1, 2, 3, 2]) policy.onUse([expert]);
+
+    expect(evictionOrder(policy, [1, 2, 3])).toEqual([3, 2, 1]);
+  });
+
+  test("two uses one half-life ago weigh as much as one use now", () => {
+    const half = lfuDecayed(4);
+    half.onUse([1, 2]);
+    half.onUse([1]); // expert 1 at request 5: 2^(-4/4) + 2^(-3/4) = 1.095
+    for (const expert of [0, 0, 3]) half.onUse([expert]); // expert 3: 1
+
+    expect(evictionOrder(half, [1, 2, 3])).toEqual([2, 3, 1]);
+    half.onUse([3]); // expert 3: 2^(-1/4) + 1 = 1.84, expert 1: 0.92
+    expect(evictionOrder(half, [1, 2, 3])).toEqual([2, 1, 3]);
+  });
+
+  test("keeps the score of an expert after thousands of requests", () => {
+    const policy = lfuDecayed(1);
+    for (let request = 0; request < 5000; request++) policy.onUse([0]);
+    policy.onUse([1]);
+    policy.onUse([2]);
+
+    expect(evictionOrder(policy, [0, 1, 2])).toEqual([0, 1, 2]);
+  });
+
+  test("agrees with the sum that it stands for", () => {
+    fc.assert(
+      fc.property(
+        fc.array(request, { maxLength: 40 }),
+        fc.integer({ min: 2, max: 9 }),
+        (requests, halfLife) => {
+          const policy = lfuDecayed(halfLife);
+          for (const experts of requests) policy.onUse(experts);
+          const score = (expert: number) =>
+            requests.reduce(
+              (sum, experts, index) =>
+                sum + (experts.includes(expert) ? 2 ** ((index - requests.length) / halfLife) : 0),
+              0,
+            );
+
+          const victim = policy.victim([0, 1, 2, 3, 4, 5, 6, 7]);
+
+          for (let other = 0; other < 8; other++) {
+            expect(score(victim)).toBeLessThanOrEqual(score(other) * (1 + 1e-9));
+          }
+        },
+      ),
+      { numRuns: 100 },
+    );
+  });
+
+  test("with an endless half-life counts uses, ties to the one used longest ago", () => {
+    fc.assert(
+      fc.property(fc.array(request, { maxLength: 60 }), (requests) => {
+        const policy = lfuDecayed(Infinity);
+        for (const experts of requests) policy.onUse(experts);
+        const uses = requests.flat();
+        const rank = (expert: number) => ({
+          count: uses.filter((used) => used === expert).length,
+          last: uses.lastIndexOf(expert),
+        });
+        const all = [0, 1, 2, 3, 4, 5, 6, 7];
+        const expected = all.toSorted(
+          (a, b) => rank(a).count - rank(b).count || rank(a).last - rank(b).last || a - b,
+        );
+
+        expect(evictionOrder(policy, all)).toEqual(expected);
+      }),
+      { numRuns: 100 },
+    );
+  });
+});
+
+describe("belady", () => {
+  test("evicts what is used again last, and what is never used again before that", () => {
+    const policy = belady([[1, 2, 3, 4], [2], [3], [1]]);
+    policy.onUse([1, 2, 3, 4]);
+
+    expect(evictionOrder(policy, [1, 2, 3, 4])).toEqual([4, 1, 3, 2]);
+  });
+
+  test("looks only ahead of the request that is being served", () => {
+    const policy = belady([[1], [2], [1], [2], [3]]);
+    for (const experts of [[1], [2], [1]]) policy.onUse(experts);
+
+    expect(evictionOrder(policy, [1, 2])).toEqual([1, 2]);
+  });
+});

@@ -1,0 +1,199 @@
+import fc from "fast-check";
+import { describe, expect, test } from "vitest";
+import { simulate } from "../../../src/experts/simulator.ts";
+import type { RoutingTrace } from "../../../src/experts/trace.ts";
+import { everyPolicy, traceOf } from "./helpers.ts";
+
+const EXPERTS = 8;
+
+/** Traces of one or two layers with `topK` distinct experts a token. */
+const anyTrace = fc
+  .record({ topK: fc.integer({ min: 1, max: 3 }), layers: fc.integer({ min: 1, max: 2 }) })
+  .chain(({ topK, layers }) => {
+    const chosen = fc.uniqueArray(fc.nat(EXPERTS - 1), { minLength: topK, maxLength: topK });
+    const token = fc.array(chosen, { minLength: layers, maxLength: layers });
+    return fc.array(token, { minLength: 1, maxLength: 40 });
+  })
+  .map((rows) => traceOf(EXPERTS, rows));
+
+/** Slot counts for each layer: `slots` of each. */
+function everywhere(trace: RoutingTrace, slots: number): number[] {
+  return trace.layers.map(() => slots);
+}
+
+/** The fewest misses that any choice of victims leads to, by trying all of them. One layer. */
+function fewestMisses(trace: RoutingTrace, slots: number): number {
+  const known = new Map<string, number>();
+  function from(position: number, resident: readonly number[]): number {
+    const wanted = trace.tokens[position]?.experts;
+    if (!wanted) return 0;
+    const id = `${position}:${resident.join()}`;
+    const before = known.get(id);
+    if (before !== undefined) return before;
+
+    const misses = wanted.filter((expert) => !resident.includes(expert)).length;
+    const others = resident.filter((expert) => !wanted.includes(expert));
+    const stay = Math.min(others.length, slots - wanted.length);
+    const rest = Math.min(
+      ...subsets(others, stay).map((kept) => from(position + 1, [...wanted, ...kept].sort())),
+    );
+    known.set(id, misses + rest);
+    return misses + rest;
+  }
+  return from(0, []);
+}
+
+function subsets(items: readonly number[], count: number): number[][] {
+  if (count === 0) return [[]];
+  return items.flatMap((item, index) =>
+    subsets(items.slice(index + 1), count - 1).map((rest) => [item, ...rest]),
+  );
+}
+
+describe("simulate", () => {
+  test("counts a small trace as done by hand", () => {
+    const trace = traceOf(4, [[[0]], [[1]], [[0]], [[2]], [[0]], [[1]]]);
+
+    // LRU with 2 slots: 0 and 1 miss, 0 hits, 2 evicts 1, 0 hits, 1 evicts 2.
+    expect(simulate(trace, { slotCounts: [2], policy: "lru" })).toEqual({
+      hits: 2,
+      misses: 4,
+      loads: 4,
+      evictions: 2,
+    });
+  });
+
+  test("one slot too few in a cycle: LRU misses everything, Belady does not", () => {
+    const trace = traceOf(
+      8,
+      Array.from({ length: 20 }, (_, token) => [[token % 4]]),
+    );
+
+    expect(simulate(trace, { slotCounts: [3], policy: "lru" }).hits).toBe(0);
+    expect(simulate(trace, { slotCounts: [3], policy: "belady" })).toMatchObject({ hits: 11 });
+  });
+
+  test("layers that share a pool share its slots", () => {
+    const trace = traceOf(4, [
+      [[0], [0]],
+      [[1], [0]],
+    ]);
+
+    const own = simulate(trace, { slotCounts: [2, 2], policy: "lru" });
+    const shared = simulate(trace, { slotCounts: [2], policy: "lru", pools: [0, 0] });
+
+    expect([own.hits, own.misses]).toEqual([1, 3]);
+    expect([shared.hits, shared.misses]).toEqual([2, 2]);
+  });
+
+  test("an expert that several tokens of a pass want counts once", () => {
+    const trace = traceOf(4, [[[0]], [[0]], [[1]], [[0]]]);
+
+    expect(simulate(trace, { slotCounts: [2], policy: "lru", passes: [3] })).toMatchObject({
+      hits: 1,
+      misses: 2,
+    });
+  });
+
+  test("a pass that wants more than there are slots is served in rounds", () => {
+    const trace = traceOf(8, [[[0]], [[1]], [[2]], [[3]], [[4]], [[4]]]);
+
+    const counters = simulate(trace, { slotCounts: [2], policy: "lru", passes: [5] });
+
+    expect(counters).toEqual({ hits: 1, misses: 5, loads: 5, evictions: 3 });
+  });
+});
+
+describe.for(everyPolicy)("$name on random traces", ({ name }) => {
+  test("hits and misses add up to the requests, and every miss is loaded", () => {
+    fc.assert(
+      fc.property(
+        anyTrace,
+        fc.array(fc.integer({ min: 1, max: 6 })),
+        fc.integer({ min: 1, max: EXPERTS }),
+        (trace, passes, slots) => {
+          const { hits, misses, loads, evictions } = simulate(trace, {
+            slotCounts: everywhere(trace, slots),
+            policy: name,
+            passes,
+          });
+
+          expect(loads).toBe(misses);
+          expect(evictions).toBeLessThanOrEqual(loads);
+          expect(loads - evictions).toBeLessThanOrEqual(slots * trace.layers.length);
+          if (passes.length === 0) {
+            expect(hits + misses).toBe(trace.tokens.length * trace.layers.length * trace.topK);
+          }
+        },
+      ),
+      { numRuns: 100 },
+    );
+  });
+
+  test("more slots never mean more misses", () => {
+    fc.assert(
+      fc.property(anyTrace, (trace) => {
+        let before = Infinity;
+        for (let slots = trace.topK; slots <= EXPERTS; slots++) {
+          const { misses } = simulate(trace, {
+            slotCounts: everywhere(trace, slots),
+            policy: name,
+          });
+          expect(misses).toBeLessThanOrEqual(before);
+          before = misses;
+        }
+        const distinct = new Set(
+          trace.tokens.flatMap(({ experts }) =>
+            experts.map((expert, index) => `${Math.floor(index / trace.topK)}/${expert}`),
+          ),
+        );
+        expect(before).toBe(distinct.size);
+      }),
+      { numRuns: 200 },
+    );
+  });
+
+  test("never beats Belady", () => {
+    fc.assert(
+      fc.property(anyTrace, fc.nat(EXPERTS - 3), (trace, spare) => {
+        const slotCounts = everywhere(trace, Math.min(EXPERTS, trace.topK + spare));
+
+        const misses = simulate(trace, { slotCounts, policy: name }).misses;
+
+        expect(simulate(trace, { slotCounts, policy: "belady" }).misses).toBeLessThanOrEqual(
+          misses,
+        );
+      }),
+      { numRuns: 200 },
+    );
+  });
+});
+
+describe("Belady", () => {
+  test("misses as rarely as the best of all choices", () => {
+    const small = fc
+      .integer({ min: 1, max: 2 })
+      .chain((topK) =>
+        fc.array(fc.uniqueArray(fc.nat(5), { minLength: topK, maxLength: topK }), {
+          minLength: 1,
+          maxLength: 10,
+        }),
+      )
+      .map((requests) =>
+        traceOf(
+          6,
+          requests.map((chosen) => [chosen]),
+        ),
+      );
+    fc.assert(
+      fc.property(small, fc.nat(2), (trace, spare) => {
+        const slots = trace.topK + spare;
+
+        const { misses } = simulate(trace, { slotCounts: [slots], policy: "belady" });
+
+        expect(misses).toBe(fewestMisses(trace, slots));
+      }),
+      { numRuns: 150 },
+    );
+  });
+});
