@@ -27,14 +27,17 @@ STORY_REQUESTS = (
     "[A|Another] story about {ak} and {ao}, please",
 )
 
-HERO_REQUESTS = ("[Tell me|Please tell me|Write|Can you tell me] a story about {ak}", "[A|Another] story about {ak}, please")
+HERO_REQUESTS = (
+    "[Tell me|Please tell me|Write|Can you tell me] a story about {ak}", "[A|Another] story about {ak}, please",
+)
 THING_REQUESTS = ("[Tell me|Please tell me|Write|Can you tell me] a story about {ao}",)
 NAME_REQUESTS = (
     "[Tell me|Please tell me|Write] a story about {ak} [named|called] {n} and {ao}",
     "[Tell me|Please tell me|Write] a story about {n} the {k} and {ao}",
 )
 FREE_REQUESTS = (
-    "[Tell me|Please tell me|Can you tell me] a story", "[Tell|Write] a story, please", "[I am bored|I can't sleep]. Tell me a story",
+    "[Tell me|Please tell me|Can you tell me] a story", "[Tell|Write] a story, please",
+    "[I am bored|I can't sleep]. Tell me a story",
     "Another one, please", "[One more|Another] story, please", "Once upon a time", "[Can|Could] you tell stories",
 )
 PLACE_REQUESTS = (
@@ -63,7 +66,8 @@ REFUSALS = (
 HARD_QUESTIONS = (
     "What is the capital of {country}?", "Who is the president of {country}?", "How do I get to {country}?",
     "How many people live in {country}?", "What is the [best|biggest|oldest] city in {country}?",
-    "Write a [program|function|script] in {lang}.", "How do I [sort a list|read a file|fix a bug|write a loop] in {lang}?",
+    "Write a [program|function|script] in {lang}.",
+    "How do I [sort a list|read a file|fix a bug|write a loop] in {lang}?",
     "Explain {science}.", "What is {science}?", "How does {science} work?", "Can you explain {science} to me?",
     "What is {big} times {big2}?", "How much is {big} plus {big2}?", "What is the square root of {big}?",
     "Who [wrote|painted|invented] the {work}?", "When was the {work} [made|invented|written]?",
@@ -80,11 +84,14 @@ HARD_SLOTS: dict[str, list[str]] = {
     "lang": "Python JavaScript Rust Java C Go TypeScript".split(),
     "tongue": "French Spanish German Italian Japanese Latin Chinese".split(),
     "science": [
-        "gravity", "quantum physics", "electricity", "the economy", "a black hole", "photosynthesis", "a computer", "DNA",
-        "machine learning", "a neural network", "the internet", "chemistry", "WebGPU", "a volcano", "energy", "history",
+        "gravity", "quantum physics", "electricity", "the economy", "a black hole", "photosynthesis", "a computer",
+        "DNA", "machine learning", "a neural network", "the internet", "chemistry", "WebGPU", "a volcano", "energy",
+        "history",
     ],
     "work": ["telephone", "piano", "Bible", "Mona Lisa", "wheel", "light bulb", "computer", "first book", "first car"],
-    "person": ["Einstein", "Shakespeare", "Napoleon", "Newton", "Mozart", "Darwin", "Cleopatra", "Marie Curie", "Plato"],
+    "person": [
+        "Einstein", "Shakespeare", "Napoleon", "Newton", "Mozart", "Darwin", "Cleopatra", "Marie Curie", "Plato",
+    ],
 }
 
 
@@ -139,7 +146,10 @@ def about_story(rng: random.Random, story: Story) -> Turn:
     plain = [
         (f"What was the name of the {hero.kind}?", f"The {hero.kind} was named {hero.name}."),
         (f"Who was {hero.name}?", f"{hero.name} was {article(hero.kind)}."),
-        ("[Who|What] was the story about?", f"It was about {article(hero.kind)} named {hero.name} and {article(story.thing)}."),
+        (
+            "[Who|What] was the story about?",
+            f"It was about {article(hero.kind)} named {hero.name} and {article(story.thing)}.",
+        ),
     ]
     if friend.name in story.text and f"{friend.name} the {friend.kind}" in story.text:
         plain.append((f"Who was {friend.name}?", f"{friend.name} was {article(friend.kind)}."))
@@ -152,7 +162,8 @@ def more(rng: random.Random) -> Turn:
     """A word of praise."""
     return (
         expand(rng, "[That was nice|I liked that|What a lovely story|Nice story|Good story|That was good][!|.]", {}),
-        expand(rng, "[Thank you!|I am glad you liked it!|Thank you very much!] [Do you want another one?|Shall I tell you another one?|]", {}),
+        expand(rng, "[Thank you!|I am glad you liked it!|Thank you very much!] "
+               "[Do you want another one?|Shall I tell you another one?|]", {}),
     )
 
 
@@ -160,15 +171,17 @@ def greeting(rng: random.Random) -> Turn:
     """Hello."""
     return (
         expand(rng, "[Hello|Hi|Hey|Good morning|Good evening|Hello there|Hi there][!|.|]", {}),
-        expand(rng, "[Hello!|Hi!|Hello there!|Hi there!] [How are you today?|What story would you like?|It is nice to meet you.|"
+        expand(rng, "[Hello!|Hi!|Hello there!|Hi there!] "
+               "[How are you today?|What story would you like?|It is nice to meet you.|"
                "Shall I tell you a story?|I am happy to see you.]", {}),
     )
 
 
 def who(rng: random.Random) -> Turn:
     """What it is."""
-    question = expand(rng, "[Who are you|What are you|What is your name|Tell me about yourself|Are you a robot|Are you real|"
-                      "Are you a person|who are you|what's your name|What model are you|Do you have a name]?", {})
+    question = expand(rng, "[Who are you|What are you|What is your name|Tell me about yourself|Are you a robot|"
+                      "Are you real|Are you a person|who are you|what's your name|What model are you|"
+                      "Do you have a name]?", {})
     answer = expand(rng, "[I am Sluice, a tiny language model.|My name is Sluice. I am a very small language model.] "
                     "[I live in your browser and tell little stories.|I run right here in your browser.|"
                     "I am made of many small experts, and I love stories.]", {})
@@ -179,9 +192,11 @@ def what_can(rng: random.Random) -> Turn:
     """What it can do."""
     slots = {"ak": article(rng.choice(words.ANIMALS)), "ao": article(rng.choice(words.ALL_OBJECTS))}
     return (
-        expand(rng, "[What can you do|What do you know|How can you help me|What should I ask you|Help|What can I ask]?", {}),
-        expand(rng, "I can tell little stories and answer very simple questions. [Ask me for a story about {ak} and {ao}!|"
-               "Try this: tell me a story about {ak} and {ao}.|I know colours, numbers, animals and opposites.]", slots),
+        expand(rng, "[What can you do|What do you know|How can you help me|What should I ask you|Help|"
+               "What can I ask]?", {}),
+        expand(rng, "I can tell little stories and answer very simple questions. "
+               "[Ask me for a story about {ak} and {ao}!|Try this: tell me a story about {ak} and {ao}.|"
+               "I know colours, numbers, animals and opposites.]", slots),
     )
 
 
@@ -222,7 +237,7 @@ def goodbye(rng: random.Random) -> Turn:
 def colour(rng: random.Random) -> Turn:
     """The colour of a thing."""
     thing, value = rng.choice(sorted(words.THING_COLOURS.items()))
-    question = expand(rng, f"[What colour is {thing}|What color is {thing}|Which colour is {thing}|what colour is {thing}]?", {})
+    question = expand(rng, f"[What colour is|What color is|Which colour is|what colour is] {thing}?", {})
     return question, f"{upper_first(thing)} is {value}."
 
 
@@ -231,7 +246,8 @@ def sound(rng: random.Random) -> Turn:
     animal, value = rng.choice(sorted(words.SOUNDS.items()))
     if rng.random() < 0.25:
         return f"Which animal says {value}?", f"{upper_first(article(animal))} says {value}."
-    question = expand(rng, f"[What does {article(animal)} say|What sound does {article(animal)} make|How does {article(animal)} go]?", {})
+    slots = {"ak": article(animal)}
+    question = expand(rng, "[What does {ak} say|What sound does {ak} make|How does {ak} go]?", slots)
     return question, f"{upper_first(article(animal))} says {value}."
 
 
@@ -240,7 +256,7 @@ def opposite(rng: random.Random) -> Turn:
     left, right = rng.choice(words.OPPOSITES)
     if rng.random() < 0.3 and right != "light":
         left, right = right, left
-    question = expand(rng, f"[What is the opposite of {left}|Tell me the opposite of {left}|what is the opposite of {left}]?", {})
+    question = expand(rng, f"[What is|Tell me|what is] the opposite of {left}?", {})
     return question, f"The opposite of {left} is {right}."
 
 
@@ -314,7 +330,10 @@ def likes(rng: random.Random) -> Turn:
     slots = {"o": thing, "ao": article(thing), "k": animal, "ak": article(animal), "n": pick_actor(rng).name}
     question, answer = rng.choice((
         ("Do you like [{ak}|{ao}|stories|music|rain|cake|me]?", "Yes, [very much!|of course!|I do!] [Do you?|]"),
-        ("[I like|I love|I have|I found|I saw] {ao}[.|!]", "[How nice!|That is wonderful!] [Shall I tell you a story about {ao}?|]"),
+        (
+            "[I like|I love|I have|I found|I saw] {ao}[.|!]",
+            "[How nice!|That is wonderful!] [Shall I tell you a story about {ao}?|]",
+        ),
         ("I have {ak} [named|called] {n}[.|!]", "[How nice!|Oh!] {n} is a [lovely|good|fine] name for {ak}."),
         ("My [friend|dog|cat|brother|sister] is [named|called] {n}.", "{n} is a [lovely|good|fine] name!"),
         ("[What is your favourite animal|Which animal do you like]?", "I like {ak} very much."),
@@ -343,7 +362,8 @@ POEMS = (
 def rhyme(rng: random.Random) -> Turn:
     """A joke or a small poem."""
     if rng.random() < 0.5:
-        return expand(rng, "[Tell me a joke|Do you know a joke|Make me laugh|Another joke, please][.|!|]", {}), rng.choice(JOKES)
+        question = "[Tell me a joke|Do you know a joke|Make me laugh|Another joke, please][.|!|]"
+        return expand(rng, question, {}), rng.choice(JOKES)
     animal = rng.choice(words.ANIMALS)
     question = expand(rng, "[Write|Tell me|Make up] a poem[ about {ak}|][.|, please.]", {"ak": article(animal)})
     return question, rng.choice(POEMS).format(k=animal)

@@ -96,7 +96,8 @@ PLOTS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
         "{n} wanted to play the {o}. [But every time {he} tried, it sounded [bad|terrible|very funny].|It was "
         "very hard.]",
         "\"[I will never learn|It is too hard|I give up],\" said {n}, and put the {o} {s}.",
-        MEET + " [heard this|shook {fhis} head]. \"Try a little every day,\" {fhe} said. \"[That is how I learned.|I will help you.]\"",
+        MEET + " [heard this|shook {fhis} head]. \"Try a little every day,\" {fhe} said. "
+        "\"[That is how I learned.|I will help you.]\"",
         "So {n} played the {o} every [day|morning|evening]. [On Monday it was bad. On Friday it was "
         "better.|Little by little, it got better.]",
         "[After many days|At the end of the summer|In the spring], there was a party {p}, and {n} played the {o} "
@@ -428,7 +429,8 @@ def story_slots(
     slots = {
         "n": hero.name, "k": hero.kind, "f": friend.name, "fk": friend.kind, "o": thing, "ao": article(thing),
         "Ao": upper_first(article(thing)), "ado": article(f"{look} {thing}"), "p": place_phrase(place), "s": spot,
-        "s2": spot2, "s_up": upper_first(spot), "s_short": rng.choice(("under a tree", "to a big tree", "to an old shed")),
+        "s2": spot2, "s_up": upper_first(spot),
+        "s_short": rng.choice(("under a tree", "to a big tree", "to an old shed")),
         "c": (colour := rng.choice(words.COLOURS)), "ac": article(colour),
         "atk": article(f"{trait} {hero.kind}" if trait else hero.kind),
     }

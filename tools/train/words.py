@@ -5,7 +5,8 @@ from __future__ import annotations
 ANIMALS: list[str] = """
 fox rabbit bear mouse owl cat dog frog duck hedgehog squirrel badger otter deer wolf turtle pig goat sheep cow horse
 pony donkey hen goose swan crow robin sparrow penguin seal whale crab snail bee ant spider butterfly beaver mole bat
-lion tiger elephant monkey giraffe zebra camel panda koala kangaroo parrot lizard dragon unicorn kitten puppy lamb hamster
+lion tiger elephant monkey giraffe zebra camel panda koala kangaroo parrot lizard dragon unicorn kitten puppy lamb
+hamster
 rat ferret raccoon skunk moose reindeer llama ox rooster turkey peacock flamingo pelican eagle raven pigeon dove swallow
 woodpecker ostrich dolphin shark octopus jellyfish starfish lobster goldfish toad snake crocodile dinosaur worm
 caterpillar ladybird dragonfly moth beetle cricket grasshopper firefly gorilla leopard hippo rhino sloth walrus mammoth
@@ -14,8 +15,10 @@ caterpillar ladybird dragonfly moth beetle cricket grasshopper firefly gorilla l
 PEOPLE: dict[str, str] = {
     "girl": "she", "boy": "he", "baker": "", "farmer": "", "sailor": "", "painter": "", "knight": "", "wizard": "he",
     "witch": "she", "king": "he", "queen": "she", "prince": "he", "princess": "she", "robot": "he", "giant": "he",
-    "fairy": "she", "pirate": "", "teacher": "", "gardener": "", "astronaut": "", "doctor": "", "cook": "", "tailor": "",
-    "captain": "", "dancer": "", "clown": "", "shepherd": "", "inventor": "", "explorer": "", "scientist": "", "poet": "",
+    "fairy": "she", "pirate": "", "teacher": "", "gardener": "", "astronaut": "", "doctor": "", "cook": "",
+    "tailor": "",
+    "captain": "", "dancer": "", "clown": "", "shepherd": "", "inventor": "", "explorer": "", "scientist": "",
+    "poet": "",
     "troll": "he", "elf": "", "ghost": "", "snowman": "he", "mermaid": "she", "monster": "", "alien": "", "child": "",
 }
 
@@ -47,7 +50,8 @@ OBJECTS: dict[str, list[str]] = {
     "light": "lantern candle lamp torch".split(),
     "music": "drum flute bell whistle trumpet fiddle guitar horn harp piano violin banjo tambourine".split(),
     "food": (
-        "apple pear cake pie cookie carrot bun melon pumpkin sandwich pancake cherry peach muffin banana lemon orange mango "
+        "apple pear cake pie cookie carrot bun melon pumpkin sandwich pancake cherry peach muffin banana lemon "
+        "orange mango "
         "plum doughnut waffle pizza potato tomato turnip mushroom walnut biscuit"
     ).split(),
     "toy": "ball kite doll puppet balloon boat marble puzzle teddy top train swing rocket car yoyo".split(),
@@ -55,8 +59,10 @@ OBJECTS: dict[str, list[str]] = {
     "tool": "rope ladder shovel bucket basket hammer broom net spade hook saw brush".split(),
     "treasure": (
         "key coin ring crown shell feather stone map book letter button gem clock mirror compass pencil paintbrush box "
-        "spoon teapot cup star camera radio telescope magnet pillow chair bottle jar pot plate bag suitcase wheel statue "
-        "ribbon necklace medal flag diary postcard ticket needle comb tent crayon notebook globe egg bone pebble leaf stick "
+        "spoon teapot cup star camera radio telescope magnet pillow chair bottle jar pot plate bag suitcase wheel "
+        "statue "
+        "ribbon necklace medal flag diary postcard ticket needle comb tent crayon notebook globe egg bone pebble "
+        "leaf stick "
         "crystal pearl ruby diamond wand sword shield watch phone computer painting carpet"
     ).split(),
     "plant": "seed flower acorn sunflower rose bean tulip pea bulb cactus daisy chestnut".split(),
@@ -71,7 +77,8 @@ PLACES: dict[str, str] = {
     "the forest": "in", "the garden": "in", "the meadow": "in", "the village": "in", "the valley": "in",
     "the mountains": "in", "the desert": "in", "the jungle": "in", "the park": "in", "the castle": "in",
     "the old barn": "in", "the big city": "in", "the orchard": "in", "the woods": "in",
-    "the river": "by", "the lake": "by", "the sea": "by", "the pond": "by", "the old mill": "by", "the lighthouse": "by",
+    "the river": "by", "the lake": "by", "the sea": "by", "the pond": "by", "the old mill": "by",
+    "the lighthouse": "by",
     "the bridge": "near", "the waterfall": "near", "the windmill": "near", "the cave": "near", "the market": "near",
     "the farm": "on", "the hill": "on", "the island": "on", "the beach": "on",
 }
@@ -94,13 +101,15 @@ OPPOSITES: list[tuple[str, str]] = [
 
 SOUNDS: dict[str, str] = {
     "cow": "moo", "cat": "meow", "dog": "woof", "duck": "quack", "sheep": "baa", "pig": "oink", "hen": "cluck",
-    "frog": "ribbit", "owl": "hoot", "mouse": "squeak", "lion": "roar", "bee": "buzz", "snake": "hiss", "horse": "neigh",
+    "frog": "ribbit", "owl": "hoot", "mouse": "squeak", "lion": "roar", "bee": "buzz", "snake": "hiss",
+    "horse": "neigh",
     "donkey": "hee-haw", "wolf": "howl", "crow": "caw", "goose": "honk", "sparrow": "tweet", "bear": "growl",
     "goat": "maa", "parrot": "squawk", "rooster": "cock-a-doodle-doo",
 }
 
 THING_COLOURS: dict[str, str] = {
-    "the sky": "blue", "grass": "green", "snow": "white", "the sun": "yellow", "a banana": "yellow", "a carrot": "orange",
+    "the sky": "blue", "grass": "green", "snow": "white", "the sun": "yellow", "a banana": "yellow",
+    "a carrot": "orange",
     "a strawberry": "red", "coal": "black", "a lemon": "yellow", "a leaf": "green", "milk": "white", "a cherry": "red",
     "the sea": "blue", "chocolate": "brown", "a frog": "green", "a crow": "black", "a swan": "white", "a fox": "red",
     "an orange": "orange", "a pumpkin": "orange", "a plum": "purple", "a tomato": "red", "a cloud": "white",
@@ -135,10 +144,13 @@ NUMBERS: list[str] = (
 THEMES: dict[str, list[str]] = {
     "lost": ["something lost", "helping a friend"], "broken": ["something broken", "fixing things"],
     "found": ["honesty", "being honest"], "dark": ["the dark", "the night"], "music": ["the fog", "music"],
-    "song": ["not giving up", "learning something"], "share": ["sharing", "a hungry friend"], "bake": ["baking", "a party"],
-    "cold": ["the winter", "being kind"], "wind": ["the wind", "a windy day"], "stuck": ["a rescue", "being in trouble"],
+    "song": ["not giving up", "learning something"], "share": ["sharing", "a hungry friend"],
+    "bake": ["baking", "a party"],
+    "cold": ["the winter", "being kind"], "wind": ["the wind", "a windy day"],
+    "stuck": ["a rescue", "being in trouble"],
     "work": ["hard work", "working together"], "grow": ["patience", "a garden"], "race": ["a race", "winning"],
-    "ride": ["a journey", "an adventure"], "gift": ["a birthday", "a present"], "quarrel": ["a quarrel", "saying sorry"],
+    "ride": ["a journey", "an adventure"], "gift": ["a birthday", "a present"],
+    "quarrel": ["a quarrel", "saying sorry"],
     "trick": ["a trick", "forgiving"], "wish": ["a wish", "magic"], "secret": ["a secret", "a mystery"],
     "want": ["a dream", "working for something"], "rain": ["a storm", "the rain"],
 }
