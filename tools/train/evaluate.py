@@ -37,9 +37,7 @@ def expert_use(model: Model, rows: torch.Tensor) -> list[dict[str, float]]:
     """For each layer: entropy of the load (1: even), smallest and largest share of the mean, unused experts."""
     counts = torch.zeros(model.config.layers, model.config.experts)
     for part in rows.split(16):
-        full = part[(part != IGNORED).all(1)] if (part == IGNORED).any() else part
-        if len(full):
-            counts += model(full[:, :-1])[2]
+        counts += model(part)[2]
     report = []
     for row in counts:
         share = row / row.sum()
@@ -55,16 +53,15 @@ def expert_use(model: Model, rows: torch.Tensor) -> list[dict[str, float]]:
 def evaluate(model: Model, tokenizer: Tokenizer, count: int) -> dict[str, object]:
     """Losses, perplexities and use of the experts."""
     report: dict[str, object] = {}
-    seen = []
     for kind in ("stories", "asked stories", "short answers"):
         rows = pack(encode(tokenizer, held_out_documents(kind, count)), TrainConfig.long_row + 1)
         loss = held_out_loss(model, rows, batch=4)
         report[kind] = {"loss": round(loss, 4), "perplexity": round(math.exp(loss), 3),
                         "tokens": int((rows != IGNORED).sum())}
-        seen.append(rows)
-    documents = encode(tokenizer, held_out_documents("stories", count) + held_out_documents("short answers", count))
+    texts = held_out_documents("asked stories", count) + held_out_documents("short answers", count)
+    documents = encode(tokenizer, texts)
     flat = torch.tensor([i for ids in documents for i in ids])
-    length = TrainConfig.row + 1
+    length = TrainConfig.row
     report["experts by layer"] = expert_use(model, flat[: len(flat) // length * length].view(-1, length))
     return report
 
