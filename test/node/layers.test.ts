@@ -25,7 +25,7 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
   faces: ["errors", "rpc"],
   worker: ["errors", "engine", "rpc"],
   index: ["errors", "rpc", "faces"],
-  cli: [...COMPUTE, ...BYTES, ...PURE, "models", "engine", "rpc", "faces", "index"],
+  cli: [...COMPUTE, ...BYTES, ...PURE, "models", "engine", "rpc", "faces", "index", "tools"],
   // The demo uses the package as anybody would: by its entries.
   demo: ["sluice", "index", "worker"],
 };
@@ -33,6 +33,7 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
 /** What may be imported besides, as types only: they cost nothing and are gone at run time. */
 const MAY_IMPORT_TYPES: Record<string, readonly string[]> = {
   gguf: ["storage"],
+  tokenizer: ["gguf"],
   models: ["gguf"],
   engine: ["rpc"],
   rpc: ["engine"],
@@ -63,6 +64,7 @@ describe("imports", () => {
     ["/src/experts/policies/lru.ts", 'export { a } from "../cache.ts";', []],
     ["/src/experts/policies/lru.ts", 'await import("../../engine/engine.ts");', ["engine"]],
     ["/src/numeric/f16.ts", 'import "../worker.ts";', ["worker"]],
+    ["/src/numeric/f16.ts", 'export const a = ["sluice"];', []],
     ["/src/models/qwen.ts", 'import a from "../../shaders/a.wgsl?raw";', ["shaders"]],
     ["/demo/chat/main.ts", 'import { connect } from "sluice";', []],
     ["/demo/chat/main.ts", 'import { a } from "../../src/errors.ts";', ["errors"]],
@@ -85,7 +87,8 @@ function violations(path: string, text: string): string[] {
     .map(({ layer }) => layer);
 }
 
-const STATEMENT = /^(?:import|export)\b(?<type>\s+type\b)?[^"';]*"(?<target>[^"]+)"/gm;
+const STATEMENT =
+  /^(?:import|export)\b(?<type>\s+type\b)?(?:[^"';]*\bfrom)?\s*"(?<target>[^"]+)"/gm;
 const DYNAMIC = /\bimport\(\s*"(?<target>[^"]+)"/g;
 
 function imports(text: string): { target: string; typeOnly: boolean }[] {
