@@ -1,0 +1,114 @@
+import { mixColors } from "./colors.ts";
+import type { HeatFrame } from "./heat.ts";
+
+/** Colours of the map, as `#rrggbb`. */
+export interface Palette {
+  readonly absent: string;
+  readonly arriving: string;
+  readonly cold: string;
+  readonly hot: string;
+  readonly ground: string;
+  readonly cursor: string;
+}
+
+const MAX_ROW_PX = 16;
+const MIN_ROW_PX = 4;
+const MAP_HEIGHT_PX = 200;
+/** Cells narrower than this touch each other. */
+const ROOMY_CELL_PX = 4;
+const SHADES = 24;
+
+/** The palette that the style sheet gives to `element`; it differs between light and dark. */
+export function readPalette(element: Element): Palette {
+  const style = getComputedStyle(element);
+  const read = (name: string) => style.getPropertyValue(name).trim();
+  return {
+    absent: read("--map-absent"),
+    arriving: read("--map-arriving"),
+    cold: read("--map-cold"),
+    hot: read("--map-hot"),
+    ground: read("--sunken"),
+    cursor: read("--ink"),
+  };
+}
+
+/** Where the cells are, in device pixels. */
+interface Grid {
+  readonly row: number;
+  /** Space between cells; none where they are small. */
+  readonly gap: number;
+  /** Left edge of an expert's column. */
+  edge(expert: number): number;
+}
+
+/**
+ * Draws one row a layer and one column an expert over the width of the canvas's parent. Cells on the GPU are full, the
+ * others small or empty, so that the map can be read without its colours.
+ */
+export function drawMap(
+  canvas: HTMLCanvasElement,
+  frame: HeatFrame,
+  palette: Palette,
+  cursor: { readonly layer: number; readonly expert: number } | undefined,
+): void {
+  const widthPx = canvas.parentElement?.clientWidth ?? 0;
+  const context = canvas.getContext("2d");
+  if (!context || widthPx === 0) return;
+  const grid = planGrid(frame, widthPx, devicePixelRatio);
+  resize(canvas, grid.edge(frame.experts), grid.row * frame.layers);
+  context.fillStyle = palette.ground;
+  if (grid.gap > 0) context.clearRect(0, 0, canvas.width, canvas.height);
+  else context.fillRect(0, 0, canvas.width, canvas.height);
+  drawCells(context, frame, palette, grid);
+  if (!cursor) return;
+  const left = grid.edge(cursor.expert);
+  const wide = grid.edge(cursor.expert + 1) - left - grid.gap;
+  context.strokeStyle = palette.cursor;
+  context.lineWidth = 2 * devicePixelRatio;
+  context.strokeRect(left, cursor.layer * grid.row, wide, grid.row - grid.gap);
+}
+
+function planGrid(frame: HeatFrame, widthPx: number, ratio: number): Grid {
+  const rowPx = Math.min(MAX_ROW_PX, Math.max(MIN_ROW_PX, MAP_HEIGHT_PX / frame.layers));
+  const width = Math.round(widthPx * ratio);
+  const roomy = Math.min(rowPx, widthPx / frame.experts) >= ROOMY_CELL_PX;
+  return {
+    row: Math.round(rowPx * ratio),
+    gap: roomy ? Math.max(1, Math.round(ratio)) : 0,
+    edge: (expert) => Math.round((expert * width) / frame.experts),
+  };
+}
+
+function drawCells(
+  context: CanvasRenderingContext2D,
+  frame: HeatFrame,
+  palette: Palette,
+  { row, gap, edge }: Grid,
+): void {
+  const shades = Array.from({ length: SHADES }, (_, index) =>
+    mixColors(palette.cold, palette.hot, index / (SHADES - 1)),
+  );
+  const high = row - gap;
+  frame.states.forEach((state, index) => {
+    const expert = index % frame.experts;
+    const top = Math.floor(index / frame.experts) * row;
+    const left = edge(expert);
+    const wide = edge(expert + 1) - left - gap;
+    if (state !== "absent") {
+      const shade = Math.round((frame.warmth[index] ?? 0) * (SHADES - 1));
+      context.fillStyle = state === "resident" ? (shades[shade] ?? "") : palette.arriving;
+      context.fillRect(left, top, wide, high);
+    } else if (gap > 0) {
+      const side = Math.max(1, Math.round(Math.min(wide, high) / 3));
+      context.fillStyle = palette.absent;
+      context.fillRect(left + ((wide - side) >> 1), top + ((high - side) >> 1), side, side);
+    }
+  });
+}
+
+function resize(canvas: HTMLCanvasElement, width: number, height: number): void {
+  if (canvas.width === width && canvas.height === height) return;
+  canvas.width = width;
+  canvas.height = height;
+  canvas.style.aspectRatio = `${width} / ${height}`;
+}

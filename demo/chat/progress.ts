@@ -1,0 +1,56 @@
+import type { LoadProgress } from "../../src/index.ts";
+import { formatBytes } from "./format.ts";
+
+/** A step of loading as the page lists it. */
+export interface LoadStep {
+  readonly label: string;
+  readonly state: "waiting" | "running" | "done";
+  /** Bytes, while it runs and once it is done; empty where there are none. */
+  readonly bytes: string;
+}
+
+/** How far a load is: the last report of each phase, in the order in which they came. */
+export type LoadReports = readonly LoadProgress[];
+
+const STEPS = [
+  { phase: "header", label: "Header" },
+  { phase: "weights", label: "Weights" },
+  { phase: "pipelines", label: "Pipelines" },
+  { phase: "experts", label: "Experts" },
+] as const;
+
+/** The reports with a new one in place of the older one of its phase. */
+export function addReport(reports: LoadReports, report: LoadProgress): LoadReports {
+  return [...reports.filter((other) => other.phase !== report.phase), report];
+}
+
+/** The four steps, as they stand. The one that was heard of last runs; those heard of before are done. */
+export function listSteps(reports: LoadReports): readonly LoadStep[] {
+  const current = reports.at(-1)?.phase;
+  return STEPS.map(({ phase, label }): LoadStep => {
+    const report = reports.find((other) => other.phase === phase);
+    if (phase === current) return { label, state: "running", bytes: describeBytes(report) };
+    if (report || current === "ready") {
+      return { label, state: "done", bytes: report ? formatTotal(report) : "" };
+    }
+    return { label, state: "waiting", bytes: "" };
+  });
+}
+
+/** How much of the current step is done, 0 to 1; undefined when it counts no bytes. */
+export function stepFraction(reports: LoadReports): number | undefined {
+  const last = reports.at(-1);
+  if (last?.phase === "ready") return 1;
+  if (!last || last.totalBytes <= 0) return undefined;
+  return Math.min(1, last.loadedBytes / last.totalBytes);
+}
+
+function describeBytes(report: LoadProgress | undefined): string {
+  if (!report || report.loadedBytes <= 0) return "";
+  if (report.totalBytes <= 0) return formatBytes(report.loadedBytes);
+  return `${formatBytes(report.loadedBytes)} of ${formatBytes(report.totalBytes)}`;
+}
+
+function formatTotal(report: LoadProgress): string {
+  return report.loadedBytes > 0 ? formatBytes(report.loadedBytes) : "";
+}

@@ -1,0 +1,55 @@
+import type { EngineStats, ModelInfo } from "../../src/index.ts";
+import type { Failure } from "./failures.ts";
+import type { HeatFrame } from "./heat.ts";
+import type { ModelChoice } from "./models.ts";
+import type { LoadReports } from "./progress.ts";
+import type { Settings } from "./settings.ts";
+import type { Turn } from "./turns.ts";
+
+/** What the engine is doing. `idle`: no model is loaded and none is on its way. */
+export type Phase = "idle" | "loading" | "ready" | "replying";
+
+/** All that the page shows. */
+export interface AppState {
+  readonly phase: Phase;
+  /** The model that the page came with. */
+  readonly bundled: ModelChoice | undefined;
+  /** The model that was asked for last. */
+  readonly choice: ModelChoice | undefined;
+  /** The model that is loaded. */
+  readonly model: ModelInfo | undefined;
+  readonly reports: LoadReports;
+  readonly failure: Failure | undefined;
+  readonly turns: readonly Turn[];
+  /** Share of the experts that may be on the GPU, in percent. */
+  readonly share: number;
+  /** Why the last move of the slider did not work; empty when it did. */
+  readonly shareProblem: string;
+  readonly settings: Settings;
+  readonly stats: EngineStats | undefined;
+  readonly frame: HeatFrame | undefined;
+}
+
+/** Status of the header's pill: its text and its colour. */
+export function describeStatus(state: AppState): {
+  readonly text: string;
+  readonly tone: "busy" | "good" | "bad" | "calm";
+} {
+  const adapter = state.stats?.adapter;
+  const model = state.choice?.label ?? "model";
+  switch (state.phase) {
+    case "loading":
+      return { text: `Loading ${model}`, tone: "busy" };
+    case "ready":
+    case "replying": {
+      const text = adapter ? `${model} on ${adapter}` : model;
+      return { text, tone: state.phase === "ready" ? "good" : "busy" };
+    }
+    case "idle":
+      return state.failure
+        ? { text: "Not running", tone: "bad" }
+        : { text: "No model loaded", tone: "calm" };
+    default:
+      throw new Error(`unreachable: ${state.phase satisfies never}`);
+  }
+}
