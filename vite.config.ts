@@ -20,6 +20,12 @@ const LIBRARY_ENTRIES = {
   "cli/sluice": path("src/cli/sluice.ts"),
 };
 
+/** Packages that stay imports. The command's commander is no dependency, so it is built in. */
+const IMPORTED = Object.keys({
+  ...packageJson.dependencies,
+  ...packageJson.devDependencies,
+}).filter((name) => name !== "commander");
+
 /** `vite build`: the library, into dist/. Dependencies stay imports; WGSL is inlined by `?raw`. */
 const library: UserConfig = {
   publicDir: false,
@@ -38,10 +44,7 @@ const library: UserConfig = {
       external: [
         /^node:/,
         ...builtinModules,
-        ...[
-          ...Object.keys(packageJson.dependencies),
-          ...Object.keys(packageJson.devDependencies),
-        ].map((name) => new RegExp(`^${name}(/|$)`)),
+        ...IMPORTED.map((name) => new RegExp(`^${name}(/|$)`)),
       ],
     },
   },
