@@ -12,6 +12,11 @@ export interface LoadOptions {
   readonly gpuBudget?: Budget;
   /** Longest conversation in tokens; the KV cache is made for it. Default: the model's, at most 4096. */
   readonly contextTokens?: number;
+  /**
+   * How empty expert slots are filled: while the engine is otherwise idle (`background`, the default), before `load`
+   * resolves (`wait`), or only when a token needs an expert (`off`).
+   */
+  readonly fill?: "background" | "wait" | "off";
   /** Kernel variants: `auto` chooses by adapter; the others pin the choice. */
   readonly variants?: "auto" | "serial" | "workgroup";
 }

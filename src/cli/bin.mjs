@@ -1,0 +1,24 @@
+#!/usr/bin/env node
+// The sluice command from source: Vite compiles TypeScript and inlines WGSL, for Node and for the page alike.
+// The built package has src/cli/sluice.ts in its place.
+import { fileURLToPath } from "node:url";
+import { createServer } from "vite";
+
+const vite = await createServer({
+  root: fileURLToPath(new URL("../..", import.meta.url)),
+  configFile: false,
+  appType: "custom",
+  logLevel: "error",
+  // Nothing is watched and no port is opened: the command's own server hands requests on.
+  server: { middlewareMode: true, hmr: false, ws: false, watch: null },
+  // Packages are served as they are, so no cache is written that two runs could fight over.
+  optimizeDeps: { noDiscovery: true, include: [] },
+});
+const { runCli } = await vite.ssrLoadModule("/src/cli/main.ts");
+const status = await runCli(process.argv.slice(2), {
+  runner: "/src/cli/page/runner.ts",
+  worker: "/src/worker.ts",
+  handle: vite.middlewares,
+});
+// Not by letting the loop run empty: Dawn and Vite hold handles.
+process.exit(status);

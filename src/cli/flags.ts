@@ -1,0 +1,161 @@
+import { readFileSync } from "node:fs";
+import { SluiceError } from "../errors.ts";
+import type { ChatMessage, GenerateOptions, LoadOptions, Prompt } from "../rpc/api.ts";
+import { parseBudget } from "../scheduler/budget.ts";
+
+/** The flags of `generate` as they stand on the command line; those with a default are always there. */
+export interface GenerateFlags {
+  readonly prompt?: string;
+  readonly tokens?: string;
+  readonly chat?: string;
+  readonly maxTokens: string;
+  readonly temperature?: string;
+  readonly topK?: string;
+  readonly topP?: string;
+  readonly minP?: string;
+  readonly repetitionPenalty?: string;
+  readonly seed?: string;
+  readonly stop: readonly string[];
+  readonly topLogprobs?: string;
+  readonly gpuBudget?: string;
+  readonly context?: string;
+  readonly variants?: string;
+  readonly trace?: string;
+}
+
+/** The prompt of `--prompt`, `--tokens` or `--chat`. Throws "bad-input" unless there is exactly one. */
+export function readPrompt(flags: GenerateFlags): Prompt {
+  const given = [flags.prompt, flags.tokens, flags.chat].filter((flag) => flag !== undefined);
+  if (given.length !== 1) {
+    throw bad(
+      given.length === 0
+        ? "there is nothing to generate from: give --prompt TEXT, --tokens 1,2,3 or --chat FILE"
+        : "give only one of --prompt, --tokens and --chat",
+    );
+  }
+  if (flags.tokens !== undefined) return { tokens: readTokens(flags.tokens) };
+  if (flags.chat !== undefined) return { messages: readChat(flags.chat) };
+  if (!flags.prompt) throw bad("--prompt is empty: give a text of at least one character");
+  return { text: flags.prompt };
+}
+
+/** The engine's options for a reply. Throws "bad-input", naming the flag. */
+export function readGenerateOptions(flags: GenerateFlags): GenerateOptions {
+  if (flags.stop.includes("")) throw bad("--stop is empty: give a text of at least one character");
+  return defined({
+    maxTokens: readNumber("--max-tokens", flags.maxTokens, { least: 1, whole: true }),
+    temperature: readNumber("--temperature", flags.temperature, { least: 0 }),
+    topK: readNumber("--top-k", flags.topK, { least: 0, whole: true }),
+    topP: readNumber("--top-p", flags.topP, { least: 0, most: 1 }),
+    minP: readNumber("--min-p", flags.minP, { least: 0, most: 1 }),
+    repetitionPenalty: readNumber("--repetition-penalty", flags.repetitionPenalty, { least: 0 }),
+    seed: readNumber("--seed", flags.seed, { least: 0, whole: true }),
+    topLogprobs: readNumber("--top-logprobs", flags.topLogprobs, { least: 0, whole: true }),
+    stop: flags.stop.length > 0 ? flags.stop : undefined,
+    trace: flags.trace === undefined ? undefined : true,
+  });
+}
+
+/** The engine's options for loading. Throws "bad-input", naming the flag. */
+export function readLoadOptions(flags: GenerateFlags): LoadOptions {
+  if (flags.gpuBudget !== undefined) parseBudget(flags.gpuBudget);
+  return defined({
+    gpuBudget: flags.gpuBudget,
+    contextTokens: readContextFlag(flags.context),
+    variants: readChoice("--variants", flags.variants, ["auto", "serial", "workgroup"] as const),
+  });
+}
+
+/** The tokens of `--context`. Throws "bad-input". */
+export function readContextFlag(text: string | undefined): number | undefined {
+  return readNumber("--context", text, { least: 1, whole: true });
+}
+
+/** `value` if it is one of `choices`. Throws "bad-input". */
+export function readChoice<Choice extends string>(
+  flag: string,
+  value: string | undefined,
+  choices: readonly Choice[],
+): Choice | undefined {
+  const choice = choices.find((choice) => choice === value);
+  if (choice === undefined && value !== undefined) {
+    throw bad(`${flag} is ${JSON.stringify(value)}, must be one of ${choices.join(", ")}`);
+  }
+  return choice;
+}
+
+interface NumberRule {
+  readonly least: number;
+  readonly most?: number;
+  readonly whole?: boolean;
+}
+
+function readNumber(
+  flag: string,
+  text: string | undefined,
+  { least, most = Number.MAX_SAFE_INTEGER, whole = false }: NumberRule,
+): number | undefined {
+  if (text === undefined) return undefined;
+  const value = /^-?(\d+\.?\d*|\.\d+)(e-?\d+)?$/i.test(text) ? Number(text) : Number.NaN;
+  if (value >= least && value <= most && (!whole || Number.isInteger(value))) return value;
+  const range = most === Number.MAX_SAFE_INTEGER ? `at least ${least}` : `from ${least} to ${most}`;
+  const kind = whole ? "whole number" : "number";
+  throw bad(`${flag} is ${JSON.stringify(text)}, must be a ${kind}, ${range}`);
+}
+
+function readTokens(text: string): number[] {
+  const tokens = text.split(",").map((id) => (/^\s*\d+\s*$/.test(id) ? Number(id) : Number.NaN));
+  if (tokens.every(Number.isSafeInteger)) return tokens;
+  throw bad(`--tokens is ${JSON.stringify(text)}, must be token ids such as 1,2,3`);
+}
+
+function readChat(path: string): ChatMessage[] {
+  const messages = parseChat(path);
+  if (Array.isArray(messages) && messages.length > 0 && messages.every(isMessage)) return messages;
+  throw bad(
+    `${path}: must hold an array of messages such as { "role": "user", "content": "Hello" }`,
+  );
+}
+
+/** The messages of a file: an array, or an object that has one, like a request in OpenAI's shape. */
+function parseChat(path: string): unknown {
+  let text: string;
+  try {
+    text = readFileSync(path, "utf8");
+  } catch (cause) {
+    throw new SluiceError("not-found", `${path}: the file of --chat cannot be read.`, { cause });
+  }
+  try {
+    const value: unknown = JSON.parse(text);
+    return typeof value === "object" && value !== null && "messages" in value
+      ? value.messages
+      : value;
+  } catch (cause) {
+    throw bad(`${path}: the file of --chat is not JSON`, cause);
+  }
+}
+
+const ROLES: readonly unknown[] = [
+  "system",
+  "user",
+  "assistant",
+  "tool",
+] satisfies ChatMessage["role"][];
+
+function isMessage(value: unknown): value is ChatMessage {
+  if (typeof value !== "object" || value === null) return false;
+  const { role, content } = value as Partial<ChatMessage>;
+  return ROLES.includes(role) && typeof content === "string";
+}
+
+/** `options` without the keys whose value is undefined. */
+function defined<Options extends object>(options: Options): Defined<Options> {
+  const entries = Object.entries(options).filter(([, value]) => value !== undefined);
+  return Object.fromEntries(entries) as Defined<Options>;
+}
+
+type Defined<Options> = { [Key in keyof Options]?: Exclude<Options[Key], undefined> };
+
+function bad(sentence: string, cause?: unknown): SluiceError {
+  return new SluiceError("bad-input", `${sentence}.`, { cause });
+}

@@ -1,0 +1,97 @@
+import { Command } from "commander";
+import { explainFailure } from "./failure.ts";
+import type { CommandContext, GenerateCommandFlags } from "./generate.ts";
+import type { InspectFlags } from "./inspect.ts";
+import type { PageAssets } from "./job.ts";
+import { createOutput } from "./output.ts";
+import { runtimeNames } from "./runtimes/registry.ts";
+
+/** Status of a process that an interrupt ended, as shells have it. */
+const INTERRUPTED = 130;
+
+/**
+ * Runs the `sluice` command with the arguments after its name and returns the exit status: 0, 2 with one line
+ * `sluice: CODE: sentence` on standard error, or 1 for a bug.
+ */
+export async function runCli(args: readonly string[], assets: PageAssets): Promise<number> {
+  const output = createOutput({ verbose: args.includes("--verbose") });
+  const interrupt = new AbortController();
+  process.once("SIGINT", () => interrupt.abort());
+  // The reader of a pipe may leave early, as `head` does.
+  process.stdout.on("error", () => process.exit(0));
+
+  const context: CommandContext = { assets, output, signal: interrupt.signal };
+  try {
+    await createProgram(context).parseAsync(args, { from: "user" });
+    return 0;
+  } catch (error) {
+    if (interrupt.signal.aborted) return INTERRUPTED;
+    const { status, text } = explainFailure(error);
+    process.stderr.write(text);
+    return status;
+  } finally {
+    await output.flush();
+  }
+}
+
+/** The commands and their flags. Each command's code is imported when it runs, so that `--help` is quick. */
+function createProgram(context: CommandContext): Command {
+  const program = new Command("sluice")
+    .description("Runs sparse (mixture-of-experts) language models on WebGPU.")
+    .helpCommand(false);
+
+  program
+    .command("inspect")
+    .description(
+      "Tells a model's architecture, tensors, bytes of an expert and what fits in a budget.",
+    )
+    .argument("<model>", "path or URL of a GGUF")
+    .option("--gpu-budget <budget>", "one more budget to plan for, such as 512MB or 50%")
+    .option("--context <tokens>", "longest conversation; the KV cache is planned for it")
+    .option("--json", "one JSON object on standard output")
+    .action(async (model: string, flags: InspectFlags) => {
+      const { inspectCommand } = await import("./inspect.ts");
+      await inspectCommand(model, flags, context);
+    });
+
+  program
+    .command("generate")
+    .description("Continues a text, token ids or a conversation.")
+    .argument("<model>", "path or URL of a GGUF")
+    .option("--prompt <text>", "text to continue")
+    .option("--tokens <ids>", "token ids to continue, such as 1,2,3")
+    .option("--chat <file>", "JSON file with the messages of a conversation to answer")
+    .option("--max-tokens <count>", "most tokens to generate", "64")
+    .option("--temperature <value>", "0 always takes the most probable token (default: 0)")
+    .option("--top-k <count>", "keep the most probable tokens; 0 keeps all (default: 0)")
+    .option(
+      "--top-p <share>",
+      "keep the fewest tokens whose probabilities sum to this (default: 1)",
+    )
+    .option("--min-p <share>", "drop tokens less probable than this times the best (default: 0)")
+    .option("--repetition-penalty <factor>", "make recent tokens less likely (default: 1)")
+    .option("--seed <number>", "same seed, same options, same tokens")
+    .option("--stop <text>", "text that ends the reply; may be given more than once", collect, [])
+    .option("--top-logprobs <count>", "log-probabilities of that many best tokens, with --json")
+    .option("--gpu-budget <budget>", "most to take of the GPU: 512MB, or 50% of the experts")
+    .option("--context <tokens>", "longest conversation (default: the model's, at most 4096)")
+    .option("--variants <name>", "kernel variants: auto, serial or workgroup (default: auto)")
+    .option("--trace <file>", "write the experts that every token chose, as JSON")
+    .option("--runtime <name>", `where to run: ${runtimeNames.join(", ")}`, "chromium")
+    .option("--json", "one JSON object on standard output")
+    .option("--verbose", "progress and the page's console on standard error")
+    .action(async (model: string, flags: GenerateCommandFlags) => {
+      const { generateCommand } = await import("./generate.ts");
+      await generateCommand(model, flags, context);
+    });
+
+  for (const command of [program, ...program.commands]) {
+    // Commander's own error lines would come before ours, which hold the same sentence.
+    command.exitOverride().configureOutput({ outputError: () => {} });
+  }
+  return program;
+}
+
+function collect(value: string, values: readonly string[]): string[] {
+  return [...values, value];
+}

@@ -1,0 +1,224 @@
+import { planPools } from "../engine/expert-store.ts";
+import { formatOf, tensorOf } from "../engine/weights.ts";
+import { SluiceError } from "../errors.ts";
+import { planPlanes } from "../formats/format.ts";
+import { ggmlTypeName } from "../gguf/ggml-types.ts";
+import { type GgufFile, openGguf } from "../gguf/gguf.ts";
+import type { ModelSpec } from "../models/model.ts";
+import { readModel } from "../models/registry.ts";
+import {
+  fullBudgetBytes,
+  type GpuNeeds,
+  minBudgetBytes,
+  parseBudget,
+  planSlots,
+} from "../scheduler/budget.ts";
+import type { ByteSource } from "../storage/byte-source.ts";
+
+/** What `inspect --json` prints. */
+export interface ModelReport {
+  readonly model: {
+    readonly file: string;
+    readonly name: string;
+    readonly architecture: string;
+    readonly bytes: number;
+    readonly parameters: number;
+    readonly layers: number;
+    readonly moeLayers: number;
+    readonly experts: number;
+    readonly topK: number;
+    readonly hidden: number;
+    readonly vocab: number;
+    readonly contextTokens: number;
+    readonly trainedContextTokens: number;
+  };
+  readonly tensors: readonly TensorRow[];
+  readonly expert: {
+    /** Bytes of one expert's record on the GPU; of the largest, where layers differ. */
+    readonly bytes: number;
+    readonly allBytes: number;
+    readonly formats: readonly string[];
+  };
+  readonly gpu: {
+    readonly weightBytes: number;
+    readonly kvCacheBytes: number;
+    /** An estimate: the engine learns it when it records a pass. */
+    readonly scratchBytes: number;
+    /** What is always there: the sum of the three. */
+    readonly residentBytes: number;
+    readonly minGpuBudgetBytes: number;
+    readonly fullGpuBudgetBytes: number;
+  };
+  readonly budgets: readonly BudgetRow[];
+}
+
+/** Tensors of one name, the layer's number left out, and one format. */
+export interface TensorRow {
+  readonly name: string;
+  readonly format: string;
+  readonly count: number;
+  readonly weights: number;
+  /** In the file. */
+  readonly bytes: number;
+  /** `gpu`: always there; `slots`: an expert at a time; `unused`: the model does not read it. */
+  readonly place: "gpu" | "slots" | "unused";
+}
+
+/** What fits into a budget, or why it does not work. */
+export type BudgetRow =
+  | {
+      readonly budget: string;
+      /** Of each pool. */
+      readonly slots: readonly number[];
+      readonly residentExperts: number;
+      readonly totalExperts: number;
+      readonly gpuBytes: number;
+      readonly error?: undefined;
+    }
+  | { readonly budget: string; readonly error: string };
+
+/** How a report is asked for. */
+export interface ReportOptions {
+  readonly contextTokens: number | undefined;
+  /** One more budget to plan for. */
+  readonly gpuBudget: string | undefined;
+  readonly signal: AbortSignal;
+}
+
+/** As the engine has it: a KV cache for more is only made when asked for. */
+const DEFAULT_CONTEXT_TOKENS = 4096;
+
+const SHARES = ["25%", "50%", "75%", "100%"] as const;
+
+/**
+ * Reads a model's header and plans its memory as the engine would.
+ * Throws "bad-file", "truncated-file", "unsupported-model", "unsupported-format", and "bad-input" for options.
+ */
+export async function reportModel(
+  source: ByteSource,
+  { contextTokens: wanted, gpuBudget, signal }: ReportOptions,
+): Promise<ModelReport> {
+  if (gpuBudget !== undefined) parseBudget(gpuBudget);
+  const file = await openGguf(source, { signal });
+  const spec = readModel({
+    metadata: file.metadata,
+    shape: (name) => file.tensors.get(name)?.shape,
+  });
+  const contextTokens = readContext(wanted, spec);
+  const pools = planPools(file, spec.moe);
+  const gpu = planGpu(file, spec, contextTokens);
+  const needs: GpuNeeds = {
+    residentBytes: gpu.weightBytes + gpu.kvCacheBytes + gpu.scratchBytes,
+    recordBytes: pools.map(({ recordBytes }) => recordBytes),
+    experts: Math.max(0, ...spec.moe.map(({ experts }) => experts)),
+    topK: Math.max(0, ...spec.moe.map(({ topK }) => topK)),
+  };
+  const formats = pools.flatMap(({ gate, up, down }) => [gate, up, down].map((m) => m.format.name));
+  const tensors = [...file.tensors.values()];
+  return {
+    model: {
+      file: source.name,
+      name: file.metadata.optionalString("general.name") ?? source.name,
+      architecture: spec.architecture,
+      bytes: source.bytes,
+      parameters: tensors.reduce((sum, { shape }) => sum + product(shape), 0),
+      layers: spec.layers,
+      moeLayers: spec.moe.length,
+      experts: needs.experts,
+      topK: needs.topK,
+      hidden: spec.hidden,
+      vocab: spec.vocab,
+      contextTokens,
+      trainedContextTokens: spec.contextTokens,
+    },
+    tensors: tabulate(file, spec),
+    expert: {
+      bytes: Math.max(0, ...needs.recordBytes),
+      allBytes: needs.experts * needs.recordBytes.reduce((sum, bytes) => sum + bytes, 0),
+      formats: [...new Set(formats)],
+    },
+    gpu: {
+      ...gpu,
+      residentBytes: needs.residentBytes,
+      minGpuBudgetBytes: minBudgetBytes(needs),
+      fullGpuBudgetBytes: fullBudgetBytes(needs),
+    },
+    budgets: planBudgets(needs, gpuBudget),
+  };
+}
+
+function readContext(wanted: number | undefined, spec: ModelSpec): number {
+  if (wanted === undefined) return Math.min(spec.contextTokens, DEFAULT_CONTEXT_TOKENS);
+  if (wanted <= spec.contextTokens) return wanted;
+  throw new SluiceError(
+    "bad-input",
+    `--context is ${wanted}; this model takes at most ${spec.contextTokens}.`,
+  );
+}
+
+function planBudgets(needs: GpuNeeds, gpuBudget: string | undefined): BudgetRow[] {
+  if (needs.recordBytes.length === 0) return []; // a dense model
+  const smallest = `${minBudgetBytes(needs)}B`;
+  return [smallest, ...SHARES, ...(gpuBudget === undefined ? [] : [gpuBudget])].map((budget) => {
+    try {
+      const { slotCounts: slots, gpuBytes } = planSlots({ ...needs, budget: parseBudget(budget) });
+      const residentExperts = slots.reduce((sum, count) => sum + count, 0);
+      const totalExperts = needs.experts * slots.length;
+      return { budget, slots, residentExperts, totalExperts, gpuBytes };
+    } catch (error) {
+      if (!(error instanceof SluiceError)) throw error;
+      return { budget, error: error.message };
+    }
+  });
+}
+
+function planGpu(file: GgufFile, spec: ModelSpec, contextTokens: number) {
+  const weightBytes = spec.resident.reduce((sum, { name, shape }) => {
+    const info = tensorOf(file, name);
+    // Vectors are expanded to f32.
+    const bytes =
+      shape.length === 1 ? 4 * product(shape) : planPlanes(formatOf(info), product(shape)).bytes;
+    return sum + bytes;
+  }, 0);
+  const kvCacheBytes = spec.attention.reduce(
+    (sum, { kvHeads, headDim }) => sum + 4 * 2 * contextTokens * kvHeads * headDim,
+    0,
+  );
+  return { weightBytes, kvCacheBytes, scratchBytes: estimateScratch(spec) };
+}
+
+/** Tokens that are in work at once: a prefill chunk, and the decode pass with its own buffers. */
+const SCRATCH_TOKENS = 33;
+/** Activations as wide as the widest that are alive at once in a layer. */
+const LIVE_ACTIVATIONS = 6;
+
+/** Activations of the passes, the expert products of one layer, and the logits. */
+function estimateScratch({ attention, moe, hidden, vocab }: ModelSpec): number {
+  const widest = Math.max(hidden, ...attention.map(({ heads, headDim }) => heads * headDim));
+  const products = Math.max(0, ...moe.map(({ topK, ffn, hidden }) => topK * (ffn + hidden)));
+  return 4 * (SCRATCH_TOKENS * (LIVE_ACTIVATIONS * widest + products) + 2 * vocab);
+}
+
+function tabulate(file: GgufFile, spec: ModelSpec): TensorRow[] {
+  const resident = new Set(spec.resident.map(({ name }) => name));
+  const stacked = new Set(spec.stacked.map(({ name }) => name));
+  const rows = new Map<string, TensorRow>();
+  for (const { name, ggmlType, shape, bytes } of file.tensors.values()) {
+    const place = stacked.has(name) ? "slots" : resident.has(name) ? "gpu" : "unused";
+    const kind = name.replace(/^blk\.\d+\./, "blk.*.");
+    const format = ggmlTypeName(ggmlType).toLowerCase();
+    const key = [kind, format, place].join(" ");
+    const row = rows.get(key) ?? { name: kind, format, count: 0, weights: 0, bytes: 0, place };
+    rows.set(key, {
+      ...row,
+      count: row.count + 1,
+      weights: row.weights + product(shape),
+      bytes: row.bytes + bytes,
+    });
+  }
+  return [...rows.values()];
+}
+
+function product(shape: readonly number[]): number {
+  return shape.reduce((product, length) => product * length, 1);
+}

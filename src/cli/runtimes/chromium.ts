@@ -1,0 +1,30 @@
+import type { GenerateResult } from "../../rpc/api.ts";
+import type { Job, JobHooks, PageAssets } from "../job.ts";
+import { expectBrowser, hasGpu, importTool } from "./driver.ts";
+import { type OpenPage, runInPage } from "./page.ts";
+
+/** Runs the engine in a headless Chromium: on the GPU if there is one, on SwiftShader otherwise. */
+export async function chromium(
+  job: Job,
+  hooks: JobHooks,
+  assets: PageAssets,
+): Promise<GenerateResult> {
+  // Read by the module below when it is imported.
+  process.env.SLUICE_WEBGPU_ADAPTER ??= hasGpu() ? "default" : "swiftshader";
+  const { CHROMIUM_ARGS, CHROMIUM_MISSING, findChromium } = await import(
+    "../../../tools/browsers/chromium.ts"
+  );
+  const executablePath = expectBrowser(findChromium(), CHROMIUM_MISSING);
+  const playwright = await importTool("playwright-core", () => import("playwright-core"));
+
+  const open: OpenPage = async (url, { onLine, onGone }) => {
+    const browser = await playwright.chromium.launch({ executablePath, args: [...CHROMIUM_ARGS] });
+    browser.on("disconnected", () => onGone("Chromium ended"));
+    const page = await browser.newPage();
+    page.on("crash", () => onGone("The page crashed, as it does when memory runs out"));
+    page.on("console", (message) => onLine(message.text()));
+    await page.goto(url);
+    return () => browser.close();
+  };
+  return runInPage(job, hooks, assets, open);
+}

@@ -1,0 +1,76 @@
+import { createHash } from "node:crypto";
+import { existsSync, realpathSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { dirname, join } from "node:path";
+import { findChromium } from "../../../tools/browsers/chromium.ts";
+import type { GenerateResult } from "../../rpc/api.ts";
+import type { Job, JobHooks } from "../job.ts";
+import { openLocation } from "../location.ts";
+import { hasGpu, importTool } from "./driver.ts";
+
+/** Runs the engine in this process, on the npm package `webgpu`: Chromium's WebGPU without Chromium. */
+export async function dawn(job: Job, hooks: JobHooks): Promise<GenerateResult> {
+  chooseVulkanDriver();
+  const { create, globals } = await importTool("webgpu", () => import("webgpu"));
+  Object.assign(globalThis, globals);
+  const { createEngine } = await import("../../engine/engine.ts");
+
+  const engine = createEngine({ gpu: create([]) });
+  const source = await openLocation(job.model, hooks.signal);
+  try {
+    hooks.onModel(await engine.load(source, job.load, hooks));
+    const reply = engine.generate(job.prompt, job.generate, hooks.signal);
+    while (true) {
+      const step = await reply.next();
+      if (step.done) return step.value;
+      hooks.onChunk(step.value);
+    }
+  } finally {
+    await engine.dispose();
+    await source.close?.();
+  }
+}
+
+/**
+ * Without a GPU, Dawn finds no adapter of its own: it refuses Mesa's lavapipe. SwiftShader comes with Chromium.
+ * Must run before Dawn is loaded, and does nothing where the user chose a driver.
+ */
+function chooseVulkanDriver(): void {
+  // Vulkan's loader complains on standard error when there is none.
+  process.env.XDG_RUNTIME_DIR ??= tmpdir();
+  const { VK_ICD_FILENAMES, VK_DRIVER_FILES } = process.env;
+  if (VK_ICD_FILENAMES || VK_DRIVER_FILES || hasGpu()) return;
+  const manifest = findSwiftShader();
+  if (manifest) process.env.VK_ICD_FILENAMES = manifest;
+}
+
+/** Path of a driver manifest for the SwiftShader beside Chromium; one is written if there is only the library. */
+function findSwiftShader(): string | undefined {
+  for (const folder of chromiumFolders()) {
+    const manifest = join(folder, "vk_swiftshader_icd.json");
+    if (existsSync(manifest)) return manifest;
+    const library = join(folder, "libvk_swiftshader.so");
+    if (existsSync(library)) return writeManifest(library);
+  }
+  return undefined;
+}
+
+function chromiumFolders(): string[] {
+  const chromium = findChromium();
+  const beside = existsSync(chromium) ? [dirname(realpathSync(chromium))] : [];
+  // Debian's and Fedora's /usr/bin/chromium is a script.
+  return [
+    ...beside,
+    "/usr/lib/chromium",
+    "/usr/lib/chromium-browser",
+    "/usr/lib64/chromium-browser",
+  ];
+}
+
+function writeManifest(library: string): string {
+  const id = createHash("sha256").update(library).digest("hex").slice(0, 12);
+  const manifest = join(tmpdir(), `sluice-swiftshader-${id}.json`);
+  const ICD = { library_path: library, api_version: "1.0.5" };
+  writeFileSync(manifest, JSON.stringify({ file_format_version: "1.0.0", ICD }));
+  return manifest;
+}

@@ -1,0 +1,30 @@
+import { FIREFOX_MISSING, FIREFOX_PREFS, findFirefox } from "../../../tools/browsers/firefox.ts";
+import type { GenerateResult } from "../../rpc/api.ts";
+import type { Job, JobHooks, PageAssets } from "../job.ts";
+import { expectBrowser, importTool } from "./driver.ts";
+import { type OpenPage, runInPage } from "./page.ts";
+
+/** Runs the engine in a headless Firefox, through WebDriver BiDi. */
+export async function firefox(
+  job: Job,
+  hooks: JobHooks,
+  assets: PageAssets,
+): Promise<GenerateResult> {
+  const executablePath = expectBrowser(findFirefox(), FIREFOX_MISSING);
+  const puppeteer = await importTool("puppeteer-core", () => import("puppeteer-core"));
+
+  const open: OpenPage = async (url, { onLine, onGone }) => {
+    const browser = await puppeteer.launch({
+      browser: "firefox",
+      executablePath,
+      headless: true,
+      extraPrefsFirefox: FIREFOX_PREFS,
+    });
+    browser.on("disconnected", () => onGone("Firefox ended"));
+    const page = await browser.newPage();
+    page.on("console", (message) => onLine(message.text()));
+    await page.goto(url);
+    return () => browser.close();
+  };
+  return runInPage(job, hooks, assets, open);
+}

@@ -1,0 +1,92 @@
+import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
+import type { AddressInfo } from "node:net";
+import { basename } from "node:path";
+import type { Job, PageAssets } from "../job.ts";
+import { PAGE_PATHS, type PageEvent, type PageJob } from "../page/events.ts";
+import { serveFile, serveUrl } from "./serve-model.ts";
+
+/** The local server of one page. */
+export interface PageServer {
+  readonly url: string;
+  close(): Promise<void>;
+}
+
+/**
+ * Serves a page that does `job`, on a free port of this machine only. The page has its scripts, the job and the model
+ * from here, so that a model's host need not allow pages of other origins; it posts events here.
+ */
+export async function startPageServer(
+  job: Job,
+  assets: PageAssets,
+  onEvent: (event: PageEvent) => void,
+): Promise<PageServer> {
+  const name = job.model.kind === "file" ? basename(job.model.path) : lastPart(job.model.url);
+  const modelPath = `/sluice/model/${encodeURIComponent(name)}`;
+
+  async function answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
+    const path = request.url?.replace(/\?.*/, "");
+    if (path === PAGE_PATHS.page) {
+      send(response, "text/html", pageHtml(assets.runner));
+    } else if (path === PAGE_PATHS.job) {
+      const { load, prompt, generate } = job;
+      const pageJob: PageJob = { worker: assets.worker, model: modelPath, load, prompt, generate };
+      send(response, "application/json", JSON.stringify(pageJob));
+    } else if (path === PAGE_PATHS.events) {
+      for (const event of JSON.parse(await readBody(request)) as PageEvent[]) {
+        onEvent(event.kind === "error" ? { ...event, message: named(event.message) } : event);
+      }
+      response.writeHead(204).end();
+    } else if (path === modelPath) {
+      if (job.model.kind === "file") await serveFile(job.model.path, request, response);
+      else await serveUrl(job.model.url, request, response);
+    } else {
+      assets.handle(request, response);
+    }
+  }
+
+  /** A sentence of the page with the model's own place in it. */
+  function named(message: string): string {
+    const place = job.model.kind === "file" ? job.model.path : job.model.url;
+    return message.replaceAll(`${origin}${modelPath}`, place);
+  }
+
+  const server = createServer((request, response) => {
+    answer(request, response).catch(() => response.destroy());
+  });
+  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+  const origin = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+  return {
+    url: origin + PAGE_PATHS.page,
+    async close() {
+      server.closeAllConnections();
+      await new Promise((resolve) => server.close(resolve));
+    },
+  };
+}
+
+/** The page; it tells of a script that does not load, which no script could. */
+function pageHtml(runner: string): string {
+  const tellError = `fetch(${JSON.stringify(PAGE_PATHS.events)}, { method: "POST", body: JSON.stringify([
+    { kind: "error", message: "The page failed: " + (event.message ?? "its script did not load") }]) })`;
+  return `<!doctype html>
+<meta charset="utf-8">
+<title>sluice</title>
+<link rel="icon" href="data:,">
+<script>addEventListener("error", (event) => { ${tellError}; }, true);</script>
+<script type="module" src="${runner}"></script>
+`;
+}
+
+function send(response: ServerResponse, type: string, body: string): void {
+  response.writeHead(200, { "Content-Type": type, "Cache-Control": "no-store" }).end(body);
+}
+
+async function readBody(request: IncomingMessage): Promise<string> {
+  const chunks: Buffer[] = [];
+  for await (const chunk of request) chunks.push(chunk as Buffer);
+  return Buffer.concat(chunks).toString("utf8");
+}
+
+function lastPart(url: string): string {
+  return new URL(url).pathname.split("/").at(-1) || "model.gguf";
+}
