@@ -1,0 +1,53 @@
+import { formatOfGgmlType } from "../../src/formats/registry.ts";
+import { type GgufFile, openGguf } from "../../src/gguf/gguf.ts";
+import type { ModelFile, ModelSpec } from "../../src/models/model.ts";
+import { readModel } from "../../src/models/registry.ts";
+import { memorySource } from "../../src/storage/memory-source.ts";
+import {
+  createReferenceOps,
+  type ReferenceOptions,
+  type ReferencePass,
+  type ReferenceWeight,
+} from "./ops.ts";
+
+/** A whole model in f64, with a cache of the tokens so far. */
+export interface ReferenceModel {
+  readonly spec: ModelSpec;
+  /** One pass over tokens that follow those before. */
+  run(tokens: readonly number[]): ReferencePass;
+}
+
+/** The model in the GGUF `bytes`, its weights decoded by our formats. */
+export async function openReferenceModel(
+  bytes: Uint8Array,
+  options?: ReferenceOptions,
+): Promise<ReferenceModel> {
+  const file = await openGguf(memorySource(bytes));
+  const spec = readModel(modelFileOf(file));
+  const ops = createReferenceOps(decodedWeights(file, bytes), options);
+  return { spec, run: (tokens) => ops.run(spec, tokens) };
+}
+
+/** What an architecture's reader may see of a GGUF. */
+export function modelFileOf({ metadata, tensors }: GgufFile): ModelFile {
+  return { metadata, shape: (tensor) => tensors.get(tensor)?.shape };
+}
+
+/** The tensors of a GGUF, each decoded when first asked for. */
+export function decodedWeights(
+  { tensors }: GgufFile,
+  bytes: Uint8Array,
+): (name: string) => ReferenceWeight {
+  const decoded = new Map<string, ReferenceWeight>();
+  return (name) => {
+    const known = decoded.get(name);
+    if (known) return known;
+    const tensor = tensors.get(name);
+    const format = tensor && formatOfGgmlType(tensor.ggmlType);
+    if (!format) throw new Error(`the file has no tensor ${name} in a known format`);
+    const blocks = bytes.slice(tensor.byteOffset, tensor.byteOffset + tensor.bytes);
+    const weight = { shape: tensor.shape, data: format.decode(blocks) };
+    decoded.set(name, weight);
+    return weight;
+  };
+}
