@@ -25,7 +25,10 @@ export interface Engine {
   load(
     source: EngineSource,
     options: LoadOptions,
-    hooks: { readonly signal?: AbortSignal; readonly onProgress?: (progress: LoadProgress) => void },
+    hooks: {
+      readonly signal?: AbortSignal;
+      readonly onProgress?: (progress: LoadProgress) => void;
+    },
   ): Promise<ModelInfo>;
   /**
    * Streams a reply. Stops between tokens when `signal` fires, and then returns what there is with finish reason

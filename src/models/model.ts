@@ -33,8 +33,6 @@ export interface ModelMetadata {
   optionalNumber(key: string): number | undefined;
   optionalBoolean(key: string): boolean | undefined;
   optionalString(key: string): string | undefined;
-  /** A scalar, or one value for each layer. */
-  numberOrNumbers(key: string): number | readonly number[];
 }
 
 /** What a reader of an architecture may look at: no bytes. */

@@ -344,9 +344,19 @@ export class GpuOps implements Ops<GpuTensor, GpuRouting> {
     this.#logits = x.scratch;
   }
 
+  /** GPU bytes of the program: scratch, parameters and routing. */
+  get bytes(): number {
+    const routing = this.#owned.reduce((sum, buffer) => sum + buffer.size, 0);
+    return this.#recorder.bytes + routing;
+  }
+
+  /** Gives back what was allocated, when `finish` is not called. */
+  discard(): void {
+    for (const buffer of this.#owned) this.#gpu.context.memory.release(buffer);
+  }
+
   /** Allocates and binds. Throws "shader-invalid", "out-of-memory", "missing-feature". */
   async finish(): Promise<Program> {
-    const { memory } = this.#gpu.context;
     const { steps, dispose } = await this.#recorder.build(this.#gpu.control);
     const logits = this.#logits?.buffer;
     if (!logits) throw new Error("unreachable: a model ends with logits");
@@ -360,7 +370,7 @@ export class GpuOps implements Ops<GpuTensor, GpuRouting> {
       logits,
       dispose: () => {
         dispose();
-        for (const buffer of this.#owned) memory.release(buffer);
+        this.discard();
       },
     };
   }

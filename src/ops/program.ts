@@ -82,6 +82,9 @@ export interface Dispatch<
 /** WebGPU's default `minUniformBufferOffsetAlignment`, which no device exceeds. */
 const UNIFORM_STRIDE = 256;
 
+/** Least size of a storage buffer: `GpuMemory.create` makes none smaller. */
+const MIN_SCRATCH_BYTES = 16;
+
 /** Records dispatches with scratch buffers that share memory where their lives do not overlap. */
 export class Recorder {
   readonly #context: GpuContext;
@@ -199,10 +202,24 @@ export class Recorder {
     };
   }
 
-  /** Gives every scratch a buffer: the smallest free one that is large enough, or a new one. */
+  /** GPU bytes that `build` will take. */
+  get bytes(): number {
+    const scratch = this.#plan().sizes.reduce((sum, bytes) => sum + bytes, 0);
+    return scratch + this.#steps.length * UNIFORM_STRIDE;
+  }
+
   #allocate(): GPUBuffer[] {
-    const made: GPUBuffer[] = [];
-    const free = new Set<GPUBuffer>();
+    const { sizes, places } = this.#plan();
+    const buffers = sizes.map((bytes) => this.#context.memory.storage("scratch", bytes));
+    for (const [scratch, place] of places) scratch.buffer = buffers[place];
+    return buffers;
+  }
+
+  /** Gives every scratch a place: the smallest free one that is large enough, or a new one. */
+  #plan(): { readonly sizes: readonly number[]; readonly places: ReadonlyMap<Scratch, number> } {
+    const sizes: number[] = [];
+    const places = new Map<Scratch, number>();
+    const free = new Set<number>();
     const live = new Set<Scratch>();
     const ordered = this.#scratch
       .filter((scratch) => scratch.firstStep >= 0)
@@ -211,21 +228,20 @@ export class Recorder {
       for (const other of live) {
         if (other.lastStep < scratch.firstStep) {
           live.delete(other);
-          free.add(other.buffer!);
+          free.add(places.get(other)!);
         }
       }
-      const fitting = [...free].filter((buffer) => buffer.size >= scratch.bytes);
-      let buffer = fitting.sort((a, b) => a.size - b.size)[0];
-      if (buffer) {
-        free.delete(buffer);
-      } else {
-        buffer = this.#context.memory.storage("scratch", scratch.bytes);
-        made.push(buffer);
+      const fitting = [...free].filter((place) => sizes[place]! >= scratch.bytes);
+      let place = fitting.sort((a, b) => sizes[a]! - sizes[b]!)[0];
+      if (place === undefined) {
+        place = sizes.length;
+        sizes.push(Math.max(MIN_SCRATCH_BYTES, scratch.bytes));
       }
-      scratch.buffer = buffer;
+      free.delete(place);
+      places.set(scratch, place);
       live.add(scratch);
     }
-    return made;
+    return { sizes, places };
   }
 }
 

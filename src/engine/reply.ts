@@ -1,0 +1,140 @@
+import { SluiceError } from "../errors.ts";
+import { TraceRecorder } from "../experts/trace.ts";
+import { createRandom } from "../numeric/random.ts";
+import type { FinishReason, GenerateResult, TokenChunk } from "../rpc/api.ts";
+import type { TextTokenizer } from "../tokenizer/tokenizer.ts";
+import type { PassResult } from "./executor.ts";
+import type { History } from "./history.ts";
+import { CHUNK_TOKENS, type LoadedModel } from "./model.ts";
+import { isGreedy, logprobsOf, sampleToken } from "./sampler.ts";
+import type { GenerateSettings } from "./settings.ts";
+import { StopTexts } from "./stop.ts";
+
+/** What a reply is made with; all of it is the engine's. */
+export interface ReplyParts {
+  readonly model: LoadedModel;
+  readonly tokenizer: TextTokenizer;
+  readonly history: History;
+  readonly settings: GenerateSettings;
+  readonly promptTokens: readonly number[];
+  readonly signal: AbortSignal | undefined;
+  /** Called before each pass: the moment at which a budget may change. */
+  readonly beforePass: () => Promise<void>;
+  readonly onPrefilled: () => void;
+  readonly onToken: () => void;
+}
+
+/** A result without its stats, which the engine adds. */
+export type ReplyResult = Omit<GenerateResult, "stats">;
+
+/**
+ * Computes the prompt, then token after token until something ends the reply.
+ * Throws what a pass throws; the conversation computed so far is kept then.
+ */
+export async function* reply(parts: ReplyParts): AsyncGenerator<TokenChunk, ReplyResult> {
+  const { model, tokenizer, settings, promptTokens } = parts;
+  const wantLogits = !isGreedy(settings.sampler) || settings.topLogprobs !== undefined;
+  const random = createRandom(settings.seed);
+  const decoder = tokenizer.streamDecoder();
+  const stops = new StopTexts(settings.stop);
+  const recorder = settings.trace ? createTrace(model) : undefined;
+  const tokens: number[] = [];
+  let text = "";
+
+  const end = (finishReason: FinishReason): ReplyResult => ({
+    promptTokens,
+    tokens,
+    text,
+    finishReason,
+    seed: settings.seed,
+    ...(recorder && { trace: recorder.trace() }),
+  });
+
+  const prompted = await prefill(parts, wantLogits, recorder);
+  if (!prompted) return end("aborted");
+  let pass: PassResult = prompted;
+  parts.onPrefilled();
+
+  const limit = Math.min(settings.maxTokens, model.contextTokens - promptTokens.length);
+  for (;;) {
+    const token = pass.logits
+      ? sampleToken(pass.logits, settings.sampler, [...promptTokens, ...tokens], () =>
+          random.uniform(),
+        )
+      : pass.next;
+    if (tokenizer.endTokens.has(token)) {
+      const rest = stops.push(decoder.flush()).text + stops.flush();
+      text += rest;
+      if (rest) yield { tokens: [], text: rest };
+      return end("stop");
+    }
+    tokens.push(token);
+    const ended = tokens.length >= limit;
+    const piece = stops.push(decoder.push(token) + (ended ? decoder.flush() : ""));
+    const shown = piece.text + (ended && !piece.stopped ? stops.flush() : "");
+    text += shown;
+    parts.onToken();
+    yield {
+      tokens: [token],
+      text: shown,
+      ...(pass.logits &&
+        settings.topLogprobs !== undefined && {
+          logprobs: [logprobsOf(pass.logits, token, settings.topLogprobs)],
+        }),
+    };
+    if (piece.stopped) return end("stop");
+    if (ended) return end("length");
+    if (parts.signal?.aborted) return end("aborted");
+    const next = await runPass(parts, [token], wantLogits, recorder);
+    if (!next) return end("aborted");
+    pass = next;
+  }
+}
+
+/** Computes the prompt in chunks, leaving out what the KV cache already holds; undefined when aborted. */
+async function prefill(
+  parts: ReplyParts,
+  wantLogits: boolean,
+  recorder: TraceRecorder | undefined,
+): Promise<PassResult | undefined> {
+  const { promptTokens, history } = parts;
+  let position = history.reuse(promptTokens);
+  for (;;) {
+    const chunk = promptTokens.slice(position, position + CHUNK_TOKENS);
+    position += chunk.length;
+    const last = position === promptTokens.length;
+    const pass = await runPass(parts, chunk, wantLogits && last, recorder);
+    if (!pass || last) return pass;
+  }
+}
+
+/** One pass at the end of the history; undefined when it was aborted. */
+async function runPass(
+  parts: ReplyParts,
+  tokens: readonly number[],
+  logits: boolean,
+  recorder: TraceRecorder | undefined,
+): Promise<PassResult | undefined> {
+  const { model, history, signal } = parts;
+  if (signal?.aborted) return undefined;
+  await parts.beforePass();
+  try {
+    const program = model.program(tokens.length);
+    const pass = await model.executor.run(program, tokens, history.length, { logits, signal });
+    history.append(tokens);
+    recorder?.record(tokens, pass.ids);
+    return pass;
+  } catch (error) {
+    if (error instanceof SluiceError && error.code === "aborted") return undefined;
+    throw error;
+  }
+}
+
+function createTrace({ spec }: LoadedModel): TraceRecorder {
+  const first = spec.moe[0];
+  return new TraceRecorder({
+    topK: first?.topK ?? 0,
+    experts: first?.experts ?? 0,
+    layers: spec.moe.map(({ layer }) => layer),
+  });
+}

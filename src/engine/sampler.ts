@@ -1,0 +1,133 @@
+import type { TokenLogprob } from "../rpc/api.ts";
+
+/** How a token is drawn from logits; see `GenerateOptions`. */
+export interface SamplerSettings {
+  readonly temperature: number;
+  readonly topK: number;
+  readonly topP: number;
+  readonly minP: number;
+  readonly repetitionPenalty: number;
+  readonly repetitionWindow: number;
+}
+
+/** The settings that change nothing. */
+export const PLAIN: SamplerSettings = {
+  temperature: 0,
+  topK: 0,
+  topP: 1,
+  minP: 0,
+  repetitionPenalty: 1,
+  repetitionWindow: 64,
+};
+
+/** Whether the most probable token is always taken, so that the GPU can choose it by itself. */
+export function isGreedy(settings: SamplerSettings): boolean {
+  return settings.temperature === 0 && settings.repetitionPenalty === 1;
+}
+
+/**
+ * Draws a token: repetition penalty, then top-k, top-p and min-p on the probabilities at temperature 1, then the
+ * temperature, then the draw. Ties go to the lower id. logits `[vocab]` are not changed.
+ * @param recent tokens that the penalty looks at, newest last
+ * @param random a number in [0, 1) for the draw
+ */
+export function sampleToken(
+  logits: Float32Array,
+  settings: SamplerSettings,
+  recent: readonly number[],
+  random: () => number,
+): number {
+  const penalised = penalise(logits, settings, recent);
+  if (settings.temperature === 0) return highest(penalised);
+  const candidates = filter(penalised, settings);
+  return draw(penalised, candidates, settings.temperature, random());
+}
+
+/** Divides positive and multiplies negative logits of recent tokens (Keskar et al., CTRL, section 4.1). */
+function penalise(
+  logits: Float32Array,
+  { repetitionPenalty, repetitionWindow }: SamplerSettings,
+  recent: readonly number[],
+): Float32Array {
+  if (repetitionPenalty === 1 || repetitionWindow === 0) return logits;
+  const penalised = logits.slice();
+  for (const token of new Set(recent.slice(-repetitionWindow))) {
+    const logit = logits[token];
+    if (logit === undefined) continue;
+    penalised[token] = logit > 0 ? logit / repetitionPenalty : logit * repetitionPenalty;
+  }
+  return penalised;
+}
+
+/** The ids that may be drawn, most probable first; never none. */
+function filter(logits: Float32Array, { topK, topP, minP }: SamplerSettings): Uint32Array {
+  let ids = Uint32Array.from(logits.keys());
+  ids.sort((a, b) => logits[b]! - logits[a]! || a - b);
+  if (topK > 0) ids = ids.slice(0, topK);
+  const best = logits[ids[0]!]!;
+  if (minP > 0) {
+    const least = best + Math.log(minP);
+    ids = ids.slice(
+      0,
+      Math.max(
+        1,
+        countWhile(ids, (id) => logits[id]! >= least),
+      ),
+    );
+  }
+  if (topP < 1) {
+    const weights = Float64Array.from(ids, (id) => Math.exp(logits[id]! - best));
+    const total = weights.reduce((sum, weight) => sum + weight, 0);
+    let sum = 0;
+    const count = countWhile(weights, (weight) => {
+      const wanted = sum < topP * total;
+      sum += weight;
+      return wanted;
+    });
+    ids = ids.slice(0, Math.max(1, count));
+  }
+  return ids;
+}
+
+function draw(logits: Float32Array, ids: Uint32Array, temperature: number, random: number): number {
+  const best = logits[ids[0]!]!;
+  const weights = Float64Array.from(ids, (id) => Math.exp((logits[id]! - best) / temperature));
+  let left = random * weights.reduce((sum, weight) => sum + weight, 0);
+  for (const [index, weight] of weights.entries()) {
+    left -= weight;
+    if (left < 0) return ids[index]!;
+  }
+  return ids[ids.length - 1]!;
+}
+
+function highest(logits: Float32Array): number {
+  let token = 0;
+  for (let index = 1; index < logits.length; index++) {
+    if (logits[index]! > logits[token]!) token = index;
+  }
+  return token;
+}
+
+function countWhile(values: Uint32Array | Float64Array, holds: (value: number) => boolean): number {
+  let count = 0;
+  while (count < values.length && holds(values[count]!)) count++;
+  return count;
+}
+
+/** Log-probabilities before any setting: of `token`, and of the `top` most probable ones, best first. */
+export function logprobsOf(
+  logits: Float32Array,
+  token: number,
+  top: number,
+): TokenLogprob & { readonly top: readonly TokenLogprob[] } {
+  const best = logits[highest(logits)]!;
+  let sum = 0;
+  for (const logit of logits) sum += Math.exp(logit - best);
+  const norm = best + Math.log(sum);
+  const ids = Array.from(filter(logits, { ...PLAIN, topK: Math.max(1, top) })).slice(0, top);
+  return {
+    token,
+    logprob: logits[token]! - norm,
+    top: ids.map((id) => ({ token: id, logprob: logits[id]! - norm })),
+  };
+}

@@ -1,0 +1,97 @@
+import type { GpuContext } from "../gpu/device.ts";
+import type { EngineStats } from "../rpc/api.ts";
+import type { Filler } from "./filler.ts";
+import type { History } from "./history.ts";
+import type { LoadedModel } from "./model.ts";
+
+/** What is metered; see the engine's session. */
+export interface Metered {
+  readonly model: LoadedModel;
+  readonly filler: Filler;
+  readonly history: History;
+  readonly source: { readonly kind: "network" | "disk" | "memory"; readonly received: number };
+}
+
+/** Counters at one moment; differences of two are what was done in between. */
+function snapshot({ model, source }: Metered) {
+  return {
+    atMs: performance.now(),
+    executor: model.executor.counters,
+    cache: model.cache.counters,
+    received: source.received,
+    uploaded: model.store.counters.bytesUploaded,
+  };
+}
+
+/** Measures one reply: what it took from its start, and from its first token on. */
+export class ReplyMeter {
+  readonly #metered: Metered;
+  readonly #promptTokens: number;
+  readonly #start: ReturnType<typeof snapshot>;
+  #prefilled: ReturnType<typeof snapshot> | undefined;
+  #end: ReturnType<typeof snapshot> | undefined;
+  #tokens = 0;
+
+  constructor(metered: Metered, promptTokens: number) {
+    this.#metered = metered;
+    this.#promptTokens = promptTokens;
+    this.#start = snapshot(metered);
+  }
+
+  /** The prompt has been computed: the first token is known. */
+  prefilled(): void {
+    this.#prefilled = snapshot(this.#metered);
+  }
+
+  /** A token has been given out. */
+  token(): void {
+    this.#tokens++;
+  }
+
+  /** The reply is over; what the engine does from now on is not its work. */
+  end(): void {
+    this.#end ??= snapshot(this.#metered);
+  }
+
+  stats({ adapterName, memory }: GpuContext): EngineStats {
+    const { model, filler, history, source } = this.#metered;
+    const start = this.#start;
+    const now = this.#end ?? snapshot(this.#metered);
+    const first = this.#prefilled ?? now;
+    const decodeMs = now.atMs - first.atMs;
+    // The prompt's last pass gives the first token; each one after it takes a pass of its own.
+    const passes = Math.max(0, this.#tokens - 1);
+    const each = (key: "dispatches" | "submits" | "readbacks") =>
+      passes === 0 ? 0 : (now.executor[key] - first.executor[key]) / passes;
+    const received = now.received - start.received;
+    return {
+      adapter: adapterName,
+      variants: model.variants,
+      promptTokens: this.#promptTokens,
+      tokens: this.#tokens,
+      prefillMs: first.atMs - start.atMs,
+      decodeMs,
+      tokensPerSecond: passes === 0 ? 0 : (1000 * passes) / decodeMs,
+      firstTokenMs: this.#prefilled ? first.atMs - start.atMs : 0,
+      dispatchesPerToken: each("dispatches"),
+      dispatchesPerLayer: model.dispatchesPerLayer,
+      submitsPerToken: each("submits"),
+      readbacksPerToken: each("readbacks"),
+      expertHits: now.cache.hits - start.cache.hits,
+      expertMisses: now.cache.misses - start.cache.misses,
+      faults: now.executor.faults - start.executor.faults,
+      stallMs: now.executor.stallMs - start.executor.stallMs,
+      prefetchIssued: filler.filled,
+      prefetchUsed: 0,
+      bytesFromNetwork: source.kind === "network" ? received : 0,
+      bytesFromDisk: source.kind === "disk" ? received : 0,
+      bytesUploaded: now.uploaded - start.uploaded,
+      bytesBeforeFirstToken: first.received,
+      gpuBytes: memory.bytes,
+      gpuBudgetBytes: model.budgetBytes,
+      residentExperts: model.cache.readyCount,
+      totalExperts: model.cache.pools * model.cache.experts,
+      contextUsed: history.length,
+    };
+  }
+}

@@ -1,0 +1,199 @@
+import { SluiceError } from "../errors.ts";
+import { planPlanes, type WeightFormat } from "../formats/format.ts";
+import { formatOfGgmlType, weightFormats } from "../formats/registry.ts";
+import type { GgufFile, TensorInfo } from "../gguf/gguf.ts";
+import type { GpuContext } from "../gpu/device.ts";
+import type { TensorSpec } from "../models/model.ts";
+import type { GpuMatrix } from "../ops/gpu-ops.ts";
+
+/** Reads of the file are at most this long, so that little of it is in memory at once. */
+const READ_BYTES = 4 * 1024 * 1024;
+
+/** A gap of unwanted bytes up to this long is read through: it costs less than another request. */
+const GAP_BYTES = 64 * 1024;
+
+/** Uploads in the queue before it is waited for: the browser keeps a copy of each until then. */
+const MAX_QUEUED_BYTES = 64 * 1024 * 1024;
+
+/** Pieces of a matrix hold a multiple of this many blocks, so that every plane's part starts at a multiple of 4 bytes. */
+const PIECE_BLOCKS = 4;
+
+/** Tensors that stay on the GPU. Owned by the engine, which calls `dispose`. */
+export class ResidentWeights {
+  readonly #context: GpuContext;
+  readonly #matrices = new Map<string, GpuMatrix>();
+  readonly #vectors = new Map<string, Float32Array<ArrayBuffer>>();
+  readonly #vectorBuffers = new Map<string, GPUBuffer>();
+
+  constructor(context: GpuContext) {
+    this.#context = context;
+  }
+
+  matrix(name: string): GpuMatrix {
+    const matrix = this.#matrices.get(name);
+    if (!matrix) throw new Error(`unreachable: ${name} is not among the model's matrices`);
+    return matrix;
+  }
+
+  /** The values of a vector. */
+  values(name: string): Float32Array<ArrayBuffer> {
+    const values = this.#vectors.get(name);
+    if (!values) throw new Error(`unreachable: ${name} is not among the model's vectors`);
+    return values;
+  }
+
+  /** Vectors one after another in one buffer, f32; made once for each list of names. */
+  vectors(names: readonly string[]): GPUBuffer {
+    const key = names.join("\n");
+    const known = this.#vectorBuffers.get(key);
+    if (known) return known;
+    const parts = names.map((name) => this.values(name));
+    const buffer = this.#context.memory.storage(
+      names.join(" "),
+      4 * parts.reduce((sum, part) => sum + part.length, 0),
+    );
+    let offset = 0;
+    for (const part of parts) {
+      this.#context.device.queue.writeBuffer(buffer, offset, part);
+      offset += part.byteLength;
+    }
+    this.#vectorBuffers.set(key, buffer);
+    return buffer;
+  }
+
+  /**
+   * Reads `specs` from the file, in the order in which they lie there, and uploads them piece by piece.
+   * Throws "unsupported-format", "truncated-file", "out-of-memory", "aborted" and what the source throws.
+   */
+  async load(
+    file: GgufFile,
+    specs: readonly TensorSpec[],
+    onBytes: (bytes: number) => void,
+    signal: AbortSignal | undefined,
+  ): Promise<void> {
+    const parts = specs.flatMap((spec) => this.#open(tensorOf(file, spec.name)));
+    parts.sort((a, b) => a.byteOffset - b.byteOffset);
+    let queuedBytes = 0;
+    for (const run of runsOf(parts)) {
+      const first = run[0]!.byteOffset;
+      const last = run.at(-1)!;
+      const bytes = await file.source.read(first, last.byteOffset + last.bytes - first, { signal });
+      for (const part of run) {
+        const start = part.byteOffset - first;
+        part.take(bytes.subarray(start, start + part.bytes));
+      }
+      onBytes(bytes.length);
+      queuedBytes += bytes.length;
+      if (queuedBytes >= MAX_QUEUED_BYTES) {
+        await this.#context.device.queue.onSubmittedWorkDone();
+        queuedBytes = 0;
+      }
+    }
+  }
+
+  dispose(): void {
+    for (const { buffer } of this.#matrices.values()) this.#context.memory.release(buffer);
+    for (const buffer of this.#vectorBuffers.values()) this.#context.memory.release(buffer);
+    this.#matrices.clear();
+    this.#vectorBuffers.clear();
+  }
+
+  /** Makes room for a tensor and cuts it into parts to be read. */
+  #open(info: TensorInfo): Part[] {
+    const format = formatOf(info);
+    if (info.shape.length === 1) {
+      const { byteOffset, bytes } = info;
+      return [{ byteOffset, bytes, take: (blocks) => this.#takeVector(info, format, blocks) }];
+    }
+    return this.#openMatrix(info, format);
+  }
+
+  #takeVector(info: TensorInfo, format: WeightFormat, blocks: Uint8Array): void {
+    this.#vectors.set(info.name, format.decode(blocks) as Float32Array<ArrayBuffer>);
+  }
+
+  #openMatrix(info: TensorInfo, format: WeightFormat): Part[] {
+    const [rows, cols] = info.shape as [number, number];
+    const { offsets, bytes } = planPlanes(format, rows * cols);
+    const buffer = this.#context.memory.storage(info.name, bytes);
+    this.#matrices.set(info.name, { buffer, rows, cols, format });
+    const { queue } = this.#context.device;
+    const blockCount = info.bytes / format.blockBytes;
+    const pieceBlocks =
+      Math.max(1, Math.floor(READ_BYTES / (format.blockBytes * PIECE_BLOCKS))) * PIECE_BLOCKS;
+    const parts: Part[] = [];
+    for (let first = 0; first < blockCount; first += pieceBlocks) {
+      const blocks = Math.min(pieceBlocks, blockCount - first);
+      parts.push({
+        byteOffset: info.byteOffset + first * format.blockBytes,
+        bytes: blocks * format.blockBytes,
+        take(read) {
+          // A plane's last part may end within a word; the plane is padded, so the word may be written whole.
+          const planes = format.planeBlockBytes.map(
+            (planeBytes) => new Uint8Array(Math.ceil((blocks * planeBytes) / 4) * 4),
+          );
+          format.repack(
+            read,
+            planes.map((plane, index) =>
+              plane.subarray(0, blocks * format.planeBlockBytes[index]!),
+            ),
+          );
+          for (const [index, plane] of planes.entries()) {
+            const start = offsets[index]! + first * format.planeBlockBytes[index]!;
+            queue.writeBuffer(buffer, start, plane);
+          }
+        },
+      });
+    }
+    return parts;
+  }
+}
+
+/** A piece of a tensor: where it lies in the file, and what to do with its bytes. */
+interface Part {
+  readonly byteOffset: number;
+  readonly bytes: number;
+  take(bytes: Uint8Array): void;
+}
+
+/** Groups parts, sorted by offset, into runs that one read brings. */
+function* runsOf(parts: readonly Part[]): Generator<Part[]> {
+  let run: Part[] = [];
+  let first = 0;
+  let end = 0;
+  for (const part of parts) {
+    const fits = part.byteOffset + part.bytes - first <= READ_BYTES;
+    if (run.length > 0 && (!fits || part.byteOffset - end > GAP_BYTES)) {
+      yield run;
+      run = [];
+    }
+    if (run.length === 0) first = part.byteOffset;
+    run.push(part);
+    end = part.byteOffset + part.bytes;
+  }
+  if (run.length > 0) yield run;
+}
+
+/** A tensor that the model needs. Throws "bad-file" when the file does not have it. */
+export function tensorOf(file: GgufFile, name: string): TensorInfo {
+  const info = file.tensors.get(name);
+  if (!info) {
+    throw new SluiceError(
+      "bad-file",
+      `${file.source.name}: the tensor ${name} is missing. The file does not fit its architecture; get it again or use another.`,
+    );
+  }
+  return info;
+}
+
+/** How a tensor is stored. Throws "unsupported-format" naming it and what there is. */
+export function formatOf(info: TensorInfo): WeightFormat {
+  const format = formatOfGgmlType(info.ggmlType);
+  if (!format) {
+    throw new SluiceError(
+      "unsupported-format",
+      `${info.name} is stored as GGML type ${info.ggmlType}, which Sluice cannot read. It reads ${Object.keys(weightFormats).join(", ")}: use a file in one of these.`,
+    );
+  }
+  return format;
+}
