@@ -1,0 +1,164 @@
+import { SluiceError } from "../errors.ts";
+import type { Metadata } from "../gguf/metadata.ts";
+import { createMerger } from "./merger.ts";
+import {
+  controlTokens,
+  type Fragment,
+  longestFirst,
+  splitAtTokens,
+  userDefinedTokens,
+} from "./special-tokens.ts";
+import { createStreamDecoder, type DecodeOptions, type StreamDecoder } from "./stream-decoder.ts";
+import { tokenBytes } from "./token-bytes.ts";
+import { readId, readVocabulary, TOKEN_TYPES, type Vocabulary } from "./vocabulary.ts";
+
+export type { DecodeOptions, StreamDecoder } from "./stream-decoder.ts";
+
+export interface EncodeOptions {
+  /** Put the bos token in front; false if absent. {@link TextTokenizer.addBos} tells what the model wants. */
+  readonly addBos?: boolean;
+  /** Let text such as `<|im_end|>` name control tokens: for templates only, never for what users write. */
+  readonly parseSpecial?: boolean;
+  /**
+   * Characters that stand for others, put back after control tokens have been found: what a user
+   * wrote stays text inside a template. See `renderChat`.
+   */
+  readonly literals?: ReadonlyMap<string, string>;
+}
+
+/** Text to token ids and back, for the vocabulary of one model. */
+export interface TextTokenizer {
+  /** Count of tokens. */
+  readonly vocab: number;
+  readonly bos: number | undefined;
+  /** Whether the model wants text to start with {@link bos}. */
+  readonly addBos: boolean;
+  /** Tokens after which the model has said what it has to say. */
+  readonly endTokens: ReadonlySet<number>;
+  /** The ids that llama.cpp gives for the same text. Lone surrogates count as U+FFFD. */
+  encode(text: string, options?: EncodeOptions): number[];
+  /** Text of whole output; the space that a SentencePiece vocabulary puts in front is taken off. */
+  decode(ids: Iterable<number>, options?: DecodeOptions): string;
+  /** UTF-8 of one token, control tokens spelled out; may hold part of a character. Throws "bad-input" for no token. */
+  tokenText(id: number): Uint8Array<ArrayBuffer>;
+  /** Decodes tokens as they come, keeping back bytes until they make a character. */
+  streamDecoder(options?: DecodeOptions): StreamDecoder;
+}
+
+/** Texts by which models mark the end of a turn, whatever the file's end-of-text token is. */
+const END_TEXTS: ReadonlySet<string> = new Set([
+  "<|im_end|>",
+  "<|endoftext|>",
+  "<|eot_id|>",
+  "<|eom_id|>",
+  "<|end_of_text|>",
+  "<|end|>",
+  "<|return|>",
+  "<|call|>",
+  "<end_of_turn>",
+  "<end_of_utterance>",
+  "<EOT>",
+  "<｜end▁of▁sentence｜>",
+  "</s>",
+]);
+
+/**
+ * The tokenizer that a GGUF file describes.
+ *
+ * Throws "unsupported-tokenizer" for a kind or a pre-tokenizer that is not known, and "bad-file" for
+ * a vocabulary that does not hold together.
+ */
+export function createTokenizer(metadata: Metadata): TextTokenizer {
+  const vocabulary = readVocabulary(metadata);
+  const merger = createMerger(vocabulary, metadata);
+  const { bos, tokens } = vocabulary;
+  const userDefined = userDefinedTokens(vocabulary);
+  const all = longestFirst([...userDefined, ...controlTokens(vocabulary)]);
+  const spacePrefix =
+    vocabulary.kind === "sentence" &&
+    (metadata.optionalBoolean("tokenizer.ggml.add_space_prefix") ?? true);
+
+  function fragments(text: string, options: EncodeOptions): Fragment[] {
+    const first = splitAtTokens(text, options.parseSpecial ? all : userDefined);
+    const { literals } = options;
+    if (literals === undefined || literals.size === 0) return first;
+    return first.flatMap((fragment) =>
+      "text" in fragment
+        ? splitAtTokens(putBack(fragment.text, literals), userDefined)
+        : [fragment],
+    );
+  }
+
+  function tokenText(id: number): Uint8Array<ArrayBuffer> {
+    if (id in tokens) return tokenBytes(vocabulary, id);
+    throw new SluiceError(
+      "bad-input",
+      `${id} is no token: the vocabulary has the ids 0 to ${tokens.length - 1}.`,
+    );
+  }
+
+  const hidden = (id: number) => isHidden(vocabulary.types[id]);
+  const streamDecoder = (options: DecodeOptions = {}) =>
+    createStreamDecoder({ tokenText, hidden, options });
+
+  return {
+    vocab: tokens.length,
+    bos,
+    addBos:
+      bos !== undefined &&
+      (metadata.optionalBoolean("tokenizer.ggml.add_bos_token") ?? merger.addBos),
+    endTokens: findEndTokens(vocabulary, metadata),
+    encode(text, options = {}) {
+      const ids = options.addBos && bos !== undefined ? [bos] : [];
+      let afterToken = true;
+      for (const fragment of fragments(wellFormed(text), options)) {
+        if ("token" in fragment) ids.push(fragment.token);
+        else for (const id of merger.encode(fragment.text, afterToken)) ids.push(id);
+        afterToken = "token" in fragment;
+      }
+      return ids;
+    },
+    decode(ids, options = {}) {
+      const stream = streamDecoder(options);
+      let text = "";
+      for (const id of ids) text += stream.push(id);
+      text += stream.flush();
+      return spacePrefix && text.startsWith(" ") ? text.slice(1) : text;
+    },
+    tokenText,
+    streamDecoder,
+  };
+}
+
+function putBack(text: string, literals: ReadonlyMap<string, string>): string {
+  let restored = text;
+  for (const [stand, original] of literals) restored = restored.replaceAll(stand, original);
+  return restored;
+}
+
+/** UTF-8 has no lone surrogates; a pasted half of an emoji must not end in an error. */
+function wellFormed(text: string): string {
+  return text.replace(/\p{Surrogate}/gu, "\uFFFD");
+}
+
+function isHidden(type: number | undefined): boolean {
+  return type === TOKEN_TYPES.control || type === TOKEN_TYPES.unknown;
+}
+
+function findEndTokens(vocabulary: Vocabulary, metadata: Metadata): ReadonlySet<number> {
+  const { tokens, types, eos } = vocabulary;
+  const ends = new Set<number>();
+  if (eos !== undefined) ends.add(eos);
+  for (const name of ["eot", "eom"]) {
+    const id = readId(metadata, `tokenizer.ggml.${name}_token_id`, tokens);
+    if (id !== undefined) ends.add(id);
+  }
+  const byText = new Map<string, number>();
+  tokens.forEach((text, id) => {
+    if (END_TEXTS.has(text) && types[id] === TOKEN_TYPES.control) byText.set(text, id);
+  });
+  // In the harmony format of gpt-oss <|end|> ends one channel of an answer, not the answer.
+  if (byText.has("<|return|>") && byText.has("<|call|>")) byText.delete("<|end|>");
+  for (const id of byText.values()) ends.add(id);
+  return ends;
+}
