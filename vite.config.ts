@@ -29,6 +29,7 @@ const IMPORTED = Object.keys({
 /** `vite build`: the library, into dist/. Dependencies stay imports; WGSL is inlined by `?raw`. */
 const library: UserConfig = {
   publicDir: false,
+  worker: { format: "es" },
   build: {
     outDir: path("dist"),
     target: "es2023",
@@ -62,6 +63,8 @@ const demo: UserConfig = {
     ],
   },
   worker: { format: "es" },
+  // Found before the first request: finding one later reloads the page, model and all.
+  optimizeDeps: { include: Object.keys(packageJson.dependencies) },
   server: { headers: ISOLATION_HEADERS },
   preview: { headers: ISOLATION_HEADERS },
   build: {
