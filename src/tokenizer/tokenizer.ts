@@ -1,5 +1,6 @@
 import { SluiceError } from "../errors.ts";
 import type { Metadata } from "../gguf/metadata.ts";
+import { type Literals, restore } from "./literals.ts";
 import { createMerger } from "./merger.ts";
 import {
   controlTokens,
@@ -23,7 +24,7 @@ export interface EncodeOptions {
    * Characters that stand for others, put back after control tokens have been found: what a user
    * wrote stays text inside a template. See `renderChat`.
    */
-  readonly literals?: ReadonlyMap<string, string>;
+  readonly literals?: Literals;
 }
 
 /** Text to token ids and back, for the vocabulary of one model. */
@@ -84,7 +85,7 @@ export function createTokenizer(metadata: Metadata): TextTokenizer {
     if (literals === undefined || literals.size === 0) return first;
     return first.flatMap((fragment) =>
       "text" in fragment
-        ? splitAtTokens(putBack(fragment.text, literals), userDefined)
+        ? splitAtTokens(restore(fragment.text, literals), userDefined)
         : [fragment],
     );
   }
@@ -128,12 +129,6 @@ export function createTokenizer(metadata: Metadata): TextTokenizer {
     tokenText,
     streamDecoder,
   };
-}
-
-function putBack(text: string, literals: ReadonlyMap<string, string>): string {
-  let restored = text;
-  for (const [stand, original] of literals) restored = restored.replaceAll(stand, original);
-  return restored;
 }
 
 /** UTF-8 has no lone surrogates; a pasted half of an emoji must not end in an error. */
