@@ -1,0 +1,80 @@
+import { repackMatrix, type WeightFormat } from "../../../src/formats/format.ts";
+import { weightFormats } from "../../../src/formats/registry.ts";
+import { variants } from "../../../src/kernels/parts.ts";
+import { normalArray, type Random } from "../../../src/numeric/random.ts";
+
+/** Each variant of the hot kernels. */
+export const variantCases = Object.entries(variants).map(([name, variant]) => ({ name, variant }));
+
+/**
+ * Each format with one of the variants, in turn, and the first with the other too: a format and a variant know nothing
+ * of each other, and each pair more is a pipeline more.
+ */
+export const formatCases = [...Object.values(weightFormats), weightFormats.f32].map(
+  (format, index) => {
+    const { name, variant } = variantCases[index % variantCases.length]!;
+    return { name: `${format.name}, ${name}`, format, variant };
+  },
+);
+
+/** Weights of a unit: what `load_weights` gives at once. */
+const UNIT_WEIGHTS = 8;
+/** f16's smallest normal number: `unpack2x16float` may take a weight nearer to 0 for 0. */
+const SMALLEST_F16 = 2 ** -14;
+
+/** A row's shortest length in `format`. */
+export function leastCols({ blockWeights }: WeightFormat): number {
+  return Math.max(UNIT_WEIGHTS, blockWeights);
+}
+
+/** Lengths of a row: one block, an odd number of them, and one unit past the widest workgroup. */
+export function someCols(format: WeightFormat): number[] {
+  const least = leastCols(format);
+  const long = Math.ceil((33 * UNIT_WEIGHTS) / least) * least;
+  return [...new Set([least, 3 * least, long])];
+}
+
+/** A weight tensor: in the GPU's layout, and as the numbers that it stands for. */
+export interface Matrix {
+  readonly packed: Uint8Array<ArrayBuffer>;
+  readonly weights: Float32Array;
+}
+
+/** A matrix of `rows` rows, normal numbers. */
+export function randomMatrix(
+  random: Random,
+  format: WeightFormat,
+  rows: number,
+  cols: number,
+): Matrix {
+  return encodeMatrix(format, normalArray(random, rows * cols, 0.5));
+}
+
+/** `weights` in `format`. */
+export function encodeMatrix(format: WeightFormat, weights: Float32Array): Matrix {
+  const blocks = format.encode(weights.map((w) => (Math.abs(w) < SMALLEST_F16 ? 0 : w)));
+  return { packed: repackMatrix(format, blocks), weights: format.decode(blocks) };
+}
+
+/** What is done to a random input: nothing, all zero, or one number far above the others. */
+export const plants = ["none", "zeros", "huge"] as const;
+export type Plant = (typeof plants)[number];
+
+/** `length` normal numbers with `plant` in them. */
+export function randomInput(
+  random: Random,
+  length: number,
+  plant: Plant = "none",
+): Float32Array<ArrayBuffer> {
+  const values = normalArray(random, length);
+  if (plant === "zeros") values.fill(0);
+  if (plant === "huge") values[random.integer(length)] = 1e6;
+  return values;
+}
+
+/** `values`, then NaN up to `length`: what no result may depend on. */
+export function padded(values: Float32Array, length: number): Float32Array<ArrayBuffer> {
+  const all = new Float32Array(length).fill(Number.NaN);
+  all.set(values);
+  return all;
+}

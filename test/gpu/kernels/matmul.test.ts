@@ -1,0 +1,108 @@
+import fc from "fast-check";
+import { describe, expect } from "vitest";
+import { weightFormats } from "../../../src/formats/registry.ts";
+import { matmul } from "../../../src/kernels/matmul.ts";
+import { variants } from "../../../src/kernels/parts.ts";
+import { createRandom } from "../../../src/numeric/random.ts";
+import { kernelTest } from "../../helpers/run-kernel.ts";
+import { expectWithin } from "../../helpers/within.ts";
+import { matmulReference } from "../../reference/kernels/matmul.ts";
+import {
+  encodeMatrix,
+  formatCases,
+  padded,
+  plants,
+  randomInput,
+  randomMatrix,
+  someCols,
+} from "./cases.ts";
+
+const NUM_RUNS = 6;
+/** Tokens that a workgroup takes. */
+const TOKENS = 4;
+
+describe.for(formatCases)("matmul, $name", ({ format, variant }) => {
+  const { matrix: constants, reduce } = variant;
+
+  kernelTest("agrees with f64 and leaves tokens past the last alone", async ({ run }) => {
+    const shape = fc.record({
+      rows: fc.constantFrom(1, 3, 5, 13, 65),
+      cols: fc.constantFrom(...someCols(format)),
+      tokens: fc.integer({ min: 1, max: 9 }),
+      tokensPast: fc.integer({ min: 0, max: 5 }),
+      plant: fc.constantFrom(...plants),
+      hasResidual: fc.boolean(),
+      seed: fc.integer(),
+    });
+    await fc.assert(
+      fc.asyncProperty(shape, async (drawn) => {
+        const { rows, cols, tokens, tokensPast, plant, hasResidual, seed } = drawn;
+        const random = createRandom(seed);
+        const { packed, weights } = randomMatrix(random, format, rows, cols);
+        const x = randomInput(random, tokens * cols, plant);
+        const residual = randomInput(random, tokens * rows);
+
+        const { y } = await run(matmul, {
+          params: { rows, cols, has_residual: hasResidual ? 1 : 0 },
+          buffers: {
+            x: padded(x, Math.ceil(tokens / TOKENS) * TOKENS * cols),
+            residual: hasResidual ? residual : 16,
+            y: 4 * rows * (tokens + tokensPast),
+          },
+          weights: packed,
+          parts: [format.source, reduce],
+          constants,
+          control: { tokens },
+          tokens: tokens + tokensPast,
+        });
+
+        const written = tokens * rows;
+        expectWithin(
+          y.floats.subarray(0, written),
+          matmulReference(weights, x, cols, hasResidual ? residual : undefined),
+        );
+        expect(y.words.subarray(written)).toEqual(y.before.subarray(written));
+      }),
+      { numRuns: NUM_RUNS },
+    );
+  });
+});
+
+describe.for(Object.entries(variants))("matmul, %s", ([, { matrix: constants, reduce }]) => {
+  const format = weightFormats.f32;
+  const parts = [format.source, reduce];
+
+  kernelTest("finds its row in a grid of two dimensions", async ({ run }) => {
+    const rows = 5 * constants.ROWS + 1;
+    const random = createRandom(1);
+    const { packed, weights } = randomMatrix(random, format, rows, 8);
+    const x = randomInput(random, 5 * 8);
+
+    const { y } = await run(
+      { ...matmul, grid: () => [2, 3, 2] },
+      {
+        params: { rows, cols: 8, has_residual: 0 },
+        buffers: { x: padded(x, 8 * 8), residual: 16, y: 4 * 5 * rows },
+        weights: packed,
+        parts,
+        constants,
+        control: { tokens: 5 },
+      },
+    );
+
+    expectWithin(y.floats, matmulReference(weights, x, 8));
+  });
+
+  kernelTest("does nothing once a router has faulted", async ({ run }) => {
+    const { y } = await run(matmul, {
+      params: { rows: 5, cols: 8, has_residual: 0 },
+      buffers: { x: new Float32Array(4 * 8), residual: 16, y: 4 * 4 * 5 },
+      weights: encodeMatrix(format, new Float32Array(40)).packed,
+      parts,
+      constants,
+      control: { tokens: 4, fault: 1 },
+    });
+
+    expect(y.words).toEqual(y.before);
+  });
+});

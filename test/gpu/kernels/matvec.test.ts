@@ -1,0 +1,95 @@
+import fc from "fast-check";
+import { describe, expect } from "vitest";
+import { weightFormats } from "../../../src/formats/registry.ts";
+import { matvec } from "../../../src/kernels/matvec.ts";
+import { variants } from "../../../src/kernels/parts.ts";
+import { createRandom } from "../../../src/numeric/random.ts";
+import { kernelTest } from "../../helpers/run-kernel.ts";
+import { expectWithin } from "../../helpers/within.ts";
+import { matvecReference } from "../../reference/kernels/matvec.ts";
+import { encodeMatrix, formatCases, plants, randomInput, randomMatrix, someCols } from "./cases.ts";
+
+const NUM_RUNS = 5;
+
+describe.for(formatCases)("matvec, $name", ({ format, variant }) => {
+  const { matrix: constants, reduce } = variant;
+
+  kernelTest("agrees with f64", async ({ run }) => {
+    const shape = fc.record({
+      rows: fc.constantFrom(1, 3, 5, 13, 65),
+      cols: fc.constantFrom(...someCols(format)),
+      plant: fc.constantFrom(...plants),
+      hasResidual: fc.boolean(),
+      seed: fc.integer(),
+    });
+    await fc.assert(
+      fc.asyncProperty(shape, async ({ rows, cols, plant, hasResidual, seed }) => {
+        const random = createRandom(seed);
+        const { packed, weights } = randomMatrix(random, format, rows, cols);
+        const x = randomInput(random, cols, plant);
+        const residual = randomInput(random, rows);
+
+        const { y } = await run(matvec, {
+          params: { rows, cols, has_residual: hasResidual ? 1 : 0 },
+          // Without has_residual it may be any buffer, and shorter: here all of it would spoil the result.
+          buffers: { x, residual: hasResidual ? residual : 16, y: 4 * rows },
+          weights: packed,
+          parts: [format.source, reduce],
+          constants,
+          control: { tokens: 1 },
+        });
+
+        expectWithin(y.floats, matvecReference(weights, x, hasResidual ? residual : undefined));
+      }),
+      { numRuns: NUM_RUNS },
+    );
+  });
+});
+
+describe.for(Object.entries(variants))("matvec, %s", ([, { matrix: constants, reduce }]) => {
+  const format = weightFormats.f32;
+  const parts = [format.source, reduce];
+
+  kernelTest("finds its row in a grid of two dimensions", async ({ run }) => {
+    const rows = 5 * constants.ROWS + 1;
+    const random = createRandom(1);
+    const { packed, weights } = randomMatrix(random, format, rows, 8);
+    const x = randomInput(random, 8);
+
+    const { y } = await run(
+      { ...matvec, grid: () => [2, 3, 1] },
+      {
+        params: { rows, cols: 8, has_residual: 0 },
+        buffers: { x, residual: 16, y: 4 * rows },
+        weights: packed,
+        parts,
+        constants,
+        control: { tokens: 1 },
+      },
+    );
+
+    expectWithin(y.floats, matvecReference(weights, x));
+  });
+
+  kernelTest("does nothing once a router has faulted", async ({ run }) => {
+    const { y } = await run(matvec, {
+      params: { rows: 5, cols: 8, has_residual: 0 },
+      buffers: { x: new Float32Array(8), residual: 16, y: 4 * 5 },
+      weights: encodeMatrix(format, new Float32Array(40)).packed,
+      parts,
+      constants,
+      control: { tokens: 1, fault: 3 },
+    });
+
+    expect(y.words).toEqual(y.before);
+  });
+});
+
+kernelTest("matvec's grid covers more rows than one dimension can", () => {
+  const rows = 64 * 65_535 + 1;
+  const [x, y, z] = matvec.grid({ rows, cols: 8, has_residual: 0 }, { LANES: 1, ROWS: 64 }, 1);
+
+  expect(x).toBeLessThanOrEqual(65_535);
+  expect(x * y).toBeGreaterThanOrEqual(65_536);
+  expect(z).toBe(1);
+});

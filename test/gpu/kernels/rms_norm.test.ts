@@ -1,0 +1,60 @@
+import fc from "fast-check";
+import { describe, expect } from "vitest";
+import { variants } from "../../../src/kernels/parts.ts";
+import { rmsNorm } from "../../../src/kernels/rms_norm.ts";
+import { createRandom } from "../../../src/numeric/random.ts";
+import { kernelTest } from "../../helpers/run-kernel.ts";
+import { expectWithin } from "../../helpers/within.ts";
+import { rmsNormReference } from "../../reference/kernels/rms_norm.ts";
+import { plants, randomInput } from "./cases.ts";
+
+const NUM_RUNS = 12;
+
+describe.for(Object.entries(variants))("rms_norm, %s", ([, { norm: constants, reduce }]) => {
+  kernelTest("agrees with f64 and leaves tokens past the last alone", async ({ run }) => {
+    const shape = fc.record({
+      width: fc.constantFrom(4, 12, 52, 512, 516, 1028),
+      tokens: fc.integer({ min: 1, max: 5 }),
+      // A row of zeros rests on epsilon alone.
+      epsilon: fc.constantFrom(1e-6, 1e-5, 1),
+      plant: fc.constantFrom(...plants),
+      seed: fc.integer(),
+    });
+    await fc.assert(
+      fc.asyncProperty(shape, async ({ width, tokens, epsilon, plant, seed }) => {
+        const random = createRandom(seed);
+        const x = randomInput(random, tokens * width, plant);
+        const weight = randomInput(random, width);
+
+        const { y } = await run(rmsNorm, {
+          params: { width, epsilon },
+          buffers: { x, weight, y: 4 * width * (tokens + 1) },
+          parts: [reduce],
+          constants,
+          control: { tokens },
+          tokens: tokens + 1,
+        });
+
+        const written = tokens * width;
+        expectWithin(
+          y.floats.subarray(0, written),
+          rmsNormReference(x, weight, Math.fround(epsilon)),
+        );
+        expect(y.words.subarray(written)).toEqual(y.before.subarray(written));
+      }),
+      { numRuns: NUM_RUNS },
+    );
+  });
+
+  kernelTest("does nothing once a router has faulted", async ({ run }) => {
+    const { y } = await run(rmsNorm, {
+      params: { width: 8, epsilon: 1 },
+      buffers: { x: new Float32Array(8), weight: new Float32Array(8), y: 4 * 8 },
+      parts: [reduce],
+      constants,
+      control: { tokens: 1, fault: 1 },
+    });
+
+    expect(y.words).toEqual(y.before);
+  });
+});

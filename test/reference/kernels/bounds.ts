@@ -1,0 +1,43 @@
+/** Relative error of one rounding to f32. */
+export const ROUNDING = 2 ** -24;
+/** Relative error that WGSL allows a division, 2.5 units in the last place. */
+export const DIVISION = 2.5 * 2 ** -23;
+/** Relative error that WGSL allows `inverseSqrt`, 2 units in the last place. */
+export const INVERSE_SQRT = 2 * 2 ** -23;
+/** The smallest normal f32: a GPU may take anything nearer to 0 for 0. */
+export const SMALLEST = 2 ** -126;
+
+/** Relative error of `exp(x)`: what WGSL allows, or what SwiftShader was measured to need. */
+export function expError(x: number): number {
+  return Math.max(4e-6, (3 + 2 * Math.abs(x)) * 2 ** -23);
+}
+
+/** A value in f64 and how far from it a right result in f32 may be. */
+export interface Value {
+  readonly value: number;
+  readonly bound: number;
+}
+
+/** A run of numbers: `length` of them from `first` on. */
+export interface Run {
+  readonly data: ArrayLike<number>;
+  readonly first: number;
+}
+
+/** `addend` plus the dot product of two runs. The bound holds for any order of summation. */
+export function dot(length: number, a: Run, b: Run, addend?: number): Value {
+  let value = addend ?? 0;
+  let magnitude = Math.abs(value);
+  for (let i = 0; i < length; i++) {
+    const product = a.data[a.first + i]! * b.data[b.first + i]!;
+    value += product;
+    magnitude += Math.abs(product);
+  }
+  const terms = length + (addend === undefined ? 0 : 1);
+  return { value, bound: terms * ROUNDING * magnitude };
+}
+
+/** Values as `expectWithin` takes them. */
+export function bounded(values: readonly Value[]): { values: number[]; bounds: number[] } {
+  return { values: values.map(({ value }) => value), bounds: values.map(({ bound }) => bound) };
+}
