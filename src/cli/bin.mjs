@@ -17,7 +17,7 @@ const vite = await createServer({
 const { runCli } = await vite.ssrLoadModule("/src/cli/main.ts");
 const status = await runCli(process.argv.slice(2), {
   runner: "/src/cli/page/runner.ts",
-  worker: "/src/worker.ts",
+  worker: "/src/cli/page/worker.ts",
   handle: vite.middlewares,
 });
 // Not by letting the loop run empty: Dawn and Vite hold handles.
