@@ -30,6 +30,13 @@ interface Job {
   done: Promise<void>;
 }
 
+/** How a reply ended. One that is not complete and has no text is as if it had not been asked for. */
+interface Ending {
+  readonly complete: boolean;
+  readonly note: string;
+  readonly error: unknown;
+}
+
 /** The {@link Actions} of a page whose state is `store` and whose engine is behind `link`. */
 export function createActions(store: Store<AppState>, link: EngineLink): Actions {
   let job: Job | undefined;
@@ -55,13 +62,14 @@ export function createActions(store: Store<AppState>, link: EngineLink): Actions
     store.update({ failure: describeFailure(error) });
     if (!endsEngine(error)) return;
     link.restart();
-    store.update({ phase: "idle", model: undefined, stats: undefined, frame: undefined });
+    store.update({ phase: "idle", model: undefined, filling: false });
+    store.update({ stats: undefined, frame: undefined });
   }
 
   function load(choice: ModelChoice): Promise<void> {
     return run(async (signal, current) => {
       store.update({ phase: "loading", choice, model: undefined, reports: [], failure: undefined });
-      store.update({ stats: undefined, frame: undefined, shareProblem: "" });
+      store.update({ stats: undefined, frame: undefined, filling: false, shareProblem: "" });
       try {
         const engine = await link.engine();
         const { share } = store.state;
@@ -73,8 +81,9 @@ export function createActions(store: Store<AppState>, link: EngineLink): Actions
           },
         });
         if (!current()) return;
+        store.update({ model });
         await monitor.look();
-        store.update({ phase: "ready", model });
+        store.update({ phase: "ready" });
       } catch (error) {
         if (!current()) return;
         store.update({ phase: "idle" });
@@ -89,46 +98,37 @@ export function createActions(store: Store<AppState>, link: EngineLink): Actions
     let unanswered = "";
     await run(async (signal, current) => {
       store.update({ phase: "replying", turns: ask(store.state.turns, text), failure: undefined });
-      const stopWatching = monitor.watch();
-      try {
-        const note = await reply(signal, current);
-        if (!current()) return;
-        store.update({ phase: "ready", turns: finish(store.state.turns, note) });
-      } catch (error) {
-        if (!current()) return;
-        const turns = finish(store.state.turns, "cut off by a failure");
-        store.update({ phase: "ready", turns });
-        fail(error);
-      } finally {
-        stopWatching();
-        if (current()) unanswered = takeBack();
-      }
-      if (current() && store.state.phase === "ready") await monitor.look();
+      monitor.follow();
+      const ending = await reply(signal);
+      const turns = finish(store.state.turns, ending.note);
+      const kept = ending.complete ? { turns, question: "" } : withdraw(turns);
+      unanswered = kept.question;
+      store.update({ turns: kept.turns });
+      if (!current()) return;
+      store.update({ phase: "ready" });
+      if (ending.error !== undefined) fail(ending.error);
     });
     return unanswered;
   }
 
-  /** Streams a reply into the last turn; answers with what to write below it. */
-  async function reply(signal: AbortSignal, current: () => boolean): Promise<string> {
+  /** Streams a reply into the last turn; answers with how it ended and what to write below it. */
+  async function reply(signal: AbortSignal): Promise<Ending> {
     const { turns, settings, model } = store.state;
     const prompt = model?.hasChatTemplate
       ? { messages: toMessages(turns, settings.systemPrompt) }
       : { text: toText(turns) };
-    const engine = await link.engine();
-    const stream = engine.generate(prompt, { ...toGenerateOptions(settings), signal });
-    for await (const chunk of stream) {
-      if (current() && chunk.text !== "") {
-        store.update({ turns: extend(store.state.turns, chunk.text) });
+    try {
+      const engine = await link.engine();
+      const stream = engine.generate(prompt, { ...toGenerateOptions(settings), signal });
+      for await (const chunk of stream) {
+        if (chunk.text !== "") store.update({ turns: extend(store.state.turns, chunk.text) });
       }
+      const { stats, finishReason } = await stream.result;
+      const note = describeReply(stats, finishReason);
+      return { complete: finishReason !== "aborted", note, error: undefined };
+    } catch (error) {
+      return { complete: false, note: "cut off by a failure", error };
     }
-    const result = await stream.result;
-    return describeReply(result.stats, result.finishReason);
-  }
-
-  function takeBack(): string {
-    const { turns, question } = withdraw(store.state.turns);
-    if (question !== "") store.update({ turns });
-    return question;
   }
 
   async function newChat(): Promise<void> {

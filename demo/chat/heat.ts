@@ -9,6 +9,8 @@ export interface HeatFrame {
   readonly layers: number;
   readonly experts: number;
   readonly states: readonly CellState[];
+  /** Whether each expert is on the GPU by now: 1 or 0. */
+  readonly resident: Uint8Array;
   /** 0: never used, 1: the most used expert of the model. Logarithmic. */
   readonly warmth: Float32Array;
   readonly uses: Uint16Array;
@@ -38,20 +40,21 @@ export function planFrame(map: ExpertMap, previous?: ExpertMap): HeatFrame {
   const warmth = Float32Array.from(map.uses, (uses) =>
     most === 0 ? 0 : Math.log1p(uses) / Math.log1p(most),
   );
-  return { layers: map.layers, experts: map.experts, states, warmth, uses: map.uses };
+  const resident = map.state.map((state) => (state === RESIDENT ? 1 : 0));
+  const { layers, experts, uses } = map;
+  return { layers, experts, states, resident, warmth, uses };
 }
 
 /** The numbers of every layer, for a table. */
 export function listLayers(frame: HeatFrame): readonly LayerRow[] {
   return Array.from({ length: frame.layers }, (_, layer) => {
     const start = layer * frame.experts;
-    const states = frame.states.slice(start, start + frame.experts);
     const uses = frame.uses.subarray(start, start + frame.experts);
     const most = uses.reduce((a, b) => Math.max(a, b), 0);
     return {
       layer,
-      resident: states.filter((state) => state !== "absent").length,
-      used: uses.reduce((count, value) => count + (value > 0 ? 1 : 0), 0),
+      resident: countNonZero(frame.resident.subarray(start, start + frame.experts)),
+      used: countNonZero(uses),
       busiest: most > 0 ? { expert: uses.indexOf(most), uses: most } : undefined,
     };
   });
@@ -60,8 +63,8 @@ export function listLayers(frame: HeatFrame): readonly LayerRow[] {
 /** The map in a sentence, for who cannot see it. */
 export function summarise(frame: HeatFrame): string {
   const total = frame.states.length;
-  const resident = frame.states.filter((state) => state !== "absent").length;
-  const used = frame.uses.reduce((count, uses) => count + (uses > 0 ? 1 : 0), 0);
+  const resident = countNonZero(frame.resident);
+  const used = countNonZero(frame.uses);
   return `${formatCount(resident)} of ${plural(total, "expert")} on the GPU in ${plural(frame.layers, "layer")}; ${formatCount(used)} used so far.`;
 }
 
@@ -75,4 +78,10 @@ export function describeCell(frame: HeatFrame, layer: number, expert: number): s
   const often =
     uses === 0 ? "never used" : uses === 1 ? "used once" : `used ${formatCount(uses)} times`;
   return `Layer ${layer}, expert ${expert}: ${words[state]}, ${often}.`;
+}
+
+function countNonZero(values: Uint8Array | Uint16Array): number {
+  let count = 0;
+  for (const value of values) if (value !== 0) count++;
+  return count;
 }

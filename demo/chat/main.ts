@@ -29,6 +29,7 @@ const store = createStore<AppState>({
   choice: undefined,
   model: undefined,
   reports: [],
+  filling: false,
   failure: undefined,
   turns: readTurns(sessionStorage.getItem(TURNS_KEY)),
   share: 100,

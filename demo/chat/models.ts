@@ -62,7 +62,8 @@ export function chooseBundled(files: Readonly<Record<string, string>>): ModelCho
 
 /** The model at an address that a person typed. */
 export function chooseUrl(url: string): ModelChoice {
-  return { kind: "url", label: nameOfUrl(url), source: url.trim() };
+  const source = url.trim();
+  return { kind: "url", label: nameOfUrl(source), source };
 }
 
 /** The model in a file that a person picked or dropped. */

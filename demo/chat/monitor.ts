@@ -1,51 +1,87 @@
 import type { ExpertMap } from "../../src/index.ts";
+import { reportFill } from "./budget.ts";
 import { planFrame } from "./heat.ts";
 import type { EngineLink } from "./link.ts";
+import { addReport } from "./progress.ts";
 import type { AppState } from "./state.ts";
 import type { Store } from "./store.ts";
 
 const INTERVAL_MS = 250;
 
-/** Reads what the engine does into the state: once on request, four times a second while it replies. */
+/** The filling is taken as over when nothing more arrived in so many looks: the source may be gone. */
+const QUIET_LOOKS = 40;
+
+/** Reads what the engine does into the state. */
 export interface Monitor {
-  /** Reads statistics and the expert map once, for a map at rest. A failure is left to the call that caused it. */
+  /** Looks once, and goes on looking if experts are still to come. A failure is left to the call that caused it. */
   look(): Promise<void>;
-  /** Reads them again and again until the function that it returns is called. */
-  watch(): () => void;
+  /** Looks four times a second while there is a reply or experts are still to come; then a last time. */
+  follow(): void;
 }
 
 /** The {@link Monitor} of the engine behind `link`. */
 export function createMonitor(store: Store<AppState>, link: EngineLink): Monitor {
   let previous: ExpertMap | undefined;
-  let watching = 0;
+  let timer: ReturnType<typeof setInterval> | undefined;
+  let reading = false;
+  let resident = 0;
+  let quietLooks = 0;
 
   async function read(before: ExpertMap | undefined): Promise<void> {
-    const ticket = watching;
+    const { model } = store.state;
     try {
       const engine = await link.engine();
       const [stats, map] = await Promise.all([engine.stats(), engine.expertMap()]);
-      if (ticket !== watching) return;
+      if (store.state.model !== model) return;
       store.update({ stats, frame: planFrame(map, before) });
       previous = map;
+      quietLooks = stats.residentExperts === resident ? quietLooks + 1 : 0;
+      resident = stats.residentExperts;
     } catch {
       previous = undefined;
+      store.update({ filling: false });
     }
   }
 
+  /** Tells how far the filling is, and whether it goes on. */
+  function followFill(): void {
+    const { model, share, stats } = store.state;
+    if (!model || !stats) return;
+    const { totalExperts } = stats;
+    const fill = reportFill(model, share, { resident: stats.residentExperts, totalExperts });
+    const { loadedBytes, totalBytes } = fill;
+    store.update({
+      reports: addReport(store.state.reports, { phase: "experts", loadedBytes, totalBytes }),
+      filling: fill.loaded < fill.total && quietLooks < QUIET_LOOKS,
+    });
+  }
+
+  async function tick(): Promise<void> {
+    if (reading) return;
+    reading = true;
+    const { phase, filling } = store.state;
+    const busy = phase === "replying" || filling;
+    if (!busy) {
+      clearInterval(timer);
+      timer = undefined;
+    }
+    await read(busy ? previous : undefined);
+    if (store.state.filling) followFill();
+    reading = false;
+  }
+
+  function follow(): void {
+    quietLooks = 0;
+    timer ??= setInterval(() => void tick(), INTERVAL_MS);
+  }
+
   return {
-    look: () => read(undefined),
-    watch() {
-      let reading = false;
-      const timer = setInterval(async () => {
-        if (reading) return;
-        reading = true;
-        await read(previous);
-        reading = false;
-      }, INTERVAL_MS);
-      return () => {
-        clearInterval(timer);
-        watching++;
-      };
+    async look() {
+      quietLooks = 0;
+      await read(undefined);
+      followFill();
+      if (store.state.filling) follow();
     },
+    follow,
   };
 }

@@ -13,10 +13,10 @@ export interface LoadStep {
 export type LoadReports = readonly LoadProgress[];
 
 const STEPS = [
-  { phase: "header", label: "Header" },
-  { phase: "weights", label: "Weights" },
-  { phase: "pipelines", label: "Pipelines" },
-  { phase: "experts", label: "Experts" },
+  { phase: "header", label: "Header", counts: true },
+  { phase: "weights", label: "Weights", counts: true },
+  { phase: "pipelines", label: "Pipelines", counts: false },
+  { phase: "experts", label: "Experts", counts: true },
 ] as const;
 
 /** The reports with a new one in place of the older one of its phase. */
@@ -24,16 +24,19 @@ export function addReport(reports: LoadReports, report: LoadProgress): LoadRepor
   return [...reports.filter((other) => other.phase !== report.phase), report];
 }
 
-/** The four steps, as they stand. The one that was heard of last runs; those heard of before are done. */
+/**
+ * The four steps, as they stand. The one that was heard of last runs; those heard of before are done. Experts go on
+ * arriving when all else is ready.
+ */
 export function listSteps(reports: LoadReports): readonly LoadStep[] {
   const current = reports.at(-1)?.phase;
-  return STEPS.map(({ phase, label }): LoadStep => {
+  const ready = reports.some((report) => report.phase === "ready");
+  return STEPS.map(({ phase, label, counts }): LoadStep => {
     const report = reports.find((other) => other.phase === phase);
-    if (phase === current) return { label, state: "running", bytes: describeBytes(report) };
-    if (report || current === "ready") {
-      return { label, state: "done", bytes: report ? formatTotal(report) : "" };
-    }
-    return { label, state: "waiting", bytes: "" };
+    const counted = counts ? report : undefined;
+    if (phase === current) return { label, state: "running", bytes: describeBytes(counted) };
+    if (!report && !ready) return { label, state: "waiting", bytes: "" };
+    return { label, state: "done", bytes: formatBytesOf(counted) };
   });
 }
 
@@ -41,7 +44,7 @@ export function listSteps(reports: LoadReports): readonly LoadStep[] {
 export function stepFraction(reports: LoadReports): number | undefined {
   const last = reports.at(-1);
   if (last?.phase === "ready") return 1;
-  if (!last || last.totalBytes <= 0) return undefined;
+  if (!last || last.totalBytes <= 0 || last.phase === "pipelines") return undefined;
   return Math.min(1, last.loadedBytes / last.totalBytes);
 }
 
@@ -51,6 +54,6 @@ function describeBytes(report: LoadProgress | undefined): string {
   return `${formatBytes(report.loadedBytes)} of ${formatBytes(report.totalBytes)}`;
 }
 
-function formatTotal(report: LoadProgress): string {
-  return report.loadedBytes > 0 ? formatBytes(report.loadedBytes) : "";
+function formatBytesOf(report: LoadProgress | undefined): string {
+  return report && report.loadedBytes > 0 ? formatBytes(report.loadedBytes) : "";
 }

@@ -19,6 +19,8 @@ export interface AppState {
   /** The model that is loaded. */
   readonly model: ModelInfo | undefined;
   readonly reports: LoadReports;
+  /** Experts are still arriving, although the model can already write. */
+  readonly filling: boolean;
   readonly failure: Failure | undefined;
   readonly turns: readonly Turn[];
   /** Share of the experts that may be on the GPU, in percent. */
@@ -36,7 +38,7 @@ export function describeStatus(state: AppState): {
   readonly tone: "busy" | "good" | "bad" | "calm";
 } {
   const adapter = state.stats?.adapter;
-  const model = state.choice?.label ?? "model";
+  const model = state.model?.name || (state.choice?.label ?? "model");
   switch (state.phase) {
     case "loading":
       return { text: `Loading ${model}`, tone: "busy" };

@@ -11,13 +11,12 @@ export function mountLoading(store: Store<AppState>, actions: Actions): void {
   const bar = byId("progress", "loading-bar");
   const steps = byId("ol", "loading-steps");
 
-  store.watch(
-    (state) => (state.phase === "loading" ? state.choice : undefined),
-    (choice) => {
-      card.hidden = choice === undefined;
-      if (choice) title.textContent = `Loading ${choice.label}`;
-    },
-  );
+  const cancel = byId("button", "cancel-load");
+  store.watch(titleOf, (text) => {
+    card.hidden = text === "";
+    if (text !== "") title.textContent = text;
+    cancel.hidden = store.state.phase !== "loading";
+  });
   store.watch(
     (state) => state.reports,
     (reports: LoadReports) => {
@@ -27,10 +26,16 @@ export function mountLoading(store: Store<AppState>, actions: Actions): void {
       steps.replaceChildren(...listSteps(reports).map(stepItem));
     },
   );
-  byId("button", "cancel-load").addEventListener("click", () => {
+  cancel.addEventListener("click", () => {
     actions.stop();
     byId("textarea", "prompt").focus();
   });
+}
+
+/** What the card is about; empty when there is nothing to show. */
+function titleOf({ phase, choice, model, filling }: AppState): string {
+  if (phase === "loading") return `Loading ${choice?.label ?? "the model"}`;
+  return filling && model ? `${model.name} can write; experts are still arriving` : "";
 }
 
 function stepItem(step: LoadStep): HTMLLIElement {

@@ -83,7 +83,7 @@ function mountAlternatives(store: Store<AppState>): void {
   const summary = byId("p", "map-summary");
   const table = byId("tbody", "map-table");
   store.watch(
-    (state) => (state.phase === "ready" ? state.frame : undefined),
+    ({ phase, filling, frame }) => (phase === "ready" && !filling ? frame : undefined),
     (frame) => {
       if (!frame) return;
       const text = summarise(frame);

@@ -1,4 +1,5 @@
-import { planShareScale, type ShareScale } from "../budget.ts";
+import type { ModelInfo } from "../../../src/index.ts";
+import { bytesAt, leastPercent } from "../budget.ts";
 import type { Actions } from "../controller.ts";
 import { byId } from "../dom.ts";
 import { formatBytes, formatCount, formatPercent } from "../format.ts";
@@ -12,13 +13,12 @@ export function mountMemory(store: Store<AppState>, actions: Actions): void {
   const least = byId("span", "share-min");
   const most = byId("span", "share-max");
   const problem = byId("p", "share-problem");
-  let scale: ShareScale | undefined;
+  let info: ModelInfo | undefined;
 
   /** Labels the slider with where it stands, which while it is dragged is not yet the state. */
   const label = () => {
     const percent = slider.valueAsNumber;
-    const bytes = scale ? `, ${formatBytes(scale.bytesAt(percent))}` : "";
-    const text = `${formatPercent(percent)}${bytes}`;
+    const text = info ? describeShare(info, percent) : formatPercent(percent);
     value.textContent = text;
     slider.setAttribute("aria-valuetext", text);
     const low = Number(slider.min);
@@ -29,12 +29,13 @@ export function mountMemory(store: Store<AppState>, actions: Actions): void {
   store.watch(
     (state) => state.model,
     (model, state) => {
-      scale = model && planShareScale(model);
-      slider.min = String(scale?.minPercent ?? 1);
-      slider.disabled = scale?.minPercent === 100;
+      info = model;
+      const lowest = model ? leastPercent(model) : 1;
+      slider.min = String(lowest);
+      slider.disabled = lowest === 100;
       slider.value = String(state.share);
-      least.textContent = scale ? endOf(scale, scale.minPercent) : "";
-      most.textContent = scale ? endOf(scale, 100) : "";
+      least.textContent = model ? describeShare(model, lowest) : "";
+      most.textContent = model ? describeShare(model, 100) : "";
       label();
     },
   );
@@ -56,8 +57,8 @@ export function mountMemory(store: Store<AppState>, actions: Actions): void {
   mountHoldings(store);
 }
 
-function endOf(scale: ShareScale, percent: number): string {
-  return `${formatPercent(percent)}, ${formatBytes(scale.bytesAt(percent))}`;
+function describeShare(info: ModelInfo, percent: number): string {
+  return `${formatPercent(percent)}, ${formatBytes(bytesAt(info, percent))}`;
 }
 
 function mountHoldings(store: Store<AppState>): void {

@@ -15,7 +15,7 @@ export function mountModel(store: Store<AppState>, actions: Actions): void {
   store.watch(
     (state) => state.model,
     (model, state) => {
-      name.textContent = model ? (state.choice?.label ?? model.name) : "None yet";
+      name.textContent = model ? model.name || (state.choice?.label ?? "") : "None yet";
       facts.hidden = model === undefined;
       facts.replaceChildren(...(model ? definitionRows(factsOf(model)) : []));
     },

@@ -1,0 +1,183 @@
+import { describe, expect, test } from "vitest";
+import { describeFailure, endsEngine, isAbort } from "../../../demo/chat/failures.ts";
+import { chooseBundled, chooseUrl, STOCK_MODELS } from "../../../demo/chat/models.ts";
+import { describeContext, describeReply, listNumbers } from "../../../demo/chat/numbers.ts";
+import { DEFAULT_SETTINGS, readSettings, toGenerateOptions } from "../../../demo/chat/settings.ts";
+import { type AppState, describeStatus } from "../../../demo/chat/state.ts";
+import { createStore } from "../../../demo/chat/store.ts";
+import {
+  type EngineStats,
+  type ModelInfo,
+  SLUICE_ERROR_CODES,
+  SluiceError,
+} from "../../../src/index.ts";
+
+describe("failures", () => {
+  test.for(SLUICE_ERROR_CODES.filter((code) => code !== "aborted"))(
+    "%s is a title, advice and what the engine said",
+    (code) => {
+      const failure = describeFailure(new SluiceError(code, "Said by the engine."));
+
+      expect(failure.title).toMatch(/^[A-Z].*\.$/);
+      expect(failure.advice).toMatch(/^[A-Z].*\.$/);
+      expect(failure.detail).toBe(`${code}: Said by the engine.`);
+    },
+  );
+
+  test("a failure of no known kind is told, too, and restarts the engine", () => {
+    const failure = describeFailure(new TypeError("x is undefined"));
+
+    expect(failure.detail).toBe("TypeError: x is undefined");
+    expect(failure.remedies).toEqual(["restart"]);
+    expect(endsEngine(new TypeError("x is undefined"))).toBe(true);
+    expect(describeFailure("text").detail).toBe("text");
+  });
+
+  test("a full conversation is no reason to end the engine, a lost device is", () => {
+    expect(endsEngine(new SluiceError("context-full", ""))).toBe(false);
+    expect(endsEngine(new SluiceError("device-lost", ""))).toBe(true);
+  });
+
+  test("what a person stopped is no failure", () => {
+    expect(isAbort(new SluiceError("aborted", ""))).toBe(true);
+    expect(isAbort(new SluiceError("network", ""))).toBe(false);
+    expect(isAbort(new Error("aborted"))).toBe(false);
+  });
+});
+
+describe("settings", () => {
+  test("are read from the fields of the form", () => {
+    const fields = { temperature: "0", topK: "5", topP: "0.5", maxTokens: "64", seed: "7" };
+
+    expect(readSettings({ ...fields, systemPrompt: "Be kind." })).toEqual({
+      temperature: 0,
+      topK: 5,
+      topP: 0.5,
+      maxTokens: 64,
+      seed: 7,
+      systemPrompt: "Be kind.",
+    });
+  });
+
+  test("keep their defaults where a field is empty or no number", () => {
+    expect(readSettings({ temperature: "", topK: "many" })).toEqual(DEFAULT_SETTINGS);
+  });
+
+  test("stay within what the engine takes", () => {
+    const settings = readSettings({ temperature: "99", topK: "2.4", topP: "-1", seed: "-3" });
+
+    expect(settings).toMatchObject({ temperature: 2, topK: 2, topP: 0.05, seed: 0 });
+  });
+
+  test("leave the seed to the engine when there is none", () => {
+    expect(toGenerateOptions(DEFAULT_SETTINGS)).not.toHaveProperty("seed");
+    expect(toGenerateOptions({ ...DEFAULT_SETTINGS, seed: 3 })).toMatchObject({ seed: 3 });
+  });
+});
+
+describe("models", () => {
+  test("the one made for the page is the bundled one", () => {
+    const files = { "../models/a.gguf": "/a.gguf", "../models/sluice-tiny.gguf": "/x/s-1.gguf" };
+
+    expect(chooseBundled(files)).toEqual({
+      kind: "bundled",
+      label: "sluice-tiny",
+      source: "/x/s-1.gguf",
+    });
+    expect(chooseBundled({ "../models/a.gguf": "/a.gguf" })?.source).toBe("/a.gguf");
+    expect(chooseBundled({})).toBeUndefined();
+  });
+
+  test("an address loses the spaces around it", () => {
+    expect(chooseUrl(" https://example.com/m.gguf ")).toMatchObject({
+      label: "m",
+      source: "https://example.com/m.gguf",
+    });
+  });
+
+  test("every suggestion leads to a GGUF and says that it is large and not tested", () => {
+    for (const { url, label } of STOCK_MODELS) {
+      expect(url).toMatch(/^https:\/\/huggingface\.co\/[^/]+\/[^/]+\/resolve\/main\/.+\.gguf$/);
+      expect(label).toMatch(/GB download, not tested here$/);
+    }
+  });
+});
+
+const STATS = {
+  tokens: 42,
+  tokensPerSecond: 20.25,
+  firstTokenMs: 410,
+  expertHits: 90,
+  expertMisses: 10,
+  faults: 3,
+  stallMs: 5,
+  bytesUploaded: 1e6,
+  dispatchesPerToken: 79.5,
+  readbacksPerToken: 1,
+  bytesFromNetwork: 1e6,
+  bytesFromDisk: 2e6,
+  adapter: "Some GPU",
+} as EngineStats;
+
+describe("numbers", () => {
+  test("are dashes before the first reply", () => {
+    expect(new Set(listNumbers(undefined).map(({ value }) => value))).toEqual(new Set(["–"]));
+  });
+
+  test("tell hits as a share, and bytes from wherever they came", () => {
+    const numbers = new Map(listNumbers(STATS).map(({ label, value }) => [label, value]));
+
+    expect(numbers.get("Expert hits")).toBe("90 (90\u00a0%)");
+    expect(numbers.get("Bytes read")).toBe("3.00\u00a0MB");
+    expect(numbers.get("Tokens a second")).toBe("20.3");
+  });
+
+  test("below a reply tell how it ended", () => {
+    expect(describeReply(STATS, "stop")).toBe("42 tokens, 20.3 a second");
+    expect(describeReply({ ...STATS, tokens: 1, tokensPerSecond: 0 }, "aborted")).toBe(
+      "1 token, stopped",
+    );
+    expect(describeReply(STATS, "length")).toContain("cut off");
+  });
+
+  test("tell how full the context is", () => {
+    expect(describeContext(0, 512)).toBe("");
+    expect(describeContext(1200, 4096)).toBe("1,200 of 4,096 tokens of context");
+  });
+});
+
+describe("the status", () => {
+  const state = {
+    phase: "idle",
+    choice: { kind: "url", label: "m", source: "https://example.com/m.gguf" },
+  } as AppState;
+
+  test.for([
+    [state, "No model loaded", "calm"],
+    [{ ...state, failure: describeFailure(new Error()) }, "Not running", "bad"],
+    [{ ...state, phase: "loading" }, "Loading m", "busy"],
+    [{ ...state, phase: "ready" }, "m", "good"],
+    [{ ...state, phase: "ready", stats: STATS }, "m on Some GPU", "good"],
+    [{ ...state, phase: "replying", model: { name: "M" } as ModelInfo }, "M", "busy"],
+  ] as const)("is told by the header's pill, case %#", ([of, text, tone]) => {
+    expect(describeStatus(of)).toEqual({ text, tone });
+  });
+});
+
+describe("the store", () => {
+  test("renders at once, and then only what changed", () => {
+    const store = createStore({ a: 1, b: 1 });
+    const seen: number[] = [];
+    store.watch(
+      ({ a }) => a,
+      (a) => seen.push(a),
+    );
+
+    store.update({ b: 2 });
+    store.update({ a: 2 });
+    store.update({ a: 2 });
+
+    expect(seen).toEqual([1, 2]);
+    expect(store.state).toEqual({ a: 2, b: 2 });
+  });
+});
