@@ -28,7 +28,7 @@ export function readModel(file: ModelFile): ModelSpec {
   if (!Object.hasOwn(architectures, name)) {
     throw new SluiceError(
       "unsupported-model",
-      `Sluice does not know the architecture "${name}". It knows: ${Object.keys(architectures).join(", ")}.`,
+      `Sluice does not know the architecture "${name}". Choose a model of one of these: ${Object.keys(architectures).join(", ")}.`,
     );
   }
   return architectures[name as ArchitectureName].read(file);

@@ -1,0 +1,253 @@
+import { beforeAll, describe, expect, test } from "vitest";
+import { openGguf } from "../../../src/gguf/gguf.ts";
+import type { ModelFile, ModelSpec } from "../../../src/models/model.ts";
+import { type ArchitectureName, architectures, readModel } from "../../../src/models/registry.ts";
+import type { Ops } from "../../../src/ops/ops.ts";
+import { memorySource } from "../../../src/storage/memory-source.ts";
+import { type TinyModelOptions, tinyModel } from "../../helpers/tiny-models.ts";
+import { modelFileOf } from "../../reference/model.ts";
+
+const SMALL = { hidden: 16, ffn: 24, heads: 4, headDim: 8, experts: 4 } as const;
+
+async function tinyFile(options: TinyModelOptions) {
+  const gguf = await openGguf(memorySource(tinyModel({ ...SMALL, ...options })));
+  return { file: modelFileOf(gguf), tensors: [...gguf.tensors.values()] };
+}
+
+/** `file` with other values for some keys (undefined: missing) and other shapes for some tensors. */
+function changed(
+  file: ModelFile,
+  keys: Readonly<Record<string, number | string | undefined>>,
+  shapes: Readonly<Record<string, readonly number[] | undefined>> = {},
+): ModelFile {
+  const { metadata } = file;
+  const optional = <T>(key: string, read: (key: string) => T) =>
+    Object.hasOwn(keys, key) ? (keys[key] as T) : read(key);
+  return {
+    metadata: {
+      number: (key) => optional(key, () => metadata.number(key)),
+      optionalNumber: (key) => optional(key, () => metadata.optionalNumber(key)),
+      optionalBoolean: (key) => optional(key, () => metadata.optionalBoolean(key)),
+      optionalString: (key) => optional(key, () => metadata.optionalString(key)),
+    },
+    shape: (tensor) => (Object.hasOwn(shapes, tensor) ? shapes[tensor] : file.shape(tensor)),
+  };
+}
+
+describe.for([
+  { architecture: "smallthinker" },
+  { architecture: "smallthinker", tiedHead: true, windows: true, layers: 5 },
+  { architecture: "qwen3moe" },
+  { architecture: "olmoe", headDim: 4 },
+  { architecture: "llama" },
+  { architecture: "llama", experts: 0, ropeFactors: true, ropeScale: 2 },
+] satisfies TinyModelOptions[])("%o", (options) => {
+  test("names every tensor of its file once, with its shape", async () => {
+    const { file, tensors } = await tinyFile(options);
+    const spec = readModel(file);
+    const byName = (a: { name: string }, b: { name: string }) => (a.name < b.name ? -1 : 1);
+    expect([...spec.resident, ...spec.stacked].sort(byName)).toEqual(
+      tensors.map(({ name, shape }) => ({ name, shape })).sort(byName),
+    );
+  });
+
+  test("gives the sizes of the file", async () => {
+    const { file } = await tinyFile(options);
+    expect(readModel(file)).toMatchObject({
+      architecture: options.architecture,
+      layers: options.layers ?? 2,
+      hidden: 16,
+      vocab: 320,
+      contextTokens: 256,
+    });
+  });
+});
+
+/** The names of the ops that a forward pass calls, those of layer 0 only. */
+function opsOfFirstLayer(spec: ModelSpec): string[] {
+  const called: string[] = [];
+  const x = { width: 1 };
+  const record = (name: string) => {
+    called.push(name);
+    return x;
+  };
+  const ops: Ops = {
+    embed: () => record("embed"),
+    rmsNorm: (_, weight) => record(weight.split(".")[2] ?? "rmsNorm"),
+    linear: (_, weight) => record(weight.split(".")[2] ?? "linear"),
+    attention: () => record("attention"),
+    gatedUnit: () => record("gatedUnit"),
+    route: () => {
+      called.push("route");
+      return { topK: 1 };
+    },
+    experts: () => record("experts"),
+    lastToken: () => record("lastToken"),
+    logits: () => void record("logits"),
+  };
+  spec.forward(ops);
+  return called.slice(1, called.indexOf("attn_norm", called.indexOf("attn_norm") + 1));
+}
+
+test("smallthinker routes before attention, the others after it", async () => {
+  const order = async (architecture: ArchitectureName, headDim = 8) =>
+    opsOfFirstLayer(readModel((await tinyFile({ architecture, headDim, layers: 3 })).file));
+  const block = ["attn_norm", "attn_q", "attn_k", "attn_v", "attention", "attn_output", "ffn_norm"];
+  // The next layer's router follows, before that layer's norm.
+  expect(await order("smallthinker")).toEqual(["route", ...block, "experts", "route"]);
+  for (const [name, headDim] of [
+    ["qwen3moe", 8],
+    ["olmoe", 4],
+    ["llama", 8],
+  ] as const) {
+    expect(await order(name, headDim)).toEqual([...block, "route", "experts"]);
+  }
+});
+
+describe("smallthinker", () => {
+  let file: ModelFile;
+  beforeAll(async () => {
+    ({ file } = await tinyFile({ architecture: "smallthinker", layers: 5, windows: true }));
+  });
+
+  test.for([
+    [undefined, "sigmoid"],
+    [0, "sigmoid"],
+    [1, "softmax"],
+    [2, "sigmoid"],
+  ] as const)("gating key %o means %s", ([gating, score]) => {
+    const spec = readModel(changed(file, { "smallthinker.expert_gating_func": gating }));
+    expect(spec.moe.map((moe) => moe.score)).toEqual(new Array(5).fill(score));
+    expect(spec.moe[0]).toMatchObject({ routerInput: "pre-attention", renormalise: true });
+  });
+
+  test("has windows and rotation in three layers of four when the file has windows", () => {
+    const { attention } = readModel(file);
+    expect(attention.map(({ window }) => window)).toEqual([undefined, 4096, 4096, 4096, undefined]);
+    expect(attention.map(({ rope }) => rope !== undefined)).toEqual([
+      false,
+      true,
+      true,
+      true,
+      false,
+    ]);
+  });
+
+  test.for([undefined, 0])("rotates every layer when the file's window is %o", (window) => {
+    const spec = readModel(changed(file, { "smallthinker.attention.sliding_window": window }));
+    expect(spec.attention.map(({ rope }) => rope?.pairing)).toEqual(
+      new Array(5).fill("half-split"),
+    );
+    expect(spec.attention.map((layer) => layer.window)).toEqual(new Array(5).fill(undefined));
+  });
+
+  test("refuses transposed down projections", () => {
+    const name = "blk.2.ffn_down_exps.weight";
+    expect(() => readModel(changed(file, {}, { [name]: [4, 24, 16] }))).toThrow(
+      expect.objectContaining({
+        code: "unsupported-model",
+        message: expect.stringContaining(`transposed down projections (${name} is [4,24,16])`),
+      }),
+    );
+  });
+});
+
+test("the scale of experts' weights is read, and 0 stands for none", async () => {
+  const { file } = await tinyFile({ architecture: "qwen3moe" });
+  const scale = (value: number | undefined) =>
+    readModel(changed(file, { "qwen3moe.expert_weights_scale": value })).moe[0]!.scale;
+  expect([scale(undefined), scale(0), scale(2.5)]).toEqual([1, 1, 2.5]);
+});
+
+test("qwen3moe shares out the width of a token's experts when it is the only one given", async () => {
+  const { file } = await tinyFile({ architecture: "qwen3moe", topK: 2 });
+  const keys = {
+    "qwen3moe.expert_feed_forward_length": undefined,
+    "qwen3moe.feed_forward_length": 48,
+  };
+  expect(readModel(changed(file, keys)).moe[0]!.ffn).toBe(24);
+});
+
+describe("a llama file", () => {
+  let file: ModelFile;
+  beforeAll(async () => {
+    ({ file } = await tinyFile({ architecture: "llama" }));
+  });
+
+  test.for<[Record<string, number | string>, string]>([
+    [{ "llama.rope.scaling.type": "yarn" }, "has yarn rope scaling"],
+    [{ "llama.expert_shared_count": 1 }, "has shared experts (llama.expert_shared_count is 1)"],
+    [{ "llama.expert_group_count": 4 }, "routes within groups of experts"],
+    [{ "llama.attention.value_length": 4 }, "has heads of 8 for keys, 4 for values"],
+    [{ "llama.rope.dimension_count": 4 }, "4 rotated dimensions"],
+    [{ "llama.rope.scaling.attn_factor": 0.5 }, "scales its rotary embedding"],
+  ])("with %o is refused", ([keys, text]) => {
+    expect(() => readModel(changed(file, keys))).toThrow(
+      expect.objectContaining({
+        code: "unsupported-model",
+        message: expect.stringContaining(text),
+      }),
+    );
+  });
+
+  test.for([
+    ["blk.1.attn_q.bias", "biases of attention"],
+    ["blk.0.attn_qkv.weight", "one fused tensor"],
+    ["blk.0.ffn_gate_shexp.weight", "shared experts"],
+    ["blk.0.attn_q_norm.weight", "norms of queries"],
+    ["blk.1.ffn_gate.0.weight", "a tensor for each expert"],
+    ["blk.1.exp_probs_b.bias", "biases of the choice of experts"],
+    ["rope_factors_long.weight", "LongRoPE"],
+  ] as const)("with tensor %s is refused", ([tensor, text]) => {
+    expect(() => readModel(changed(file, {}, { [tensor]: [16] }))).toThrow(
+      expect.objectContaining({
+        code: "unsupported-model",
+        message: expect.stringMatching(new RegExp(`llama model .*${text}.*${tensor}`)),
+      }),
+    );
+  });
+
+  test("with a tensor of another shape is bad: tensor, got and wanted are named", () => {
+    expect(() => readModel(changed(file, {}, { "blk.1.attn_k.weight": [16, 8] }))).toThrow(
+      expect.objectContaining({
+        code: "bad-file",
+        message: "Tensor blk.1.attn_k.weight is [16,8]; the model's metadata wants [16,16].",
+      }),
+    );
+  });
+
+  test("without a tensor is bad", () => {
+    expect(() => readModel(changed(file, {}, { "blk.1.ffn_norm.weight": undefined }))).toThrow(
+      expect.objectContaining({
+        code: "bad-file",
+        message: expect.stringContaining("no tensor blk.1.ffn_norm.weight (wanted [16]"),
+      }),
+    );
+  });
+
+  test.for([
+    ["llama.block_count", 1e9],
+    ["llama.block_count", 0],
+    ["llama.block_count", 1.5],
+    ["llama.expert_used_count", 5],
+    ["llama.attention.head_count_kv", 3],
+    ["llama.attention.head_count", 0],
+  ] as const)("with %s of %d is bad", ([key, value]) => {
+    expect(() => readModel(changed(file, { [key]: value }))).toThrow(
+      expect.objectContaining({ code: "bad-file", message: expect.stringContaining("llama.") }),
+    );
+  });
+});
+
+test("an unknown architecture is refused with the list of known ones", async () => {
+  const { file } = await tinyFile({ architecture: "llama" });
+  expect(() => readModel(changed(file, { "general.architecture": "gpt-oss" }))).toThrow(
+    `Sluice does not know the architecture "gpt-oss". Choose a model of one of these: ${Object.keys(architectures).join(", ")}.`,
+  );
+  expect(() => readModel(changed(file, { "general.architecture": "toString" }))).toThrow(
+    expect.objectContaining({ code: "unsupported-model" }),
+  );
+  expect(() => readModel(changed(file, { "general.architecture": undefined }))).toThrow(
+    expect.objectContaining({ code: "bad-file" }),
+  );
+});
