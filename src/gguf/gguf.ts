@@ -31,7 +31,7 @@ export async function openGguf(source: ByteSource, options: ReadOptions = {}): P
   const tensors = tensorTable(parsed.tensorInfos, {
     name: source.name,
     bytes: source.bytes,
-    dataOffset: header.bytes.length,
+    dataOffset: header.fileBytes,
     alignment: metadata.optionalCount("general.alignment") ?? 32,
   });
   return { source, metadata, tensors };
@@ -62,10 +62,12 @@ function metadataValues(parsed: object, header: Header): [string, MetadataValue]
   const own = new Map<string, MetadataValue>(Object.entries(parsed));
   const values: [string, MetadataValue][] = [];
   for (const [key, span] of header.lastStrings) {
-    const value = own.get(key);
+    const parsedValue = own.get(key);
+    const value = header.strings.get(key) ?? parsedValue;
     // A key such as "__proto__" never becomes an own property of the parser's object.
-    if (value !== undefined)
-      values.push([key, repaired(withoutBigints(value), span, header.bytes)]);
+    if (value === undefined) continue;
+    const taken = value !== parsedValue;
+    values.push([key, taken ? value : repaired(withoutBigints(value), span, header.bytes)]);
   }
   return values;
 }
@@ -91,7 +93,7 @@ function withLastString(value: readonly MetadataValue[], text: string): readonly
 
 function withoutBigints(value: MetadataValue): MetadataValue {
   if (typeof value === "object") {
-    // Vocabularies have hundreds of thousands of strings: only arrays that need it are copied.
+    // Scores and token types run to hundreds of thousands: only arrays that need it are copied.
     const first = typeof value[0];
     return first === "bigint" || first === "object" ? value.map(withoutBigints) : value;
   }

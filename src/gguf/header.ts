@@ -8,19 +8,26 @@ const MAX_ARRAY_DEPTH = 4;
 const MAX_DIMENSIONS = 8;
 const STRING_TYPE = 8;
 const ARRAY_TYPE = 9;
+const decoder = new TextDecoder("utf-8", { ignoreBOM: true });
 /** Bytes of each value type of GGUF; undefined for strings and arrays. */
 const VALUE_BYTES = [1, 1, 2, 2, 4, 4, 4, 1, undefined, undefined, 8, 8, 8] as const;
 
-/** Where the last string of a key's value lies in the file; the only one when the value is a string. */
+/** Where the last string of a key's value lies in {@link Header.bytes}. */
 export interface StringSpan {
   readonly offset: number;
   readonly bytes: number;
 }
 
-/** The bytes of a file up to the end of its tensor table, and what the walk over them met. */
+/** A file up to the end of its tensor table, and what the walk over it met. */
 export interface Header {
+  /** The header with its arrays of strings emptied. */
   readonly bytes: Uint8Array<ArrayBuffer>;
+  /** Bytes that it takes in the file. */
+  readonly fileBytes: number;
+  /** Every key, in the order of the file; the span is for values outside {@link strings}. */
   readonly lastStrings: ReadonlyMap<string, StringSpan>;
+  /** The arrays of strings, by key. */
+  readonly strings: ReadonlyMap<string, readonly string[]>;
 }
 
 /**
@@ -28,7 +35,8 @@ export interface Header {
  *
  * The walk is here because `@huggingface/gguf` trusts lengths: it reads zeros past the end of a short
  * file, cuts a string at the end of the window that it has fetched, and allocates what a count says.
- * Only bytes that hold together are given to it.
+ * Only bytes that hold together are given to it. Arrays of strings are taken out on the way: it
+ * begins them anew with every window of 2 MB, which for a large vocabulary takes seconds.
  *
  * Throws "bad-file" if it is no GGUF of version 2 or 3 or a count is absurd, "truncated-file" if it ends early.
  */
@@ -50,7 +58,7 @@ export async function readHeader(source: ByteSource, options: ReadOptions): Prom
     if (dimensions > MAX_DIMENSIONS) throw walk.bad(`tensor ${name} has ${dimensions} dimensions`);
     await walk.skip(8 * dimensions + 4 + 8, `tensor ${name}`);
   }
-  return { bytes: walk.passed, lastStrings };
+  return { ...walk.passed(), lastStrings, strings: walk.strings };
 }
 
 /** A position in a header, over a window of the file that grows as it is passed. */
@@ -60,15 +68,27 @@ class HeaderWalk {
   #window = new Uint8Array(0);
   #view = new DataView(this.#window.buffer);
   #offset = 0;
+  readonly strings = new Map<string, readonly string[]>();
+  /** What is left out of the header that the parser gets: [start, end) in the file. */
+  readonly #cuts: [number, number][] = [];
+  #cutBytes = 0;
 
   constructor(source: ByteSource, options: ReadOptions) {
     this.#source = source;
     this.#options = options;
   }
 
-  /** The bytes up to the position. */
-  get passed(): Uint8Array<ArrayBuffer> {
-    return this.#window.subarray(0, this.#offset);
+  /** The bytes up to the position, without the arrays of strings. */
+  passed(): Pick<Header, "bytes" | "fileBytes"> {
+    const bytes = new Uint8Array(this.#offset - this.#cutBytes);
+    let from = 0;
+    let at = 0;
+    for (const [start, end] of [...this.#cuts, [this.#offset, this.#offset] as const]) {
+      bytes.set(this.#window.subarray(from, start), at);
+      at += start - from;
+      from = end;
+    }
+    return { bytes, fileBytes: this.#offset };
   }
 
   bad(what: string): SluiceError {
@@ -108,13 +128,12 @@ class HeaderWalk {
   }
 
   async string(what: string): Promise<string> {
-    const { offset, bytes } = await this.#skipString(what);
-    return new TextDecoder().decode(this.#window.subarray(offset, offset + bytes));
+    return this.#decode(await this.#skipString(what));
   }
 
   /** Passes a value and tells where its last string is. */
   async value(type: number, key: string, depth: number): Promise<StringSpan | undefined> {
-    if (type === STRING_TYPE) return this.#skipString(`key ${key}`);
+    if (type === STRING_TYPE) return this.#compact(await this.#skipString(`key ${key}`));
     if (type === ARRAY_TYPE) return this.#array(key, depth + 1);
     const bytes = VALUE_BYTES[type];
     if (bytes === undefined) throw this.bad(`key ${key} has the unknown type ${type}`);
@@ -139,9 +158,46 @@ class HeaderWalk {
       return undefined;
     }
     this.#expect(this.#offset + 8 * count, `${count} values of key ${key}`);
+    if (type === STRING_TYPE && depth === 1) {
+      await this.#takeStrings(key, count);
+      return undefined;
+    }
     let last: StringSpan | undefined;
     for (let index = 0; index < count; index += 1) last = await this.value(type, key, depth);
     return last;
+  }
+
+  /** Decodes an array of strings and leaves the parser an empty one. */
+  async #takeStrings(key: string, count: number): Promise<void> {
+    const start = this.#offset;
+    const strings: string[] = [];
+    for (let index = 0; index < count; index += 1) {
+      // Vocabularies have too many strings to await each.
+      strings.push(this.#decode(this.#heldString() ?? (await this.#skipString(`key ${key}`))));
+    }
+    this.strings.set(key, strings);
+    this.#view.setBigUint64(start - 8, 0n, true);
+    this.#cuts.push([start, this.#offset]);
+    this.#cutBytes += this.#offset - start;
+  }
+
+  /** Passes a string that the window holds. */
+  #heldString(): StringSpan | undefined {
+    const offset = this.#offset + 8;
+    if (offset > this.#window.length) return undefined;
+    const bytes = Number(this.#view.getBigUint64(this.#offset, true));
+    if (offset + bytes > this.#window.length) return undefined;
+    this.#offset = offset + bytes;
+    return { offset, bytes };
+  }
+
+  #decode({ offset, bytes }: StringSpan): string {
+    return decoder.decode(this.#window.subarray(offset, offset + bytes));
+  }
+
+  /** The span's place in what the parser gets. */
+  #compact({ offset, bytes }: StringSpan): StringSpan {
+    return { offset: offset - this.#cutBytes, bytes };
   }
 
   async #skipString(what: string): Promise<StringSpan> {
