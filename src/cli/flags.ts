@@ -48,7 +48,7 @@ export function readGenerateOptions(flags: GenerateFlags): GenerateOptions {
     topK: readNumber("--top-k", flags.topK, { least: 0, whole: true }),
     topP: readNumber("--top-p", flags.topP, { least: 0, most: 1 }),
     minP: readNumber("--min-p", flags.minP, { least: 0, most: 1 }),
-    repetitionPenalty: readNumber("--repetition-penalty", flags.repetitionPenalty, { least: 0 }),
+    repetitionPenalty: readNumber("--repetition-penalty", flags.repetitionPenalty, { least: 0.01 }),
     seed: readNumber("--seed", flags.seed, { least: 0, whole: true }),
     topLogprobs: readNumber("--top-logprobs", flags.topLogprobs, { least: 0, whole: true }),
     stop: flags.stop.length > 0 ? flags.stop : undefined,

@@ -16,9 +16,9 @@ const INTERRUPTED = 130;
 export async function runCli(args: readonly string[], assets: PageAssets): Promise<number> {
   const output = createOutput({ verbose: args.includes("--verbose") });
   const interrupt = new AbortController();
-  process.once("SIGINT", () => interrupt.abort());
-  // The reader of a pipe may leave early, as `head` does.
-  process.stdout.on("error", () => process.exit(0));
+  const onInterrupt = () => interrupt.abort();
+  process.once("SIGINT", onInterrupt);
+  process.stdout.on("error", leave);
 
   const context: CommandContext = { assets, output, signal: interrupt.signal };
   try {
@@ -31,7 +31,14 @@ export async function runCli(args: readonly string[], assets: PageAssets): Promi
     return status;
   } finally {
     await output.flush();
+    process.off("SIGINT", onInterrupt);
+    process.stdout.off("error", leave);
   }
+}
+
+/** The reader of a pipe may go early, as `head` does. */
+function leave(): never {
+  process.exit(0);
 }
 
 /** The commands and their flags. Each command's code is imported when it runs, so that `--help` is quick. */

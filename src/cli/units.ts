@@ -2,9 +2,12 @@ const UNITS = ["B", "kB", "MB", "GB", "TB"] as const;
 
 /** Bytes to read: `1.23 GB`, in powers of 1000 as budgets are. */
 export function formatBytes(bytes: number): string {
-  const power = bytes < 1000 ? 0 : Math.min(UNITS.length - 1, Math.floor(Math.log10(bytes) / 3));
-  const value = bytes / 1000 ** power;
-  return `${power === 0 ? value : value.toPrecision(3)} ${UNITS[power]}`;
+  if (bytes < 1000) return `${bytes} B`;
+  // Rounded first: 999,999 bytes are 1.00 MB.
+  const rounded = Number(bytes.toPrecision(3));
+  const power = Math.min(UNITS.length - 1, Math.floor(Math.log10(rounded) / 3));
+  const value = rounded / 1000 ** power;
+  return `${value < 1000 ? value.toPrecision(3) : value} ${UNITS[power]}`;
 }
 
 /** A count to read: `4.3 billion`. */
