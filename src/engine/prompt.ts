@@ -1,7 +1,7 @@
 import { SluiceError } from "../errors.ts";
 import type { Metadata } from "../gguf/metadata.ts";
 import type { ChatMessage, Prompt } from "../rpc/api.ts";
-import { encodeChat } from "../tokenizer/chat-template.ts";
+import { encodeChat, renderChat } from "../tokenizer/chat-template.ts";
 import type { TextTokenizer } from "../tokenizer/tokenizer.ts";
 
 /** What a prompt is read with. */
@@ -53,7 +53,9 @@ function tokensOf(
     return tokenizer.encode(prompt.text, { addBos: tokenizer.addBos, parseSpecial: false });
   }
   checkMessages(prompt.messages);
-  return encodeChat(metadata, tokenizer, prompt.messages, { addGenerationPrompt: true });
+  const messages = prompt.messages.map((message) => ({ ...message }));
+  const chat = renderChat(metadata, messages, { addGenerationPrompt: true });
+  return encodeChat(tokenizer, chat);
 }
 
 function checkMessages(messages: readonly ChatMessage[]): void {
