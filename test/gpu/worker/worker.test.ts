@@ -1,0 +1,145 @@
+import { describe, expect, onTestFinished, test } from "vitest";
+import { connect, type SluiceEngine, type TokenChunk } from "../../../src/index.ts";
+import { tinyModel } from "../../helpers/tiny-models.ts";
+
+const MODEL = tinyModel({ architecture: "smallthinker", experts: 4, contextTokens: 64 });
+const PROMPT = { tokens: [1, 2, 3] };
+
+/** An engine in a worker of its own, as a page makes it; the test's end disposes of it. */
+async function startEngine(): Promise<SluiceEngine> {
+  const url = new URL("../../../src/worker.ts", import.meta.url);
+  const engine = await connect(new Worker(url, { type: "module" }));
+  onTestFinished(() => engine.dispose());
+  return engine;
+}
+
+function brokenWorker(script: string): Worker {
+  const url = URL.createObjectURL(new Blob([script], { type: "text/javascript" }));
+  onTestFinished(() => URL.revokeObjectURL(url));
+  return new Worker(url, { type: "module" });
+}
+
+async function tokensOf(reply: AsyncIterable<TokenChunk>): Promise<number[]> {
+  const tokens: number[] = [];
+  for await (const piece of reply) tokens.push(...piece.tokens);
+  return tokens;
+}
+
+describe("a worker with an engine", () => {
+  test("loads a model, tells progress, and streams a reply", async () => {
+    const engine = await startEngine();
+    const phases = new Set<string>();
+
+    const model = await engine.load(new Blob([MODEL]), {
+      onProgress: ({ phase }) => phases.add(phase),
+    });
+    const reply = engine.generate(PROMPT, { maxTokens: 6 });
+    const tokens = await tokensOf(reply);
+
+    expect(model).toMatchObject({ architecture: "smallthinker", experts: 4 });
+    expect([...phases].at(-1)).toBe("ready");
+    expect(tokens).toHaveLength(6);
+    expect(await reply.result).toMatchObject({ tokens, finishReason: "length" });
+    expect(await engine.stats()).toMatchObject({ tokens: 6, promptTokens: 3 });
+    expect((await engine.expertMap()).state).toHaveLength(2 * 4);
+  });
+
+  test("gives the same tokens when the budget changes during the reply", async () => {
+    const engine = await startEngine();
+    await engine.load(MODEL, { gpuBudget: "100%" });
+    const whole = await tokensOf(engine.generate(PROMPT, { maxTokens: 8 }));
+
+    const tokens: number[] = [];
+    for await (const piece of engine.generate(PROMPT, { maxTokens: 8 })) {
+      tokens.push(...piece.tokens);
+      if (tokens.length === 3) void engine.setBudget({ gpu: "50%" });
+    }
+
+    expect(tokens).toEqual(whole);
+  });
+
+  test("stops when the loop is left, and can reply again", async () => {
+    const engine = await startEngine();
+    await engine.load(MODEL);
+    const reply = engine.generate(PROMPT, { maxTokens: 30 });
+
+    for await (const _piece of reply) break;
+
+    expect(await reply.result).toMatchObject({ finishReason: "aborted" });
+    expect(await tokensOf(engine.generate(PROMPT, { maxTokens: 2 }))).toHaveLength(2);
+  });
+
+  test("answers in OpenAI's shape", async () => {
+    const engine = await startEngine();
+    const template = "{% for message in messages %}{{ message.content }}{% endfor %}";
+    await engine.load(withTemplate(template));
+
+    const completion = await engine.chat.completions.create({
+      messages: [{ role: "user", content: "Hello" }],
+      max_tokens: 3,
+      temperature: 0,
+      logprobs: true,
+      top_logprobs: 2,
+    });
+
+    expect(completion.usage.completion_tokens).toBe(3);
+    expect(completion.choices[0].finish_reason).toBe("length");
+    expect(completion.choices[0].logprobs?.content).toHaveLength(3);
+    expect(completion.choices[0].logprobs?.content[0]?.top_logprobs).toHaveLength(2);
+  });
+
+  test("keeps the codes of its errors", async () => {
+    const engine = await startEngine();
+    const signal = AbortSignal.abort();
+
+    await expect(engine.load(new Uint8Array(99))).rejects.toMatchObject({ code: "bad-file" });
+    await expect(engine.load(MODEL, { signal })).rejects.toMatchObject({ code: "aborted" });
+    await expect(tokensOf(engine.generate("x"))).rejects.toMatchObject({ code: "engine-state" });
+    await expect(engine.load(MODEL, { gpuBudget: "1MB" })).rejects.toMatchObject({
+      code: "budget-too-small",
+    });
+  });
+});
+
+describe("a worker that fails", () => {
+  test("rejects when there is no such script", async () => {
+    const worker = new Worker("/no-such-worker.js", { type: "module" });
+
+    await expect(connect(worker, { timeoutMs: 20_000 })).rejects.toMatchObject({
+      code: "worker-died",
+      message: expect.stringContaining("script did not load"),
+    });
+  });
+
+  test("rejects with what its script threw", async () => {
+    const worker = brokenWorker('throw new Error("a broken script");');
+
+    await expect(connect(worker, { timeoutMs: 20_000 })).rejects.toMatchObject({
+      code: "worker-died",
+      message: expect.stringContaining("a broken script"),
+    });
+  });
+
+  test("rejects when the script is another", async () => {
+    const worker = brokenWorker("addEventListener('message', () => {});");
+
+    await expect(connect(worker, { timeoutMs: 500 })).rejects.toMatchObject({
+      code: "worker-died",
+      message: expect.stringContaining("did not answer"),
+    });
+  });
+
+  test("rejects what waits when it is terminated", async () => {
+    const engine = await startEngine();
+    const loading = engine.load(MODEL);
+
+    engine.terminate();
+
+    await expect(loading).rejects.toMatchObject({ code: "worker-died" });
+  });
+});
+
+function withTemplate(template: string): Uint8Array<ArrayBuffer> {
+  const keys = { "tokenizer.chat_template": { type: "string", value: template } } as const;
+  return tinyModel({ architecture: "smallthinker", experts: 4, contextTokens: 64, keys });
+}
