@@ -40,9 +40,9 @@ export interface KernelRun<
 
 /** A buffer after the run, twice the same bytes; `before` are its words before the run. */
 export interface Output {
-  readonly floats: Float32Array;
-  readonly words: Uint32Array;
-  readonly before: Uint32Array;
+  readonly floats: Float32Array<ArrayBuffer>;
+  readonly words: Uint32Array<ArrayBuffer>;
+  readonly before: Uint32Array<ArrayBuffer>;
 }
 
 /** The buffers that a kernel may write, and the fault flag, after its run. */
@@ -126,8 +126,11 @@ export const kernelTest = gpuTest.extend<{
   $test: { run: RunKernel };
 }>({
   cache: [async ({ fileDevice }, use) => use(new PipelineCache(fileDevice)), { scope: "file" }],
-  run: async ({ device, cache }, use) =>
-    use((kernel, values) => runKernel(device, cache, kernel, values)),
+  // Its types are spelled out since a fixture that is a function could be meant as the fixture's value.
+  run: async (
+    { device, cache }: { readonly device: GPUDevice; readonly cache: PipelineCache },
+    use: (run: RunKernel) => Promise<void>,
+  ) => use((kernel, values) => runKernel(device, cache, kernel, values)),
 });
 
 /** {@link runKernel} on a device. */
@@ -153,7 +156,7 @@ function wordsOf(content: BufferContent | Uint8Array): Uint32Array<ArrayBuffer> 
   );
 }
 
-function floatsOf(words: Uint32Array): Float32Array {
+function floatsOf(words: Uint32Array<ArrayBuffer>): Float32Array<ArrayBuffer> {
   return new Float32Array(words.buffer, words.byteOffset, words.length);
 }
 
@@ -190,7 +193,7 @@ async function readWords(
   device: GPUDevice,
   encoder: GPUCommandEncoder,
   buffers: readonly GPUBuffer[],
-): Promise<Uint32Array[]> {
+): Promise<Uint32Array<ArrayBuffer>[]> {
   const readback = new Readback(device);
   const ranges = buffers.map((buffer) => ({ buffer, byteOffset: 0, bytes: buffer.size }));
   readback.encode(encoder, ranges);
@@ -206,7 +209,7 @@ async function readWords(
 }
 
 /** `words` without their guard, which must be whole. */
-function unguarded(what: string, words: Uint32Array): Uint32Array {
+function unguarded(what: string, words: Uint32Array<ArrayBuffer>): Uint32Array<ArrayBuffer> {
   const end = words.length - GUARD_BYTES / 4;
   const broken = words.subarray(end).findIndex((word) => word !== UNWRITTEN);
   if (broken !== -1) throw new Error(`${what}: written ${broken} words past its end`);

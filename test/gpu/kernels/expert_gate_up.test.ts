@@ -1,0 +1,126 @@
+import fc from "fast-check";
+import { describe, expect } from "vitest";
+import { weightFormats } from "../../../src/formats/registry.ts";
+import { expertGateUp } from "../../../src/kernels/expert_gate_up.ts";
+import { activationParts, variants } from "../../../src/kernels/parts.ts";
+import { createRandom } from "../../../src/numeric/random.ts";
+import { kernelTest } from "../../helpers/run-kernel.ts";
+import { expectWithin } from "../../helpers/within.ts";
+import { expertGateUpReference } from "../../reference/kernels/expert_gate_up.ts";
+import { ABSENT, randomArena, slotWeights } from "./arena.ts";
+import { formatCases, plants, randomInput, someCols } from "./cases.ts";
+
+const NUM_RUNS = 3;
+/** Slot 3 lies in no arena that is run, as ABSENT does. */
+const ARENAS = [
+  { first: 0, slots: 1 },
+  { first: 1, slots: 2 },
+];
+const SLOTS = [0, 1, 2, 3, ABSENT];
+
+describe.for(formatCases)("expert_gate_up, $name", ({ format, variant }) => {
+  const { matrix: constants, reduce } = variant;
+  const parts = [format.source, reduce, activationParts.silu];
+
+  kernelTest("agrees with f64 for the pairs in its arena alone", async ({ run }) => {
+    const shape = fc.record({
+      ffn: fc.constantFrom(1, 3, 13, 65),
+      hidden: fc.constantFrom(...someCols(format)),
+      topK: fc.integer({ min: 1, max: 4 }),
+      tokens: fc.integer({ min: 1, max: 3 }),
+      routingFirst: fc.constantFrom(0, 5),
+      plant: fc.constantFrom(...plants),
+      seed: fc.integer(),
+    });
+    await fc.assert(
+      fc.asyncProperty(shape, async (drawn) => {
+        const { ffn, hidden, topK, tokens, routingFirst, plant, seed } = drawn;
+        const random = createRandom(seed);
+        const pairs = tokens * topK;
+        const slots = Uint32Array.from(
+          // A token past the last has slots too.
+          { length: routingFirst + pairs + topK },
+          () => SLOTS[random.integer(SLOTS.length)]!,
+        );
+        const x = randomInput(random, tokens * hidden, plant);
+        const arenas = ARENAS.map((arena) =>
+          randomArena(random, format, arena, { matrices: 2, rows: ffn, cols: hidden }),
+        );
+
+        let words = new Uint32Array();
+        let before = words;
+        for (const arena of arenas) {
+          const { y } = await run(expertGateUp, {
+            params: {
+              hidden,
+              ffn,
+              top_k: topK,
+              routing_first: routingFirst,
+              slot_words: arena.slotWords,
+              gate_first: arena.firstWords[0]!,
+              up_first: arena.firstWords[1]!,
+              arena_first: arena.first,
+              arena_slots: arena.slots,
+            },
+            buffers: { x, slots, y: arena.first === 0 ? 4 * (pairs + topK) * ffn : words },
+            weights: arena.packed,
+            parts,
+            constants,
+            control: { tokens },
+            tokens: tokens + 1,
+          });
+          if (arena.first === 0) before = y.before;
+          words = y.words;
+        }
+
+        for (let pair = 0; pair < pairs + topK; pair++) {
+          const result = words.slice(pair * ffn, (pair + 1) * ffn);
+          const weights = slotWeights(arenas, slots[routingFirst + pair]!);
+          if (!weights || pair >= pairs) {
+            expect(result).toEqual(before.slice(0, ffn));
+            continue;
+          }
+          const input = { data: x, first: Math.floor(pair / topK) * hidden };
+          expectWithin(
+            new Float32Array(result.buffer),
+            expertGateUpReference(weights[0]!, weights[1]!, input, hidden, "silu"),
+          );
+        }
+      }),
+      { numRuns: NUM_RUNS },
+    );
+  });
+});
+
+describe.for(Object.entries(variants))(
+  "expert_gate_up, %s",
+  ([, { matrix: constants, reduce }]) => {
+    kernelTest("does nothing once a router has faulted", async ({ run }) => {
+      const format = weightFormats.f32;
+      const [hidden, ffn] = [8, 8];
+      const shape = { matrices: 2, rows: 8, cols: 8 };
+      const arena = randomArena(createRandom(1), format, { first: 0, slots: 1 }, shape);
+
+      const { y } = await run(expertGateUp, {
+        params: {
+          hidden,
+          ffn,
+          top_k: 2,
+          routing_first: 0,
+          slot_words: arena.slotWords,
+          gate_first: arena.firstWords[0]!,
+          up_first: arena.firstWords[1]!,
+          arena_first: 0,
+          arena_slots: 1,
+        },
+        buffers: { x: new Float32Array(16), slots: new Uint32Array(2), y: 4 * 16 },
+        weights: arena.packed,
+        parts: [format.source, reduce, activationParts.silu],
+        constants,
+        control: { tokens: 1, fault: 1 },
+      });
+
+      expect(y.words).toEqual(y.before);
+    });
+  },
+);

@@ -1,0 +1,289 @@
+import fc from "fast-check";
+import { describe, expect } from "vitest";
+import { weightFormats } from "../../../src/formats/registry.ts";
+import { router } from "../../../src/kernels/router.ts";
+import { createRandom, type Random } from "../../../src/numeric/random.ts";
+import type { RoutingRule } from "../../../src/routing/choose.ts";
+import { chooseExperts } from "../../../src/routing/choose.ts";
+import { scoreFunctions } from "../../../src/routing/registry.ts";
+import { kernelTest, type RunKernel } from "../../helpers/run-kernel.ts";
+import { expectWithin } from "../../helpers/within.ts";
+import { passedOver, routerLogits, routerWeights } from "../../reference/kernels/router.ts";
+import { ABSENT } from "./arena.ts";
+import {
+  encodeMatrix,
+  formatCases,
+  leastCols,
+  plants,
+  randomInput,
+  randomMatrix,
+  variantCases,
+} from "./cases.ts";
+
+const NUM_RUNS = 5;
+const SOFTMAX = { score: "softmax", topK: 4, renormalise: false, scale: 1 } as const;
+/** The layer under test, and where its rows of the page table and of the routing buffers start. */
+const MOE_INDEX = 2;
+const PAGE_FIRST = 7;
+const ROUTING_FIRST = 5;
+
+/** Everything that a test of the router chooses. */
+interface RouterCase {
+  readonly weights: Float32Array;
+  readonly packed: Uint8Array<ArrayBuffer>;
+  readonly format: (typeof formatCases)[number]["format"];
+  readonly variant: (typeof formatCases)[number]["variant"];
+  /** [tokens, hidden] */
+  readonly x: Float32Array;
+  readonly tokens: number;
+  readonly rule: RoutingRule;
+  /** [experts], of this layer */
+  readonly pages: Uint32Array;
+  readonly fault?: number;
+}
+
+/** Runs the router for `tokens` tokens, in a grid and buffers with room for one more. */
+async function route(run: RunKernel, routed: RouterCase) {
+  const { weights, x, tokens, rule, pages } = routed;
+  const bytes = 4 * (ROUTING_FIRST + (tokens + 1) * rule.topK);
+  const pageTable = new Uint32Array(PAGE_FIRST + pages.length + 3).fill(ABSENT);
+  pageTable.set(pages, PAGE_FIRST);
+  const experts = pages.length;
+  return run(router, {
+    params: {
+      hidden: weights.length / experts,
+      experts,
+      top_k: rule.topK,
+      moe_index: MOE_INDEX,
+      page_first: PAGE_FIRST,
+      routing_first: ROUTING_FIRST,
+      renormalise: rule.renormalise ? 1 : 0,
+      scale: rule.scale,
+    },
+    buffers: { x, page_table: pageTable, ids: bytes, slots: bytes, expert_weights: bytes },
+    weights: routed.packed,
+    parts: [routed.format.source, scoreFunctions[rule.score].source],
+    constants: routed.variant.router,
+    control: { tokens, fault: routed.fault ?? 0 },
+    tokens: tokens + 1,
+  });
+}
+
+/** Expects ids, slots, weights and fault to be right, and nothing else to be written. */
+function expectRouted(result: Awaited<ReturnType<typeof route>>, routed: RouterCase): void {
+  const { weights, x, tokens, rule, pages } = routed;
+  const { topK } = rule;
+  const { ids, slots, expert_weights } = result;
+  const hidden = weights.length / pages.length;
+  const logits = routerLogits(weights, x.subarray(0, tokens * hidden), hidden);
+  for (const [token, own] of logits.entries()) {
+    const first = ROUTING_FIRST + token * topK;
+    const chosen = ids.words.slice(first, first + topK);
+    expect(new Set(chosen).size).toBe(topK);
+    for (let rank = 0; rank < topK; rank++) {
+      expect(chosen[rank]).toBeLessThan(pages.length);
+      expect(passedOver(own, chosen, rank), `token ${token}, before rank ${rank}`).toBe(undefined);
+    }
+    expect(slots.words.slice(first, first + topK)).toEqual(chosen.map((id) => pages[id]!));
+    expectWithin(
+      expert_weights.floats.slice(first, first + topK),
+      routerWeights(own, chosen, rule),
+    );
+  }
+  const end = ROUTING_FIRST + tokens * topK;
+  for (const { words, before } of [ids, slots, expert_weights]) {
+    expect(words.slice(0, ROUTING_FIRST)).toEqual(before.slice(0, ROUTING_FIRST));
+    expect(words.slice(end)).toEqual(before.slice(end));
+  }
+  const absent = slots.words.slice(ROUTING_FIRST, end).includes(ABSENT);
+  expect(result.fault).toBe(absent ? MOE_INDEX + 1 : (routed.fault ?? 0));
+}
+
+/** A page table in which about one expert in `oneIn` is absent. */
+function randomPages(random: Random, experts: number, oneIn: number): Uint32Array {
+  return Uint32Array.from({ length: experts }, () =>
+    random.integer(oneIn) === 0 ? ABSENT : random.integer(1000),
+  );
+}
+
+describe.for(formatCases)("router, $name", ({ format, variant }) => {
+  kernelTest("chooses, weighs and looks up as f64 does", async ({ run }) => {
+    const shape = fc.record({
+      experts: fc.constantFrom(1, 3, 8, 13, 65, 128),
+      hidden: fc.constantFrom(leastCols(format), 3 * leastCols(format)),
+      topK: fc.constantFrom(1, 2, 4, 8),
+      tokens: fc.integer({ min: 1, max: 5 }),
+      renormalise: fc.boolean(),
+      scale: fc.constantFrom(1, 2.5),
+      absent: fc.constantFrom(2, 50),
+      // Experts with the row of an expert before them: equal logits, whatever the rounding.
+      copies: fc.constantFrom("none", "some", "all"),
+      plant: fc.constantFrom(...plants),
+      seed: fc.integer(),
+    });
+    await fc.assert(
+      fc.asyncProperty(shape, async (drawn) => {
+        const { experts, hidden, tokens, renormalise, scale, absent, copies, plant, seed } = drawn;
+        const random = createRandom(seed);
+        const plain = randomInput(random, experts * hidden);
+        for (let expert = 1; expert < experts; expert++) {
+          if (copies === "none" || (copies === "some" && random.integer(2) === 0)) continue;
+          const from = copies === "all" ? 0 : random.integer(expert);
+          plain.copyWithin(expert * hidden, from * hidden, (from + 1) * hidden);
+        }
+        const x = randomInput(random, (tokens + 1) * hidden, plant).map((value) => value / 8);
+        const routed = {
+          ...encodeMatrix(format, plain),
+          format,
+          variant,
+          x,
+          tokens,
+          rule: { score: "softmax", topK: Math.min(drawn.topK, experts), renormalise, scale },
+          pages: randomPages(random, experts, absent),
+        } as const;
+
+        expectRouted(await route(run, routed), routed);
+      }),
+      { numRuns: NUM_RUNS },
+    );
+  });
+});
+
+describe.for(variantCases)("router, $name", ({ variant }) => {
+  const format = weightFormats.f32;
+
+  /** A router of the identity: a token's logits are its row. */
+  function routedBy(logits: readonly (readonly number[])[], rule: RoutingRule): RouterCase {
+    const experts = logits[0]!.length;
+    const hidden = Math.ceil(experts / 8) * 8;
+    const plain = new Float32Array(experts * hidden);
+    for (let expert = 0; expert < experts; expert++) plain[expert * hidden + expert] = 1;
+    const x = new Float32Array((logits.length + 1) * hidden);
+    for (const [token, row] of logits.entries()) x.set(row, token * hidden);
+    return {
+      ...encodeMatrix(format, plain),
+      format,
+      variant,
+      x,
+      tokens: logits.length,
+      rule,
+      pages: Uint32Array.from({ length: experts }, (_, expert) => 100 + expert),
+    };
+  }
+
+  kernelTest("gives exactly the ids of f64 where many logits are equal", async ({ run }) => {
+    const logit = fc.constantFrom(-1, 0, 1, 2);
+    const tokens = fc.constantFrom(5, 64, 65).chain((experts) => {
+      const row = fc.array(logit, { minLength: experts, maxLength: experts });
+      return fc.array(row, { minLength: 1, maxLength: 3 });
+    });
+    await fc.assert(
+      fc.asyncProperty(tokens, async (logits) => {
+        const routed = routedBy(logits, SOFTMAX);
+
+        const result = await route(run, routed);
+
+        const expected = logits.flatMap(
+          (row) => chooseExperts(Float64Array.from(row), SOFTMAX).experts,
+        );
+        const ids = result.ids.words.slice(ROUTING_FIRST, ROUTING_FIRST + expected.length);
+        expect([...ids]).toEqual(expected);
+        expectRouted(result, routed);
+      }),
+      { numRuns: NUM_RUNS },
+    );
+  });
+
+  kernelTest("takes 512 experts and chooses 32", async ({ run }) => {
+    const random = createRandom(1);
+    const matrix = randomMatrix(random, format, 512, 16);
+    const routed = {
+      ...matrix,
+      format,
+      variant,
+      x: randomInput(random, 3 * 16),
+      tokens: 2,
+      rule: { ...SOFTMAX, topK: 32, renormalise: true },
+      pages: randomPages(random, 512, 1000),
+    };
+
+    expectRouted(await route(run, routed), routed);
+  });
+
+  kernelTest.for([
+    { name: "80 and -80", row: [80, -80, 80, -80, -80, 80, -80, 80] },
+    { name: "one far above", row: [0, 0, 0, 1000, 0, 0, 0, 0] },
+    { name: "all -1000", row: [-1000, -1000, -1000, -1000, -1000] },
+  ])("softmax agrees with f64 where logits are $name", async ({ row }, { run }) => {
+    for (const renormalise of [false, true]) {
+      const routed = routedBy([row], { ...SOFTMAX, renormalise });
+
+      expectRouted(await route(run, routed), routed);
+    }
+  });
+
+  kernelTest("sigmoid agrees with f64, with sums below the least divisor too", async ({ run }) => {
+    const far = [-30, -31, -32, -33, -34];
+    const logits = [[1, -2, 0.5, 3, 0.5], far, [-80, 80, -80, -100, -90], [0, 0, 0, 0, 0]];
+    for (const renormalise of [false, true]) {
+      const routed = routedBy(logits, { score: "sigmoid", topK: 3, renormalise, scale: 2.5 });
+
+      expectRouted(await route(run, routed), routed);
+    }
+  });
+
+  kernelTest("reports an absent expert and still writes every token's choice", async ({ run }) => {
+    const routed = routedBy(
+      [
+        [3, 2, 1, 0, 0],
+        [0, 0, 1, 2, 3],
+        [3, 2, 1, 0, 0],
+      ],
+      { ...SOFTMAX, topK: 2 },
+    );
+    routed.pages[4] = ABSENT;
+
+    const result = await route(run, routed);
+
+    expect(result.fault).toBe(MOE_INDEX + 1);
+    expect([...result.ids.words.slice(ROUTING_FIRST, -2)]).toEqual([0, 1, 4, 3, 0, 1]);
+    expectRouted(result, routed);
+  });
+
+  kernelTest("does not report an absent expert that no token chose", async ({ run }) => {
+    const routed = routedBy([[3, 2, 1, 0, 0]], { ...SOFTMAX, topK: 2 });
+    routed.pages.fill(ABSENT, 2);
+
+    expect((await route(run, routed)).fault).toBe(0);
+  });
+
+  kernelTest("goes on where a token of its own layer has faulted", async ({ run }) => {
+    const routed = { ...routedBy([[3, 2, 1, 0, 0]], SOFTMAX), fault: MOE_INDEX + 1 };
+
+    expectRouted(await route(run, routed), routed);
+  });
+
+  kernelTest.for([1, MOE_INDEX, MOE_INDEX + 2])(
+    "does nothing once the layer of fault %i has faulted",
+    async (fault, { run }) => {
+      const routed = { ...routedBy([[3, 2, 1, 0, 0]], SOFTMAX), fault };
+      routed.pages.fill(ABSENT);
+
+      const result = await route(run, routed);
+
+      expect(result.fault).toBe(fault);
+      for (const { words, before } of [result.ids, result.slots, result.expert_weights]) {
+        expect(words).toEqual(before);
+      }
+    },
+  );
+
+  kernelTest("keeps ids within the experts where logits are NaN", async ({ run }) => {
+    const routed = routedBy([[Number.NaN, 1, 2, 3, 4]], SOFTMAX);
+
+    const { ids } = await route(run, routed);
+
+    const chosen = ids.words.slice(ROUTING_FIRST, ROUTING_FIRST + SOFTMAX.topK);
+    expect(Math.max(...chosen)).toBeLessThan(5);
+  });
+});
