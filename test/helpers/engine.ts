@@ -1,0 +1,40 @@
+import type { Engine, EngineSource } from "../../src/engine/types.ts";
+import type {
+  GenerateOptions,
+  GenerateResult,
+  LoadOptions,
+  Prompt,
+  TokenChunk,
+} from "../../src/rpc/api.ts";
+
+/** A whole reply, read to its end, with what was streamed. */
+export async function replyOf(
+  engine: Engine,
+  prompt: Prompt,
+  options: GenerateOptions = {},
+  signal?: AbortSignal,
+): Promise<
+  GenerateResult & {
+    readonly streamed: string;
+    readonly logprobs: readonly NonNullable<TokenChunk["logprobs"]>[number][];
+  }
+> {
+  const stream = engine.generate(prompt, options, signal);
+  const logprobs: NonNullable<TokenChunk["logprobs"]>[number][] = [];
+  let streamed = "";
+  for (;;) {
+    const step = await stream.next();
+    if (step.done) return { ...step.value, streamed, logprobs };
+    streamed += step.value.text;
+    logprobs.push(...(step.value.logprobs ?? []));
+  }
+}
+
+/** Loads a model with nothing loaded ahead of need, so that counts do not depend on time. */
+export async function loadCold(
+  engine: Engine,
+  source: EngineSource,
+  options: LoadOptions = {},
+): Promise<void> {
+  await engine.load(source, { fill: "off", ...options }, {});
+}
