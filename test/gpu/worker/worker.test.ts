@@ -120,6 +120,15 @@ describe("a worker that fails", () => {
     });
   });
 
+  test("rejects when a module that its script imports is not there", async () => {
+    const worker = brokenWorker(`import "${location.origin}/no-such-module.js";`);
+
+    await expect(connect(worker, { timeoutMs: 20_000 })).rejects.toMatchObject({
+      code: "worker-died",
+      message: expect.stringContaining("script did not load"),
+    });
+  });
+
   test("rejects when the script is another", async () => {
     const worker = brokenWorker("addEventListener('message', () => {});");
 
