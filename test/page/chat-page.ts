@@ -1,0 +1,131 @@
+import {
+  type Browser,
+  type BrowserContextOptions,
+  chromium,
+  type LaunchOptions,
+  type Page,
+} from "playwright-core";
+import { CHROMIUM_ARGS, findChromium } from "../../tools/browsers/chromium.ts";
+
+/** Starts Chromium with WebGPU on a software adapter, or with other arguments. */
+export function launchChromium(options: LaunchOptions = {}): Promise<Browser> {
+  return chromium.launch({
+    executablePath: findChromium(),
+    args: [...CHROMIUM_ARGS],
+    ...options,
+  });
+}
+
+/** The chat page in a browser, as a person uses it. Closed with its context by `await using`. */
+export class ChatPage implements AsyncDisposable {
+  readonly page: Page;
+  /** Errors that the page did not catch. */
+  readonly errors: string[] = [];
+
+  private constructor(page: Page) {
+    this.page = page;
+    page.on("pageerror", (error) => this.errors.push(error.message));
+  }
+
+  /** Opens the page in a context of its own, so that nothing is left of another test. */
+  static async open(
+    browser: Browser,
+    url: string,
+    options: BrowserContextOptions = {},
+    prepare: (page: Page) => Promise<void> = async () => {},
+  ): Promise<ChatPage> {
+    const context = await browser.newContext({
+      viewport: { width: 1280, height: 900 },
+      permissions: ["clipboard-read", "clipboard-write"],
+      ...options,
+    });
+    const page = await context.newPage();
+    page.setDefaultTimeout(90_000);
+    const chat = new ChatPage(page);
+    await prepare(page);
+    await page.goto(url);
+    return chat;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.page.context().close();
+  }
+
+  /** Waits until the model is loaded and nothing is being written. Throws with the alert's text if there is one. */
+  async ready(): Promise<void> {
+    await this.page.locator('#status[data-tone="good"], #alert .failure').first().waitFor();
+    const failures = await this.page.locator("#alert .failure").allTextContents();
+    if (failures.length > 0) throw new Error(`the page says: ${failures.join(" ")}`);
+  }
+
+  /** Waits until every expert that has room is on the GPU. */
+  async filled(): Promise<void> {
+    await this.ready();
+    await this.page.locator("#loading").waitFor({ state: "hidden" });
+  }
+
+  /** Makes replies greedy and as long as said. */
+  async setGreedy(maxTokens: number): Promise<void> {
+    const settings = this.page.locator("#settings-block");
+    if (!(await settings.getAttribute("open").then((open) => open !== null))) {
+      await settings.locator("summary").click();
+    }
+    await this.page.getByLabel("Temperature").fill("0");
+    await this.page.getByLabel("Most tokens in a reply").fill(String(maxTokens));
+  }
+
+  /** Types a message and presses Enter. */
+  async ask(text: string): Promise<void> {
+    await this.page.getByLabel("Your message").fill(text);
+    await this.page.getByLabel("Your message").press("Enter");
+    await this.page.locator("#status[data-tone=busy]").waitFor();
+  }
+
+  /** The last reply once it is finished. */
+  async reply(): Promise<string> {
+    await this.ready();
+    return await this.lastText();
+  }
+
+  /** The last reply as far as it is written. */
+  async lastText(): Promise<string> {
+    return (await this.page.locator(".turn.assistant .text").allTextContents()).at(-1) ?? "";
+  }
+
+  /** Moves the memory slider by keys, as a person without a mouse does, and waits until it has taken effect. */
+  async moveSlider(key: "Home" | "End"): Promise<void> {
+    const slider = this.page.getByLabel("Share of the experts kept on the GPU");
+    await slider.press(key);
+    await slider.blur();
+    await this.filled();
+  }
+
+  /** Text of the alert once there is one. */
+  async alert(): Promise<string> {
+    return (await this.page.locator("#alert .failure").textContent()) ?? "";
+  }
+
+  /** Presses a button by its label. */
+  async press(label: string): Promise<void> {
+    await this.page.getByRole("button", { name: label, exact: true }).click();
+  }
+
+  /** Drops a file on the page. */
+  async drop(name: string, bytes: Uint8Array): Promise<void> {
+    const transfer = await this.page.evaluateHandle(
+      ({ name, text }) => {
+        const data = new DataTransfer();
+        data.items.add(new File([Uint8Array.from(text, (c) => c.charCodeAt(0))], name));
+        return data;
+      },
+      { name, text: Buffer.from(bytes).toString("latin1") },
+    );
+    await this.page.dispatchEvent("body", "dragover", { dataTransfer: transfer });
+    await this.page.dispatchEvent("body", "drop", { dataTransfer: transfer });
+  }
+
+  /** How much wider the page is than its window. */
+  async overflowPx(): Promise<number> {
+    return await this.page.evaluate(() => document.documentElement.scrollWidth - innerWidth);
+  }
+}
