@@ -1,9 +1,9 @@
 // out[token, head, :] = sum over keys j <= position + token of softmax_j(scale * q . k_j) * v_j
-// q and out [tokens, heads, head_dim]; cache [2, context, kv_heads, head_dim] (keys, then values), both f32.
+// q and out [tokens, heads, head_dim]; cache [2, context, kv_heads, head_dim]: keys, then values.
 // A query sees its last `window` keys. Heads share keys: kv_head = head / (heads / kv_heads).
-// One workgroup for each head and token; keys in tiles of LANES, softmax renormalised from tile to tile.
-// head_dim is a multiple of 4 and at most LANES * MAX_DIMS.
-// Source: Milakov & Gimelshein, "Online normalizer calculation for softmax" (the running maximum and sum).
+// One workgroup for each head and token; keys in tiles of LANES, the softmax renormalised from tile
+// to tile. head_dim is a multiple of 4 and at most LANES * MAX_DIMS.
+// Source: Milakov & Gimelshein, "Online normalizer calculation for softmax".
 // Needs: control (shaders/control).
 override LANES: u32 = 32u;
 

@@ -1,6 +1,6 @@
 // The control block of a pass, for kernels that only obey it.
 // fault: 0, or 1 + the index of the MoE layer whose router chose an absent expert: then do nothing.
-// tokens: how many tokens the pass has; position: of its first token; token_ids: their ids, [tokens].
+// tokens: how many tokens the pass has; position: of its first; token_ids: [tokens].
 struct Control {
   fault: u32,
   tokens: u32,

@@ -1,4 +1,5 @@
-// y[token, :] = table[token_ids[token], :]      table [vocab, hidden] in any format, y [tokens, hidden] f32
+// y[token, :] = table[token_ids[token], :]
+// table [vocab, hidden] in any format; y [tokens, hidden] f32.
 // One thread for 8 weights. hidden is a multiple of 8.
 // Needs: load_weights (shaders/formats), control (shaders/control).
 override LANES: u32 = 64u;

@@ -1,7 +1,7 @@
 // y[token, row] = dot(weight[row, :], x[token, :]) + residual[token, row]
 // weight [rows, cols], x [tokens, cols], residual and y [tokens, rows]; cols is a multiple of 8.
-// Each weight is decoded once for 4 tokens. LANES lanes share a row, ROWS rows share a workgroup. x has room for a
-// multiple of 4 tokens; what it holds past the last one reaches no other token.
+// Each weight is decoded once for 4 tokens. LANES lanes share a row, ROWS rows share a workgroup. x
+// has room for a multiple of 4 tokens; what it holds past the last one reaches no other token.
 // Needs: load_weights (shaders/formats), row_sum4 (shaders/reduce), control (shaders/control).
 override LANES: u32 = 1u;
 override ROWS: u32 = 64u;

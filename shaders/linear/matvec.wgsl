@@ -1,6 +1,6 @@
-// y[row] = dot(weight[row, :], x) + residual[row]      weight [rows, cols], x [cols], residual and y [rows]
-// The product for one token. LANES lanes share a row, ROWS rows share a workgroup. cols is a multiple of 8.
-// Without has_residual, `residual` is not read.
+// y[row] = dot(weight[row, :], x) + residual[row], for one token
+// weight [rows, cols]; x [cols]; residual and y [rows]. Without has_residual, residual is not read.
+// LANES lanes share a row, ROWS rows share a workgroup. cols is a multiple of 8.
 // Needs: load_weights (shaders/formats), row_sum (shaders/reduce), control (shaders/control).
 override LANES: u32 = 1u;
 override ROWS: u32 = 64u;

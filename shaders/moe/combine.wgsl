@@ -1,6 +1,8 @@
-// y[token, i] = residual[token, i] + sum over choices of weight[token, choice] * x[token * top_k + choice, i]
-// summed in the router's order, so that the result does not depend on when an expert was computed.
-// x [pairs, hidden]; expert_weights [pairs], of which this layer's start at routing_first; residual and y [tokens, hidden].
+// y[token, i] = residual[token, i] + sum over choices of weight[pair] * x[pair, i]
+// where pair = token * top_k + choice, summed in the router's order, so that the result does not
+// depend on when an expert was computed.
+// x [pairs, hidden]; residual and y [tokens, hidden];
+// expert_weights [moe layers, max_tokens, top_k]: this layer's start at routing_first.
 // Needs: control (shaders/control).
 override LANES: u32 = 64u;
 

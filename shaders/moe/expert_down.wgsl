@@ -1,6 +1,8 @@
-// y[pair, row] = down[row, :] . x[pair, :]      for each (token, choice) pair
-// slots [pairs] tells in which slot the pair's expert lies; down [hidden, ffn] starts at down_first within the slot.
-// x [pairs, ffn], y [pairs, hidden]. Only pairs whose slot lies in this arena are computed (see expert_gate_up.wgsl).
+// y[pair, row] = down[row, :] . x[pair, :]
+// for each pair = token * top_k + choice of a token and one of its experts.
+// x [pairs, ffn]; y [pairs, hidden]; slots [pairs]: the slot in which the pair's expert lies.
+// down [hidden, ffn] starts at down_first within the slot. Only pairs whose slot lies in this arena
+// are computed (see expert_gate_up.wgsl).
 // LANES lanes share a row, ROWS rows share a workgroup. ffn is a multiple of 8.
 // Needs: load_weights (shaders/formats), row_sum (shaders/reduce), control (shaders/control).
 override LANES: u32 = 1u;

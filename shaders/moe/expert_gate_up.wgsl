@@ -1,9 +1,12 @@
-// y[pair, row] = activate(gate[row, :] . x[token, :]) * (up[row, :] . x[token, :])      for each (token, choice) pair
-// pair = token * top_k + choice; slots [pairs] tells in which slot the pair's expert lies. A slot is slot_words words;
-// gate and up [ffn, hidden] start at gate_first and up_first within it, in one format. x [tokens, hidden], y [pairs, ffn].
-// Only pairs whose slot lies in this arena, slots [arena_first, arena_first + arena_slots), are computed.
+// y[pair, row] = activate(gate[row, :] . x[token, :]) * (up[row, :] . x[token, :])
+// for each pair = token * top_k + choice of a token and one of its experts.
+// x [tokens, hidden]; y [pairs, ffn]; slots [pairs]: the slot in which the pair's expert lies.
+// A slot is slot_words words; gate and up [ffn, hidden], in one format, start at gate_first and
+// up_first within it. Only pairs whose slot lies in this arena, which holds the slots
+// [arena_first, arena_first + arena_slots), are computed.
 // LANES lanes share a row, ROWS rows share a workgroup. hidden is a multiple of 8.
-// Needs: load_weights (shaders/formats), row_sum4 (shaders/reduce), activate (shaders/act), control (shaders/control).
+// Needs: load_weights (shaders/formats), row_sum4 (shaders/reduce), activate (shaders/act),
+// control (shaders/control).
 override LANES: u32 = 1u;
 override ROWS: u32 = 64u;
 

@@ -3,9 +3,11 @@
 //   weights = score(logits)[ids], divided by max(their sum, 2^-14) when renormalise, times scale;
 //   slots = page_table[page_first + ids];  an absent one sets control.fault = moe_index + 1
 // x [tokens, hidden]; router [experts, hidden] in any format; page_table [pools, experts];
-// ids, slots and weights [moe layers, max_tokens, top_k], of which this layer's start at routing_first.
-// One workgroup a token. experts <= 512, experts * PARTS <= 2048, hidden a multiple of 8, PARTS divides LANES.
-// Needs: load_weights (shaders/formats), router_score (shaders/routing), control (shaders/control/write.wgsl).
+// ids, slots and weights [moe layers, max_tokens, top_k]: this layer's start at routing_first.
+// One workgroup a token. experts <= 512, experts * PARTS <= 2048, hidden a multiple of 8,
+// PARTS divides LANES.
+// Needs: load_weights (shaders/formats), router_score (shaders/routing),
+// control (shaders/control/write.wgsl).
 override LANES: u32 = 64u;
 override PARTS: u32 = 1u;
 
@@ -81,7 +83,8 @@ fn main(
   }
   workgroupBarrier();
 
-  // An expert's rank is the number of experts before it; the first top_k put themselves where they belong.
+  // An expert's rank is the number of experts before it; the first top_k put themselves where they
+  // belong.
   for (var expert = lane; expert < params.experts; expert += LANES) {
     let logit = logits[expert];
     var rank = 0u;

@@ -1,5 +1,6 @@
 // y[token, i] = x[token, i] / sqrt(mean(x[token, :]^2) + epsilon) * weight[i]
-// x [tokens, width], weight [width], y [tokens, width], all f32. One workgroup a token. width is a multiple of 4.
+// x and y [tokens, width]; weight [width]; all f32. One workgroup a token.
+// width is a multiple of 4.
 // Needs: row_sum (shaders/reduce), control (shaders/control).
 override LANES: u32 = 64u;
 override ROWS: u32 = 1u;

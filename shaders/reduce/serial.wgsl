@@ -1,4 +1,5 @@
-// row_sum(value, lane, row) = sum of `value` over the LANES lanes of a row. Here LANES is 1: nothing to add, no barrier.
+// row_sum(value, lane, row) = sum of `value` over the LANES lanes of a row.
+// Here LANES is 1: nothing to add, no barrier.
 fn row_sum(value: f32, lane: u32, row: u32) -> f32 {
   return value;
 }

@@ -1,4 +1,5 @@
-// row_sum(value, lane, row) = sum of `value` over the LANES lanes of a row, in a fixed tree, the same in every lane.
+// row_sum(value, lane, row) = sum of `value` over the LANES lanes of a row, in a fixed tree, the
+// same in every lane.
 // LANES is a power of two; LANES * ROWS is at most 256. Every lane of the workgroup must call it.
 const MAX_INVOCATIONS = 256u;
 

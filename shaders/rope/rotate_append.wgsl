@@ -1,11 +1,14 @@
-// Readies q, k and v of one layer for attention: norm (optional), rotary embedding, and k and v into the cache.
+// Readies q, k and v of one layer for attention: norm (optional), rotary embedding, cache.
 //   q_out[token, head, :] = rotate(norm(q[token, head, :]), position + token)
 //   cache[0, position + token, kv_head, :] = rotate(norm(k[token, kv_head, :]), position + token)
 //   cache[1, position + token, kv_head, :] = v[token, kv_head, :]
-// q and q_out [tokens, heads, head_dim]; k and v [tokens, kv_heads, head_dim]; cache [2, context, kv_heads, head_dim];
-// norms: weights for q, then for k, each [head_dim] (norm_mode 1: over a head) or [width] (norm_mode 2: over all heads).
+// q and q_out [tokens, heads, head_dim]; k and v [tokens, kv_heads, head_dim];
+// cache [2, context, kv_heads, head_dim].
+// norms: weights for q, then for k, each [head_dim] (norm_mode 1: over a head) or [width]
+// (norm_mode 2: over all heads).
 // table [context, rope_dims / 2]: cos and sin of the angles, from the host.
-// pairing 0 rotates (i, i + rope_dims / 2), pairing 1 rotates (2i, 2i + 1); dimensions from rope_dims on stay.
+// pairing 0 rotates (i, i + rope_dims / 2), pairing 1 rotates (2i, 2i + 1); dimensions from
+// rope_dims on stay.
 // One workgroup for each token and each head of q, then of k, then of v.
 // Needs: row_sum (shaders/reduce), control (shaders/control).
 override LANES: u32 = 32u;

@@ -1,4 +1,4 @@
-// result[0] = the index of the highest logit, the lowest such index; NOTHING when no logit compares (all NaN)
+// result[0] = the index of the highest logit, the lowest such index; NOTHING when all are NaN
 // logits [vocab]. One workgroup.
 // Needs: control (shaders/control).
 override LANES: u32 = 64u;

@@ -85,6 +85,14 @@ interface GpuRouting extends Routing {
 /** Matmul reads tokens in fours, so activations have room for them. */
 const TOKEN_TILE = 4;
 
+/** What the kernels' workgroup memory and fixed arrays hold: see `shaders/moe/router.wgsl`, `shaders/attention`. */
+const MAX_EXPERTS = 512;
+const MAX_TOP_K = 32;
+const MAX_HEAD_DIM = 256;
+
+/** Weights are read 8 at a time, activations 4. */
+const UNIT_WEIGHTS = 8;
+
 /** Least context of a rope table that a layer without positions binds and never reads. */
 const NO_ROPE: RopeSpec = { dims: 2, base: 1, pairing: "half-split" };
 
@@ -149,6 +157,7 @@ export class GpuOps implements Ops<GpuTensor, GpuRouting> {
   linear(x: GpuTensor, weight: string, options: { residual?: GpuTensor } = {}): GpuTensor {
     const { rows, cols, format, buffer } = this.#gpu.matrix(weight);
     checkWidth(weight, x.width, cols);
+    checkMultiple(`cols of ${weight}`, cols, UNIT_WEIGHTS);
     if (options.residual) checkWidth(weight, options.residual.width, rows);
     const single = x.single || this.#maxTokens === 1;
     const y = this.#tensor(rows, x.single);
@@ -172,6 +181,8 @@ export class GpuOps implements Ops<GpuTensor, GpuRouting> {
     checkWidth(`q of layer ${spec.layer}`, q.width, heads * headDim);
     checkWidth(`k of layer ${spec.layer}`, k.width, kvHeads * headDim);
     checkWidth(`v of layer ${spec.layer}`, v.width, kvHeads * headDim);
+    checkMultiple(`the head size of layer ${spec.layer}`, headDim, 4);
+    checkMost(`the head size of layer ${spec.layer}`, headDim, MAX_HEAD_DIM);
     const context = this.#gpu.contextTokens;
     const table = this.#gpu.ropeTable(rope ?? NO_ROPE);
     const cache = this.#gpu.kvCache(spec.layer);
@@ -233,6 +244,9 @@ export class GpuOps implements Ops<GpuTensor, GpuRouting> {
     const { buffer, format, rows, cols } = this.#gpu.matrix(spec.router);
     checkWidth(spec.router, x.width, cols);
     checkWidth(spec.router, spec.experts, rows);
+    checkMultiple(`cols of ${spec.router}`, cols, UNIT_WEIGHTS);
+    checkMost(`the number of experts of layer ${spec.layer}`, spec.experts, MAX_EXPERTS);
+    checkMost(`the experts a token of layer ${spec.layer}`, spec.topK, MAX_TOP_K);
     this.#recorder.dispatch(router, {
       params: {
         hidden: spec.hidden,
@@ -266,6 +280,8 @@ export class GpuOps implements Ops<GpuTensor, GpuRouting> {
   ): GpuTensor {
     const { hidden, ffn, topK } = spec;
     checkWidth(spec.gate, x.width, hidden);
+    checkMultiple(`cols of ${spec.gate}`, hidden, UNIT_WEIGHTS);
+    checkMultiple(`cols of ${spec.down}`, ffn, UNIT_WEIGHTS);
     const routing_first = this.#routingFirst[choice.moe]!;
     const pool = this.#gpu.arenas(spec.pool);
     const { variant } = this.#gpu;
@@ -388,4 +404,20 @@ function checkWidth(name: string, got: number, wanted: number): void {
       `${name}: the activation is ${got} wide, the weights want ${wanted}. The model file does not fit its architecture.`,
     );
   }
+}
+
+function checkMultiple(what: string, got: number, factor: number): void {
+  if (got % factor === 0) return;
+  throw new SluiceError(
+    "unsupported-model",
+    `${what} is ${got}; Sluice's kernels need a multiple of ${factor}. Use another model.`,
+  );
+}
+
+function checkMost(what: string, got: number, most: number): void {
+  if (got <= most) return;
+  throw new SluiceError(
+    "unsupported-model",
+    `${what} is ${got}; Sluice's kernels take at most ${most}. Use another model.`,
+  );
 }
