@@ -31,17 +31,16 @@ export async function inspectCommand(
 }
 
 function describe({ model, tensors, expert, gpu, budgets }: ModelReport): string {
-  const facts: [string, string][] = [
+  const hasExperts = model.moeLayers > 0;
+  const facts: readonly (readonly [string, string])[] = [
     ["file", `${basename(model.file)}, ${formatBytes(model.bytes)}`],
     ["name", model.name],
     ["architecture", model.architecture],
     ["parameters", formatCount(model.parameters)],
     ["layers", `${model.layers}, ${model.moeLayers} of them with experts`],
-    ["experts", `${model.experts} in a layer, ${model.topK} used by a token`],
+    ...(hasExperts ? expertFacts(model, expert) : []),
     ["hidden, vocabulary", `${model.hidden}, ${model.vocab}`],
     ["context", `${model.contextTokens} tokens planned for, ${model.trainedContextTokens} at most`],
-    ["one expert", `${formatBytes(expert.bytes)} (${expert.formats.join(", ")})`],
-    ["all experts", formatBytes(expert.allBytes)],
     [
       "always on the GPU",
       `${formatBytes(gpu.residentBytes)}: weights ${formatBytes(gpu.weightBytes)}, ` +
@@ -49,21 +48,29 @@ function describe({ model, tensors, expert, gpu, budgets }: ModelReport): string
     ],
   ];
   const width = Math.max(...facts.map(([name]) => name.length));
+  const tensorTable = formatTable([
+    ["tensor", "format", "count", "weights", "bytes", "place"],
+    ...tensors.map(({ name, format, count, weights, bytes, place }) => [
+      ...[name, format, count, weights, bytes, place],
+    ]),
+  ]);
+  const budgetTable = formatTable([
+    ["GPU budget", "slots a layer", "experts", "GPU bytes"],
+    ...budgets.map(budgetCells),
+  ]);
   return [
-    ...facts.map(([name, fact]) => `${name.padEnd(width)}  ${fact}`),
-    "",
-    formatTable([
-      ["tensor", "format", "count", "weights", "bytes", "place"],
-      ...tensors.map(({ name, format, count, weights, bytes, place }) => [
-        ...[name, format, count, weights, bytes, place],
-      ]),
-    ]),
-    "",
-    formatTable([
-      ["GPU budget", "slots a layer", "experts", "GPU bytes"],
-      ...budgets.map(budgetCells),
-    ]),
-  ].join("\n");
+    facts.map(([name, fact]) => `${name.padEnd(width)}  ${fact}`).join("\n"),
+    tensorTable,
+    ...(hasExperts ? [budgetTable] : []),
+  ].join("\n\n");
+}
+
+function expertFacts(model: ModelReport["model"], expert: ModelReport["expert"]) {
+  return [
+    ["experts", `${model.experts} in a layer, ${model.topK} used by a token`],
+    ["one expert", `${formatBytes(expert.bytes)} (${expert.formats.join(", ")})`],
+    ["all experts", formatBytes(expert.allBytes)],
+  ] as const;
 }
 
 function budgetCells(row: BudgetRow): (string | number)[] {

@@ -42,7 +42,7 @@ export interface ModelReport {
   readonly gpu: {
     readonly weightBytes: number;
     readonly kvCacheBytes: number;
-    /** An estimate: the engine learns it when it records a pass. */
+    /** An estimate, rather too high: the engine learns it when it records a pass. */
     readonly scratchBytes: number;
     /** What is always there: the sum of the three. */
     readonly residentBytes: number;
@@ -158,8 +158,11 @@ function readContext(wanted: number | undefined, spec: ModelSpec): number {
 
 function planBudgets(needs: GpuNeeds, gpuBudget: string | undefined): BudgetRow[] {
   if (needs.recordBytes.length === 0) return []; // a dense model
-  const smallest = `${minBudgetBytes(needs)}B`;
-  return [smallest, ...SHARES, ...(gpuBudget === undefined ? [] : [gpuBudget])].map((budget) => {
+  return [
+    `${minBudgetBytes(needs)}B`,
+    ...SHARES,
+    ...(gpuBudget === undefined ? [] : [gpuBudget]),
+  ].map((budget) => {
     try {
       const { slotCounts: slots, gpuBytes } = planSlots({ ...needs, budget: parseBudget(budget) });
       const residentExperts = slots.reduce((sum, count) => sum + count, 0);
@@ -184,13 +187,20 @@ function planGpu(file: GgufFile, spec: ModelSpec, contextTokens: number) {
     (sum, { kvHeads, headDim }) => sum + 4 * 2 * contextTokens * kvHeads * headDim,
     0,
   );
-  return { weightBytes, kvCacheBytes, scratchBytes: estimateScratch(spec) };
+  const scratchBytes = estimateScratch(spec) + ropeBytes(spec, contextTokens);
+  return { weightBytes, kvCacheBytes, scratchBytes };
 }
 
 /** Tokens that are in work at once: a prefill chunk, and the decode pass with its own buffers. */
 const SCRATCH_TOKENS = 33;
 /** Activations as wide as the widest that are alive at once in a layer. */
 const LIVE_ACTIVATIONS = 6;
+
+/** Tables of the angles of each position: a sine and a cosine for two dimensions. */
+function ropeBytes({ attention }: ModelSpec, contextTokens: number): number {
+  const kinds = new Map(attention.map(({ rope }) => [JSON.stringify(rope), rope?.dims ?? 0]));
+  return [...kinds.values()].reduce((sum, dims) => sum + 4 * contextTokens * dims, 0);
+}
 
 /** Activations of the passes, the expert products of one layer, and the logits. */
 function estimateScratch({ attention, moe, hidden, vocab }: ModelSpec): number {
