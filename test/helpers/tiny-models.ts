@@ -238,7 +238,7 @@ export async function expandToF32(bytes: Uint8Array): Promise<Uint8Array<ArrayBu
     .map(({ name, shape }) => 8 + nameBytes(name) + 4 + 8 * shape.length + 4 + 8)
     .reduce((a, b) => a + b, 0);
   // What lies between the counts and the table are the keys: copied as they are.
-  out.raw(header.bytes.subarray(24, header.bytes.length - tableBytes));
+  out.raw(bytes.subarray(24, header.fileBytes - tableBytes));
 
   const data: Uint8Array[] = [];
   let offset = 0;

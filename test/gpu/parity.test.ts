@@ -1,0 +1,98 @@
+import { afterAll, describe, expect, test } from "vitest";
+import { commands } from "vitest/browser";
+import { createEngine } from "../../src/engine/engine.ts";
+import { type WeightFormatName, weightFormats } from "../../src/formats/registry.ts";
+import { loadCold, replyOf } from "../helpers/engine.ts";
+import type { OracleFixture } from "../helpers/oracle-command.ts";
+import type { TinyModelOptions } from "../helpers/tiny-models.ts";
+
+/**
+ * How far a log-probability may be from llama.cpp's on the same weights in F32. Both sum a few thousand products in f32
+ * in different orders: errors near 1e-5 (measured: 4e-5 at most), which leaves room for other adapters' `exp`.
+ */
+const LOGPROB_TOLERANCE = 2e-3;
+
+/** Another right implementation may choose another token when the best one leads by less. */
+const LEAST_MARGIN = 1e-2;
+
+const MODELS: Record<string, TinyModelOptions> = {
+  smallthinker: { architecture: "smallthinker" },
+  qwen3moe: { architecture: "qwen3moe" },
+  olmoe: { architecture: "olmoe" },
+  llama: { architecture: "llama" },
+  mixtral: { architecture: "llama", experts: 8 },
+};
+
+const engine = createEngine({ gpu: navigator.gpu });
+afterAll(() => engine.dispose());
+
+describe.for(Object.keys(weightFormats) as WeightFormatName[])(
+  "against llama.cpp: %s",
+  (format) => {
+    test.for(Object.keys(MODELS))("%s", async (name) => {
+      const options = { ...MODELS[name]!, format };
+      const oracle = await commands.oracle({ ...options, expand: true });
+      const ours = await run(oracle);
+
+      expect(worstDifference(ours.logprobs, oracle)).toBeLessThan(LOGPROB_TOLERANCE);
+      const sure = oracle.margins.findIndex((margin) => margin <= LEAST_MARGIN);
+      const compared = sure < 0 ? oracle.tokens.length : sure;
+      expect(compared, "tokens whose margin is large enough").toBeGreaterThan(0);
+      expect(ours.tokens.slice(0, compared)).toEqual(oracle.tokens.slice(0, compared));
+
+      if (format === "f32") return;
+      // llama.cpp rounds activations to int8 (f16 for F16 weights): its answers for the file as it is may differ from ours
+      // by what they differ from its own answers for the expanded copy.
+      const rounded = await commands.oracle(options);
+      const explained = difference(logprobsOf(rounded.logits[0]!), logprobsOf(oracle.logits[0]!));
+      expect(difference(ours.logprobs[0]!, logprobsOf(rounded.logits[0]!))).toBeLessThan(
+        explained + LOGPROB_TOLERANCE,
+      );
+    });
+  },
+);
+
+/** Runs the fixture's model; log-probabilities of the whole vocabulary, by id, for each token. */
+async function run(fixture: OracleFixture) {
+  const vocab = fixture.logits[0]!.length;
+  await loadCold(engine, new URL(fixture.url, location.href).href);
+  const { tokens, logprobs } = await replyOf(
+    engine,
+    { tokens: fixture.prompt },
+    { maxTokens: fixture.tokens.length, topLogprobs: vocab },
+  );
+  return {
+    tokens,
+    logprobs: logprobs.map(({ top }) => {
+      const byId = new Float64Array(vocab);
+      for (const { token, logprob } of top) byId[token] = logprob;
+      return byId;
+    }),
+  };
+}
+
+/** Over all steps up to the first at which the two continue with different tokens. */
+function worstDifference(logprobs: readonly Float64Array[], oracle: OracleFixture): number {
+  const unsure = oracle.margins.findIndex((margin) => margin <= LEAST_MARGIN);
+  const steps = unsure < 0 ? oracle.logits.length : unsure + 1;
+  return Math.max(
+    ...logprobs
+      .slice(0, steps)
+      .map((ours, step) => difference(ours, logprobsOf(oracle.logits[step]!))),
+  );
+}
+
+function difference(a: Float64Array, b: Float64Array): number {
+  let worst = 0;
+  for (const [index, value] of a.entries()) {
+    const error = Math.abs(value - b[index]!);
+    if (!(error <= worst)) worst = error;
+  }
+  return worst;
+}
+
+function logprobsOf(logits: readonly number[]): Float64Array {
+  const highest = Math.max(...logits);
+  const norm = Math.log(logits.reduce((sum, logit) => sum + Math.exp(logit - highest), 0));
+  return Float64Array.from(logits, (logit) => logit - highest - norm);
+}
