@@ -72,25 +72,27 @@ describe.for(Object.entries(variants))("matmul, %s", ([, { matrix: constants, re
   const format = weightFormats.f32;
   const parts = [format.source, reduce];
 
-  kernelTest("finds its row in a grid of two dimensions", async ({ run }) => {
+  kernelTest("finds its row and its tokens in a grid of three dimensions", async ({ run }) => {
     const rows = 5 * constants.ROWS + 1;
+    const cols = Math.max(...someCols(format));
     const random = createRandom(1);
-    const { packed, weights } = randomMatrix(random, format, rows, 8);
-    const x = randomInput(random, 5 * 8);
+    const { packed, weights } = randomMatrix(random, format, rows, cols);
+    const tokens = 2 * TOKENS;
+    const x = randomInput(random, tokens * cols);
 
     const { y } = await run(
       { ...matmul, grid: () => [2, 3, 2] },
       {
-        params: { rows, cols: 8, has_residual: 0 },
-        buffers: { x: padded(x, 8 * 8), residual: 16, y: 4 * 5 * rows },
+        params: { rows, cols, has_residual: 0 },
+        buffers: { x, residual: 16, y: 4 * tokens * rows },
         weights: packed,
         parts,
         constants,
-        control: { tokens: 5 },
+        control: { tokens },
       },
     );
 
-    expectWithin(y.floats, matmulReference(weights, x, 8));
+    expectWithin(y.floats, matmulReference(weights, x, cols));
   });
 
   kernelTest("does nothing once a router has faulted", async ({ run }) => {

@@ -52,14 +52,15 @@ describe.for(Object.entries(variants))("matvec, %s", ([, { matrix: constants, re
 
   kernelTest("finds its row in a grid of two dimensions", async ({ run }) => {
     const rows = 5 * constants.ROWS + 1;
+    const cols = Math.max(...someCols(format));
     const random = createRandom(1);
-    const { packed, weights } = randomMatrix(random, format, rows, 8);
-    const x = randomInput(random, 8);
+    const { packed, weights } = randomMatrix(random, format, rows, cols);
+    const x = randomInput(random, cols);
 
     const { y } = await run(
       { ...matvec, grid: () => [2, 3, 1] },
       {
-        params: { rows, cols: 8, has_residual: 0 },
+        params: { rows, cols, has_residual: 0 },
         buffers: { x, residual: 16, y: 4 * rows },
         weights: packed,
         parts,
