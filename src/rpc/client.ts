@@ -1,4 +1,5 @@
-import { type Endpoint, proxy, releaseProxy, wrap } from "comlink";
+/// <reference lib="esnext.disposable" preserve="true" />
+import { type Endpoint, releaseProxy, wrap } from "comlink";
 import { SluiceError, throwIfAborted } from "../errors.ts";
 import type {
   Budget,
@@ -15,6 +16,7 @@ import type {
 } from "./api.ts";
 import { installErrorTransfer } from "./errors.ts";
 import { createLifeline } from "./lifeline.ts";
+import { progressListener } from "./progress.ts";
 import { createReply, type Reply } from "./reply.ts";
 import { toWireSource } from "./source.ts";
 
@@ -90,7 +92,7 @@ export async function connectWorker(
     const onAbort = () => cancel(call);
     try {
       const loading = lifeline.run(() =>
-        remote.load(call, wire, rest, onProgress && proxy(shielded(onProgress))),
+        remote.load(call, wire, rest, onProgress && progressListener(onProgress)),
       );
       signal?.addEventListener("abort", onAbort);
       const model = await loading;
@@ -133,18 +135,5 @@ export async function connectWorker(
     dispose,
     terminate: () => lifeline.end(new SluiceError("worker-died", "The worker was terminated.")),
     [Symbol.asyncDispose]: dispose,
-  };
-}
-
-/** `listener`, whose own errors go to the page's error event and not to the worker. */
-function shielded<Event>(listener: (event: Event) => void): (event: Event) => void {
-  return (event) => {
-    try {
-      listener(event);
-    } catch (error) {
-      queueMicrotask(() => {
-        throw error;
-      });
-    }
   };
 }

@@ -1,8 +1,9 @@
-import { expose, type Remote, releaseProxy } from "comlink";
+import { expose } from "comlink";
 import type { Engine } from "../engine/types.ts";
 import { SluiceError } from "../errors.ts";
-import type { GenerateResult, LoadProgress, TokenChunk, WorkerApi } from "./api.ts";
+import type { GenerateResult, TokenChunk, WorkerApi } from "./api.ts";
 import { installErrorTransfer } from "./errors.ts";
+import { forwardProgress } from "./progress.ts";
 
 /** What a server listens to: a worker's own scope, or a port. */
 export type ServerEndpoint = NonNullable<Parameters<typeof expose>[1]>;
@@ -38,7 +39,7 @@ function createWorkerApi(engine: Engine): WorkerApi {
     async hello() {},
 
     async load(call, source, options, onProgress) {
-      const progress = onProgress && forwardProgress(onProgress as Remote<typeof onProgress>);
+      const progress = onProgress && forwardProgress(onProgress);
       try {
         return await engine.load(source, options, {
           signal: begin(call),
@@ -87,20 +88,6 @@ function createWorkerApi(engine: Engine): WorkerApi {
     async dispose() {
       for (const controller of calls.values()) controller.abort();
       await engine.dispose();
-    },
-  };
-}
-
-/** Sends progress through a callback of the page, and closes it when everything sent has arrived. */
-function forwardProgress(callback: Remote<(progress: LoadProgress) => void>) {
-  let arrived: Promise<unknown> = Promise.resolve();
-  return {
-    send(progress: LoadProgress): void {
-      arrived = callback(progress);
-    },
-    async close(): Promise<void> {
-      await arrived;
-      callback[releaseProxy]();
     },
   };
 }
