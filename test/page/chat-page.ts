@@ -32,7 +32,7 @@ export class ChatPage implements AsyncDisposable {
     browser: Browser,
     url: string,
     options: BrowserContextOptions = {},
-    prepare: (page: Page) => Promise<void> = async () => {},
+    prepare: (page: Page) => Promise<unknown> = async () => {},
   ): Promise<ChatPage> {
     const context = await browser.newContext({
       viewport: { width: 1280, height: 900 },
