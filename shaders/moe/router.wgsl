@@ -39,7 +39,6 @@ var<workgroup> partials: array<f32, MAX_PARTIALS>;
 var<workgroup> logits: array<f32, MAX_EXPERTS>;
 var<workgroup> chosen: array<u32, MAX_TOP_K>;
 var<workgroup> chosen_scores: array<f32, MAX_TOP_K>;
-var<workgroup> open: u32;
 
 @compute @workgroup_size(LANES)
 fn main(
@@ -47,16 +46,6 @@ fn main(
   @builtin(local_invocation_index) lane: u32,
 ) {
   let token = group.x;
-  if (lane == 0u) {
-    // Another token of this layer may have faulted already: that does not stop this one.
-    let fault = atomicLoad(&control.fault);
-    let clear = fault == 0u || fault == params.moe_index + 1u;
-    open = select(0u, 1u, clear && token < control.tokens);
-  }
-  if (workgroupUniformLoad(&open) == 0u) {
-    return;
-  }
-
   let units = params.hidden / 8u;
   let count = params.experts * params.hidden;
   let first = token * units * 2u;
@@ -107,7 +96,11 @@ fn main(
   }
   workgroupBarrier();
 
-  if (lane < params.top_k) {
+  // Only here, behind the barriers, so that these stay uniform. Another token of this layer may have
+  // faulted already: that does not stop this one.
+  let fault = atomicLoad(&control.fault);
+  let obeys = fault == 0u || fault == params.moe_index + 1u;
+  if (obeys && token < control.tokens && lane < params.top_k) {
     var sum = 0.0;
     for (var rank = 0u; rank < params.top_k; rank++) {
       sum += chosen_scores[rank];

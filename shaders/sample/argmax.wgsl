@@ -1,4 +1,5 @@
-// result[0] = the index of the highest logit, the lowest such index; NOTHING when all are NaN
+// result[0] = the index of the highest logit, the lowest such index;
+// NOTHING when none is above -infinity (all NaN, say)
 // logits [vocab]. One workgroup.
 // Needs: control (shaders/control).
 override LANES: u32 = 64u;

@@ -16,11 +16,18 @@ function partsFor(source: string, format: string, reduce: string): string[] {
   return parts;
 }
 
+/** One for the file, whose tests share a device: what does not depend on the format is compiled once. */
+let shared: PipelineCache | undefined;
+function pipelines(device: GPUDevice): PipelineCache {
+  shared ??= new PipelineCache(device);
+  return shared;
+}
+
 describe.for(Object.entries(variants))("variant %s", ([, variant]) => {
   gpuTest.for(Object.values(weightFormats))(
     "every kernel compiles with $name",
     async (format, { device }) => {
-      const cache = new PipelineCache(device);
+      const cache = pipelines(device);
       const compiled = await Promise.all(
         kernels.map((kernel) => {
           const sizes = Object.values(variant).find(
@@ -42,7 +49,7 @@ describe.for(Object.entries(variants))("variant %s", ([, variant]) => {
   );
 
   gpuTest("every activation and score function compiles", async ({ device }) => {
-    const cache = new PipelineCache(device);
+    const cache = pipelines(device);
     const gated = kernels.find((kernel) => kernel.name === "gated_unit")!;
     const router = kernels.find((kernel) => kernel.name === "router")!;
     const compiled = await Promise.all([
