@@ -1,0 +1,23 @@
+import { readFile } from "node:fs/promises";
+import { expect, test } from "vitest";
+import { runtimes } from "../../src/cli/runtimes/registry.ts";
+import { evictionPolicies } from "../../src/experts/policies/registry.ts";
+import { weightFormats } from "../../src/formats/registry.ts";
+import { architectures } from "../../src/models/registry.ts";
+import { scoreFunctions } from "../../src/routing/registry.ts";
+
+const ROWS = {
+  architectures,
+  "weight formats": weightFormats,
+  routers: scoreFunctions,
+  "cache policies": evictionPolicies,
+  "runtimes of the command": runtimes,
+};
+
+test.for(Object.entries(ROWS))("README names all %s", async ([title, registry]) => {
+  const readme = await readFile(new URL("../../README.md", import.meta.url), "utf8");
+  const [, cells] = new RegExp(`^\\| ${title} \\| (.*) \\|$`, "m").exec(readme) ?? [];
+  const names = [...(cells ?? "").matchAll(/`([^`]+)`/g)].map(([, name]) => name!);
+
+  expect(names.sort()).toEqual(Object.keys(registry).sort());
+});
