@@ -25,20 +25,18 @@ class ModelConfig:
 
 @dataclass(frozen=True)
 class TrainConfig:
-    """The run: rows of ``row`` tokens, in every fourth chunk of ``long_row``; a flat learning rate, then a fall."""
+    """The run: small batches of whole documents, a flat learning rate (``layer_rate`` for attention and experts), then a fall."""
 
     tokens: int = 60_000_000
-    batch_tokens: int = 8192
-    row: int = 384
-    long_row: int = 512
-    muon_lr: float = 0.02
-    adam_lr: float = 0.003
-    warmup_steps: int = 50
+    batch_tokens: int = 4096
+    rate: float = 0.003
+    layer_rate: float = 0.0015
+    warmup_steps: int = 100
     decay_fraction: float = 0.4
     balance: float = 0.01
     seed: int = 20
-    log_every: int = 10
-    eval_every: int = 200
+    log_every: int = 20
+    eval_every: int = 400
 
 
 @dataclass(frozen=True)
@@ -61,7 +59,7 @@ TINY = Preset(
     "tiny",
     "Sluice Tiny",
     ModelConfig(hidden=128, layers=4, heads=4, kv_heads=2, experts=16, expert_width=96, context=512),
-    TrainConfig(tokens=10_000_000, batch_tokens=4096),
+    TrainConfig(tokens=2_400_000, batch_tokens=1280),
 )
 
 SMOKE = Preset(

@@ -1,21 +1,40 @@
-"""Documents, and their packing into rows of tokens. Run as a script it prints some documents."""
+"""Documents, and their grouping into batches of tokens. Run as a script it prints some documents."""
 
 from __future__ import annotations
 
 import random
 import sys
 from collections.abc import Iterator
+from typing import NamedTuple
 
 import torch
 from tokenizers import Tokenizer
 
-from bpe import END_OF_TEXT, END_OF_TEXT_ID, TURN_END, TURN_START
+from bpe import END_OF_TEXT, END_OF_TEXT_ID, TURN_END, TURN_END_ID, TURN_START, TURN_START_ID
 from chats import Turns, conversation, system_line
+from primers import echo, owners, repeats
 from stories import tell
 
 CHUNK_DOCUMENTS = 1200
 PLAIN_SHARE = 0.4
+PRIMER_CHUNKS = 4
+TOKENIZER_CHUNK, EVALUATION_CHUNK = -1, -2
 IGNORED = -100
+
+
+class Batch(NamedTuple):
+    """Inputs and targets, ``[documents, time]``; targets that do not count are ``IGNORED``."""
+
+    inputs: torch.Tensor
+    targets: torch.Tensor
+
+    def to(self, device: torch.device) -> Batch:
+        """The batch on a device."""
+        return Batch(self.inputs.to(device), self.targets.to(device))
+
+    def known(self) -> int:
+        """The number of targets that count."""
+        return int((self.targets != IGNORED).sum())
 
 
 def chat_text(turns: Turns, system: str = "") -> str:
@@ -26,17 +45,30 @@ def chat_text(turns: Turns, system: str = "") -> str:
     return "".join(f"{TURN_START}{role}\n{text}{TURN_END}\n" for role, text in messages)
 
 
+def primer_share(chunk: int) -> float:
+    """How many documents are exercises in copying: most at first, some later, none in what is held out."""
+    return 0.0 if chunk == EVALUATION_CHUNK else 0.8 if 0 <= chunk < PRIMER_CHUNKS else 0.15
+
+
+def primer(rng: random.Random) -> str:
+    """One exercise."""
+    made = rng.choice((echo, owners, owners, repeats, repeats))(rng)
+    return made if isinstance(made, str) else chat_text(made)
+
+
 def document(rng: random.Random, evaluation: bool = False) -> str:
-    """One document: a story or a conversation."""
+    """One story or conversation."""
     if rng.random() < PLAIN_SHARE:
         return tell(rng, evaluation, short=rng.random() < 0.08).text
     return chat_text(conversation(rng, evaluation), system_line(rng))
 
 
-def documents(seed: int, chunk: int, count: int, evaluation: bool = False) -> list[str]:
-    """The documents of a chunk: the same for the same seed and chunk."""
-    rng = random.Random(f"{seed}/{chunk}/{evaluation}")
-    return [document(rng, evaluation) for _ in range(count)]
+def documents(seed: int, chunk: int, count: int) -> list[str]:
+    """The documents of a chunk: the same for the same seed and chunk. One chunk is held out."""
+    rng = random.Random(f"{seed}/{chunk}")
+    share = primer_share(chunk)
+    evaluation = chunk == EVALUATION_CHUNK
+    return [primer(rng) if rng.random() < share else document(rng, evaluation) for _ in range(count)]
 
 
 def encode(tokenizer: Tokenizer, texts: list[str]) -> list[list[int]]:
@@ -44,49 +76,55 @@ def encode(tokenizer: Tokenizer, texts: list[str]) -> list[list[int]]:
     return [e.ids for e in tokenizer.encode_batch([text + END_OF_TEXT for text in texts])]
 
 
-def pack(encoded: list[list[int]], length: int) -> torch.Tensor:
-    """Best-fit packing into rows of ``length``: every row starts with a document, unused places are ``IGNORED``.
-
-    Long documents are placed first; then rows, and the documents in each, are shuffled.
-    """
-    rows: list[list[list[int]]] = []
-    by_space: list[list[int]] = [[] for _ in range(length + 1)]
-    for ids in sorted((ids[:length] for ids in encoded), key=len, reverse=True):
-        space = next((s for s in range(len(ids), length + 1) if by_space[s]), None)
-        if space is None:
-            rows.append([])
-            index, space = len(rows) - 1, length
-        else:
-            index = by_space[space].pop()
-        rows[index].append(ids)
-        by_space[space - len(ids)].append(index)
-    rng = random.Random(len(rows))
-    rng.shuffle(rows)
-    packed = torch.full((len(rows), length), IGNORED, dtype=torch.long)
-    for index, row in enumerate(rows):
-        rng.shuffle(row)
-        flat = torch.tensor([token for ids in row for token in ids])
-        packed[index, : len(flat)] = flat
-    return packed
+def wanted(ids: list[int], assistant: int) -> list[int]:
+    """The ids to predict: what the user or the system says becomes ``IGNORED``."""
+    targets = list(ids)
+    hidden = False
+    for index, token in enumerate(ids):
+        if token == TURN_START_ID:
+            hidden = ids[index + 1] != assistant
+        if hidden:
+            targets[index] = IGNORED
+        if token == TURN_END_ID:
+            hidden = False
+    return targets
 
 
-def row_length(chunk: int, row: int, long_row: int) -> int:
-    """Every fourth chunk has the long rows."""
-    return long_row if chunk % 4 == 3 else row
+def batch_of(documents: list[list[int]], assistant: int) -> Batch:
+    """One document a row, padded."""
+    shape = (len(documents), max(map(len, documents)) - 1)
+    inputs = torch.full(shape, END_OF_TEXT_ID, dtype=torch.long)
+    targets = torch.full(shape, IGNORED, dtype=torch.long)
+    for row, ids in enumerate(documents):
+        inputs[row, : len(ids) - 1] = torch.tensor(ids[:-1])
+        targets[row, : len(ids) - 1] = torch.tensor(wanted(ids, assistant)[1:])
+    return Batch(inputs, targets)
+
+
+def group(tokenizer: Tokenizer, texts: list[str], batch_tokens: int, context: int, rng: random.Random) -> list[Batch]:
+    """Batches of at most ``batch_tokens`` places, of documents of like length, in random order."""
+    encoded = [ids[: context + 1] for ids in encode(tokenizer, texts)]
+    assistant = tokenizer.encode("assistant").ids[0]
+    groups: list[list[list[int]]] = []
+    for ids in sorted(encoded, key=lambda ids: len(ids) + 12 * rng.random()):
+        longest = max([len(ids), *map(len, groups[-1])]) if groups else 0
+        if not groups or (len(groups[-1]) + 1) * longest > batch_tokens:
+            groups.append([])
+        groups[-1].append(ids)
+    rng.shuffle(groups)
+    return [batch_of(part, assistant) for part in groups]
 
 
 def batches(
-    tokenizer: Tokenizer, seed: int, batch_tokens: int, row: int, long_row: int, start: tuple[int, int] = (0, 0)
-) -> Iterator[tuple[torch.Tensor, torch.Tensor, tuple[int, int]]]:
-    """Inputs, targets and the position to resume from, without end."""
+    tokenizer: Tokenizer, seed: int, batch_tokens: int, context: int, start: tuple[int, int] = (0, 0)
+) -> Iterator[tuple[Batch, tuple[int, int]]]:
+    """Batches without end, each with the position to resume from."""
     chunk, first = start
     while True:
-        length = row_length(chunk, row, long_row)
-        packed = pack(encode(tokenizer, documents(seed, chunk, CHUNK_DOCUMENTS)), length + 1)
-        size = batch_tokens // length
-        for begin in range(first, packed.shape[0] - size + 1, size):
-            rows = packed[begin : begin + size]
-            yield rows[:, :-1].clamp(min=END_OF_TEXT_ID), rows[:, 1:], (chunk, begin + size)
+        texts = documents(seed, chunk, CHUNK_DOCUMENTS)
+        groups = group(tokenizer, texts, batch_tokens, context, random.Random(f"{seed}/{chunk}"))
+        for index in range(first, len(groups)):
+            yield groups[index], (chunk, index + 1)
         chunk, first = chunk + 1, 0
 
 

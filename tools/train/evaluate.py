@@ -11,13 +11,12 @@ from pathlib import Path
 import torch
 from tokenizers import Tokenizer
 
-from config import TrainConfig
-from data import IGNORED, chat_text, encode, pack
+from data import Batch, chat_text
 from chats import FACTS, SMALL_TALK, hard, story_turn
 from loading import load
 from model import Model
 from stories import tell
-from train import held_out_loss
+from train import held_out_loss, in_batches
 
 SEED = 7
 
@@ -33,19 +32,16 @@ def held_out_documents(kind: str, count: int) -> list[str]:
 
 
 @torch.no_grad()
-def expert_use(model: Model, rows: torch.Tensor) -> list[dict[str, float]]:
-    """For each layer: entropy of the load (1: even), smallest and largest share of the mean, unused experts."""
-    counts = torch.zeros(model.config.layers, model.config.experts)
-    for part in rows.split(16):
-        counts += model(part)[2]
+def expert_use(model: Model, batches: list[Batch]) -> list[dict[str, float]]:
+    """For each layer: entropy of the load (1: even), smallest and largest load over the mean, unused experts."""
+    counts = torch.stack([model(batch.inputs)[2] for batch in batches]).sum(0)
     report = []
-    for row in counts:
+    for row in counts.double():
         share = row / row.sum()
         entropy = -(share * share.clamp(min=1e-12).log()).sum().item() / math.log(len(row))
-        mean = row.mean()
         report.append({
-            "entropy": round(entropy, 4), "least": round((row.min() / mean).item(), 3),
-            "most": round((row.max() / mean).item(), 3), "unused": int((row == 0).sum()),
+            "entropy": round(entropy, 4), "least": round((row.min() / row.mean()).item(), 3),
+            "most": round((row.max() / row.mean()).item(), 3), "unused": int((row == 0).sum()),
         })
     return report
 
@@ -53,16 +49,14 @@ def expert_use(model: Model, rows: torch.Tensor) -> list[dict[str, float]]:
 def evaluate(model: Model, tokenizer: Tokenizer, count: int) -> dict[str, object]:
     """Losses, perplexities and use of the experts."""
     report: dict[str, object] = {}
+    seen: list[Batch] = []
     for kind in ("stories", "asked stories", "short answers"):
-        rows = pack(encode(tokenizer, held_out_documents(kind, count)), TrainConfig.long_row + 1)
-        loss = held_out_loss(model, rows, batch=4)
-        report[kind] = {"loss": round(loss, 4), "perplexity": round(math.exp(loss), 3),
-                        "tokens": int((rows != IGNORED).sum())}
-    texts = held_out_documents("asked stories", count) + held_out_documents("short answers", count)
-    documents = encode(tokenizer, texts)
-    flat = torch.tensor([i for ids in documents for i in ids])
-    length = TrainConfig.row
-    report["experts by layer"] = expert_use(model, flat[: len(flat) // length * length].view(-1, length))
+        batches = in_batches(tokenizer, held_out_documents(kind, count), model.config.context)
+        loss = held_out_loss(model, batches)
+        known = sum(batch.known() for batch in batches)
+        report[kind] = {"loss": round(loss, 4), "perplexity": round(math.exp(loss), 3), "tokens": known}
+        seen += batches
+    report["experts by layer"] = expert_use(model, seen)
     return report
 
 

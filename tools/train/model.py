@@ -36,6 +36,21 @@ class Attention(nn.Module):
         self.v = nn.Linear(config.hidden, config.kv_heads * config.head_dim, bias=False)
         self.o = nn.Linear(config.heads * config.head_dim, config.hidden, bias=False)
 
+    @torch.no_grad()
+    def start_copying(self, strength: float = 0.15) -> None:
+        """Let the values pass unchanged: output times value is a projection to start with.
+
+        A story's names and objects are copied from its request. From random matrices a small model needs millions of
+        tokens to find that; from here only where to look is left to learn.
+        """
+        config = self.config
+        size = (config.hidden, config.kv_heads * config.head_dim)
+        basis = torch.linalg.qr(torch.randn(size))[0]
+        self.v.weight.copy_(basis.T)
+        shared = basis.view(config.hidden, config.kv_heads, 1, config.head_dim)
+        spread = shared.expand(-1, -1, config.heads // config.kv_heads, -1)
+        self.o.weight.copy_(strength * spread.reshape(config.hidden, -1))
+
     def forward(self, x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
         """Attend over ``[batch, time, hidden]``."""
         batch, time, _ = x.shape
@@ -124,16 +139,18 @@ class Model(nn.Module):
         self.reset()
 
     def reset(self) -> None:
-        """Initial weights; what writes to the residual stream starts smaller."""
+        """Initial weights. What the layers write starts small, so that the residual stream starts as the embedding."""
         for name, weight in self.named_parameters():
             if weight.dim() < 2:
                 continue
             std = weight.shape[-1] ** -0.5
-            if name.endswith(("attention.o.weight", "experts.down")):
-                std *= (2 * self.config.layers) ** -0.5
+            if name.endswith("experts.down"):
+                std *= 0.1
             if name == "embedding.weight":
-                std = 0.05
+                std = 0.1
             nn.init.normal_(weight, std=std)
+        for layer in self.layers:
+            layer.attention.start_copying()
 
     def forward(self, ids: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Logits, mean balance loss, and tokens per expert ``[layers, experts]``."""

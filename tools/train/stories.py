@@ -397,7 +397,7 @@ def pick_actor(rng: random.Random, kind: str | None = None, name: str | None = N
     pronoun = pronoun or rng.choice(("he", "she"))
     if name is None:
         listed = words.HE_NAMES if pronoun == "he" else words.SHE_NAMES
-        name = rng.choice(listed) if rng.random() < 0.8 else invented_name(rng)
+        name = rng.choice(listed) if rng.random() < 0.9 else invented_name(rng)
     return Actor(kind, name, pronoun)
 
 

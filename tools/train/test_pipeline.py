@@ -14,12 +14,11 @@ from gguf import GGMLQuantizationType as Type
 
 from bpe import SPECIALS, train_tokenizer
 from config import SMOKE
-from data import IGNORED, batches, documents, encode, pack
+from data import IGNORED, batches, documents, encode, group, wanted
 from export import export
 from grammar import article, expand
 from loading import load
 from model import Experts, Model, rotate, rope_table
-from optim import orthogonalise
 from stories import held_out, tell
 
 CONFIG = SMOKE.model
@@ -63,10 +62,15 @@ class TextTest(unittest.TestCase):
 class DataTest(unittest.TestCase):
     """Tokens and rows."""
 
-    def test_packing_keeps_every_token(self) -> None:
-        encoded = [[i] * n for i, n in enumerate((5, 9, 3, 7, 10, 1), start=1)]
-        rows = pack(encoded, 10)
-        self.assertEqual(sorted(rows[rows != IGNORED].tolist()), sorted(t for ids in encoded for t in ids))
+    def test_grouping_keeps_every_document(self) -> None:
+        texts = [text.replace("<|im_start|>", "").replace("<|im_end|>", "") for text in documents(1, 0, 60)]
+        tokenizer = train_tokenizer(texts, 600)
+        groups = group(tokenizer, texts, 2048, 2000, random.Random(1))
+        self.assertEqual(sum(b.known() for b in groups), sum(len(ids) - 1 for ids in encode(tokenizer, texts)))
+        self.assertTrue(all(b.inputs.numel() <= 2048 or len(b.inputs) == 1 for b in groups))
+
+    def test_only_the_assistant_is_predicted(self) -> None:
+        self.assertEqual(wanted([1, 7, 8, 2, 5, 1, 9, 6, 2, 5, 0], 9), [IGNORED] * 4 + [5, 1, 9, 6, 2, 5, 0])
 
     def test_tokens_round_trip_and_batches_resume(self) -> None:
         tokenizer = train_tokenizer(documents(1, 0, 200), 600)
@@ -74,10 +78,10 @@ class DataTest(unittest.TestCase):
         for text in ("naïve café 😀\n\n x", "Once upon a time"):
             self.assertEqual(tokenizer.decode(tokenizer.encode(text).ids), text)
         self.assertEqual(encode(tokenizer, [""])[0], [0])
-        stream = batches(tokenizer, 1, 1024, 128, 256)
+        stream = batches(tokenizer, 1, 1024, 256)
         first, second = next(stream), next(stream)
-        again = next(batches(tokenizer, 1, 1024, 128, 256, first[2]))
-        self.assertTrue(torch.equal(second[0], again[0]))
+        again = next(batches(tokenizer, 1, 1024, 256, first[1]))
+        self.assertTrue(torch.equal(second[0].inputs, again[0].inputs))
 
 
 class ModelTest(unittest.TestCase):
@@ -105,11 +109,6 @@ class ModelTest(unittest.TestCase):
         y = rotate(x, *rope_table(CONFIG, 5))
         torch.testing.assert_close(y.norm(dim=-1), x.norm(dim=-1))
         torch.testing.assert_close(y[..., 0, :], x[..., 0, :])
-
-    def test_orthogonalise_flattens_the_spectrum(self) -> None:
-        values = torch.linalg.svdvals(orthogonalise(torch.randn(3, 32, 16)))
-        self.assertLess(values.max().item(), 1.5)
-        self.assertGreater(values.min().item(), 0.3)
 
 
 class FileTest(unittest.TestCase):

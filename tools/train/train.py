@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import csv
 import os
+import random
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -14,14 +15,13 @@ import torch.nn.functional as F
 from tokenizers import Tokenizer
 from torch import Tensor
 
-from bpe import load_tokenizer, train_tokenizer
+from bpe import END_OF_TEXT_ID, load_tokenizer, train_tokenizer
 from config import PRESETS, Preset, TrainConfig
-from data import IGNORED, batches, documents, encode, pack
+from data import EVALUATION_CHUNK, IGNORED, TOKENIZER_CHUNK, Batch, batches, documents, group
 from model import Model
-from optim import make_optimizers, set_rate
 
 TOKENIZER_DOCUMENTS = 40_000
-CHECKPOINT_SECONDS = 120.0
+CHECKPOINT_SECONDS = 60.0
 
 
 def device() -> torch.device:
@@ -33,7 +33,7 @@ def prepare_tokenizer(preset: Preset, folder: Path) -> tuple[Tokenizer, Preset]:
     """Load or train the tokenizer; the model takes the size that it really has."""
     path = folder / "tokenizer.json"
     if not path.exists():
-        texts = documents(preset.train.seed, -1, TOKENIZER_DOCUMENTS)
+        texts = documents(preset.train.seed, TOKENIZER_CHUNK, TOKENIZER_DOCUMENTS)
         train_tokenizer(texts, preset.model.vocab_size).save(str(path))
     tokenizer = load_tokenizer(path)
     return tokenizer, replace(preset, model=replace(preset.model, vocab_size=tokenizer.get_vocab_size()))
@@ -45,28 +45,35 @@ def rate_factor(step: int, done: float, config: TrainConfig) -> float:
     return warm * min(1.0, max(0.0, 1.0 - done) / config.decay_fraction)
 
 
-def losses(model: Model, inputs: Tensor, targets: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+def make_optimizer(model: Model, config: TrainConfig) -> torch.optim.AdamW:
+    """AdamW; each group remembers its own full rate."""
+    inner, outer = [], []
+    for name, p in model.named_parameters():
+        (inner if ".attention." in name or name.endswith((".gate", ".up", ".down")) else outer).append(p)
+    groups = [{"params": outer, "rate": config.rate}, {"params": inner, "rate": config.layer_rate}]
+    return torch.optim.AdamW(groups, lr=config.rate, betas=(0.9, 0.98), weight_decay=0.05)
+
+
+def losses(model: Model, batch: Batch) -> tuple[Tensor, Tensor, Tensor]:
     """Cross-entropy a token, balance loss, tokens per expert."""
-    logits, balance, counts = model(inputs)
-    entropy = F.cross_entropy(logits.flatten(0, 1).float(), targets.flatten(), ignore_index=IGNORED)
+    logits, balance, counts = model(batch.inputs)
+    entropy = F.cross_entropy(logits.flatten(0, 1).float(), batch.targets.flatten(), ignore_index=IGNORED)
     return entropy, balance, counts
 
 
 @torch.no_grad()
-def held_out_loss(model: Model, rows: Tensor, batch: int = 16) -> float:
-    """Mean cross-entropy over the rows."""
+def held_out_loss(model: Model, batches: list[Batch]) -> float:
+    """Mean cross-entropy over the batches."""
     total, count = 0.0, 0
-    for part in rows.split(batch):
-        inputs, targets = part[:, :-1].clamp(min=0), part[:, 1:]
-        known = int((targets != IGNORED).sum())
-        total += losses(model, inputs, targets)[0].item() * known
-        count += known
+    for batch in batches:
+        total += losses(model, batch)[0].item() * batch.known()
+        count += batch.known()
     return total / count
 
 
-def evaluation_rows(tokenizer: Tokenizer, seed: int, row: int, count: int) -> Tensor:
-    """Rows of documents about held-out pairs."""
-    return pack(encode(tokenizer, documents(seed, -2, count, evaluation=True)), row + 1)
+def in_batches(tokenizer: Tokenizer, texts: list[str], context: int, batch_tokens: int = 4096) -> list[Batch]:
+    """The texts as batches, for evaluation."""
+    return group(tokenizer, texts, batch_tokens, context, random.Random(0))
 
 
 class LossLog:
@@ -103,46 +110,44 @@ def train(preset: Preset, folder: Path) -> None:
     torch.manual_seed(config.seed)
     where = device()
     model = Model(preset.model).to(where)
-    optimizers = make_optimizers(model, config.muon_lr, config.adam_lr)
-    base = [config.muon_lr, config.adam_lr]
+    optimizer = make_optimizer(model, config)
     step, tokens, seconds, position = 0, 0, 0.0, (0, 0)
     checkpoint = folder / "checkpoint.pt"
     if checkpoint.exists():
         state = torch.load(checkpoint, map_location=where, weights_only=True)
         model.load_state_dict(state["model"])
-        for optimizer, saved in zip(optimizers, state["optimizers"], strict=True):
-            optimizer.load_state_dict(saved)
+        optimizer.load_state_dict(state["optimizer"])
         step, tokens, seconds, position = state["step"], state["tokens"], state["seconds"], tuple(state["position"])
 
     def state_now() -> dict[str, object]:
         return {
             "preset": preset.as_dict(), "model": model.state_dict(),
-            "optimizers": [o.state_dict() for o in optimizers],
+            "optimizer": optimizer.state_dict(),
             "step": step, "tokens": tokens, "seconds": seconds, "position": position,
         }
 
     log = LossLog(folder / "loss.csv", step)
-    held_out = evaluation_rows(tokenizer, config.seed, config.row, 120).to(where)
+    unseen = documents(config.seed, EVALUATION_CHUNK, 120)
+    held_out = [b.to(where) for b in in_batches(tokenizer, unseen, preset.model.context)]
     total, active = model.count()
     print(f"{total} parameters, {active} used by a token, vocabulary {preset.model.vocab_size}, {where}", flush=True)
-    stream = batches(tokenizer, config.seed, config.batch_tokens, config.row, config.long_row, position)
+    stream = batches(tokenizer, config.seed, config.batch_tokens, preset.model.context, position)
     last_save = time.monotonic()
     running = 0.0
     while tokens < config.tokens:
         began = time.monotonic()
-        inputs, targets, position = next(stream)
-        inputs, targets = inputs.to(where), targets.to(where)
+        batch, position = next(stream)
         factor = rate_factor(step, tokens / config.tokens, config)
-        set_rate(optimizers, base, factor)
-        entropy, balance, _ = losses(model, inputs, targets)
+        for parameters in optimizer.param_groups:
+            parameters["lr"] = factor * parameters["rate"]
+        entropy, balance, _ = losses(model, batch.to(where))
         (entropy + config.balance * balance).backward()
         torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
-        for optimizer in optimizers:
-            optimizer.step()
-            optimizer.zero_grad(set_to_none=True)
+        optimizer.step()
+        optimizer.zero_grad(set_to_none=True)
         step += 1
-        tokens += int((targets != IGNORED).sum())
-        running = entropy.item() if running == 0.0 else 0.9 * running + 0.1 * entropy.item()
+        tokens += int((batch.inputs != END_OF_TEXT_ID).sum())
+        running = entropy.item() if running == 0.0 else 0.97 * running + 0.03 * entropy.item()
         seconds += time.monotonic() - began
         if step % config.log_every == 0:
             checked = held_out_loss(model, held_out) if step % config.eval_every == 0 else None
