@@ -1,4 +1,5 @@
 import { Command } from "commander";
+import { SluiceError } from "../errors.ts";
 import { explainFailure } from "./failure.ts";
 import type { CommandContext, GenerateCommandFlags } from "./generate.ts";
 import type { InspectFlags } from "./inspect.ts";
@@ -22,6 +23,9 @@ export async function runCli(args: readonly string[], assets: PageAssets): Promi
 
   const context: CommandContext = { assets, output, signal: interrupt.signal };
   try {
+    if (args.length === 0) {
+      throw new SluiceError("bad-input", "Give a command: inspect or generate. See sluice --help.");
+    }
     await createProgram(context).parseAsync(args, { from: "user" });
     return 0;
   } catch (error) {
