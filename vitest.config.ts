@@ -16,6 +16,8 @@ function nodeProject(folder: string, testTimeout: number): TestProjectInlineConf
       include: [`test/${folder}/**/*.test.ts`],
       testTimeout,
       hookTimeout: testTimeout,
+      // A page test has a browser of its own, which is as many as two cores bear.
+      fileParallelism: folder !== "page",
     },
   };
 }

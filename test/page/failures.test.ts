@@ -77,7 +77,7 @@ describe("without what the page needs", () => {
   test("no JavaScript is a sentence", async () => {
     await using chat = await open({ javaScriptEnabled: false });
 
-    await chat.page.getByText("with JavaScript, which is switched off").waitFor();
+    await chat.page.locator("noscript .notice").waitFor({ timeout: 5000 });
   });
 });
 
