@@ -7,6 +7,7 @@ export const SLUICE_ERROR_CODES = [
   "context-full",
   "device-lost",
   "engine-state",
+  "gpu-error",
   "missing-feature",
   "no-adapter",
   "not-found",

@@ -36,6 +36,12 @@ const EXPLANATIONS: Readonly<Record<Exclude<SluiceErrorCode, "aborted">, Explana
       "The driver may have restarted, or the device ran short of memory. Your conversation is kept: reload the model, with a smaller share of the experts if it happens again.",
     remedies: ["reload"],
   },
+  "gpu-error": {
+    title: "The GPU reported an error.",
+    advice:
+      "What it computed cannot be trusted any more. Your conversation is kept: reload the model, and try another browser if it happens again.",
+    remedies: ["reload"],
+  },
   "out-of-memory": {
     title: "The GPU has too little free memory.",
     advice:
@@ -125,6 +131,7 @@ const UNKNOWN: Explanation = {
 
 const ENDING: ReadonlySet<SluiceErrorCode> = new Set([
   "device-lost",
+  "gpu-error",
   "worker-died",
   "shader-invalid",
   "no-adapter",

@@ -13,6 +13,9 @@ export const CONTROL_WORDS = 4;
 /** What argmax writes when no logit compares: every one is NaN. */
 const NOTHING = 0xffffffff;
 
+/** A readback fails a moment before the device says that it is lost. */
+const LOSS_MS = 200;
+
 /** What one pass brings back. */
 export interface PassResult {
   /** The most probable next token. */
@@ -66,7 +69,7 @@ export class Executor {
 
   /**
    * Computes `tokens` at `position` and the logits after the last of them.
-   * Throws "device-lost", "bad-file" when the numbers are no numbers, "aborted" while a fault's loads are waited for,
+   * Throws "device-lost", "gpu-error", "bad-file" when the numbers are no numbers, "aborted" while a fault's loads are waited for,
    * and what the model's source throws.
    */
   async run(
@@ -172,10 +175,8 @@ export class Executor {
     const bytes = ranges.reduce((sum, range) => sum + range.bytes, 0);
     this.#encode(program, first, end, tokens, (encoder) => this.#readback.encode(encoder, ranges));
     this.#counters.readbacks++;
-    const words = await Promise.race([
-      this.#readback.read(bytes),
-      context.lost.then((error) => Promise.reject(error)),
-    ]);
+    const words = await this.#read(bytes);
+    context.check();
     let offset = 8;
     const ids = choices.map((length) => {
       const layer = new Uint32Array(words, offset, length / 4);
@@ -189,6 +190,18 @@ export class Executor {
       ids,
       logits: logits ? new Float32Array(words, offset, vocab) : undefined,
     };
+  }
+
+  /** What was encoded to be read. Throws "device-lost" for whatever way the loss shows itself first. */
+  async #read(bytes: number): Promise<ArrayBuffer> {
+    const { lost } = this.#parts.context;
+    const loss = lost.then((error) => Promise.reject(error));
+    try {
+      return await Promise.race([this.#readback.read(bytes), loss]);
+    } catch (cause) {
+      const patience = new Promise((resolve) => setTimeout(resolve, LOSS_MS, cause));
+      throw await Promise.race([lost, patience]);
+    }
   }
 
   #encode(

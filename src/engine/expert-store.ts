@@ -3,7 +3,7 @@ import type { ExpertCache, Load, ResizePlan } from "../experts/expert-cache.ts";
 import { planPlanes, repackMatrix, type WeightFormat } from "../formats/format.ts";
 import type { GgufFile, TensorInfo } from "../gguf/gguf.ts";
 import type { GpuContext } from "../gpu/device.ts";
-import type { ExpertArenas } from "../ops/gpu-ops.ts";
+import type { ExpertArenas } from "../ops/gpu-resources.ts";
 import type { MoeSpec } from "../ops/ops.ts";
 import { formatOf, tensorOf } from "./weights.ts";
 

@@ -5,7 +5,7 @@ import type { GgufFile } from "../gguf/gguf.ts";
 import type { GpuContext } from "../gpu/device.ts";
 import { type VariantName, variants } from "../kernels/parts.ts";
 import type { ModelSpec } from "../models/model.ts";
-import { GpuOps, type GpuResources } from "../ops/gpu-ops.ts";
+import type { GpuResources } from "../ops/gpu-resources.ts";
 import type { RopeSpec } from "../ops/ops.ts";
 import type { Program } from "../ops/program.ts";
 import {
@@ -16,12 +16,10 @@ import {
   planSlots,
 } from "../scheduler/budget.ts";
 import { CONTROL_WORDS, Executor } from "./executor.ts";
-import { ExpertStore, type PoolLayout, planPools } from "./expert-store.ts";
+import { ExpertStore, planPools } from "./expert-store.ts";
+import { CHUNK_TOKENS, expertsOf, type Programs, planNeeds, recordPrograms } from "./programs.ts";
 import { ropeAngles } from "./rope.ts";
 import { ResidentWeights } from "./weights.ts";
-
-/** Tokens of a prefill chunk: bounds its scratch memory and the time of its dispatches. */
-export const CHUNK_TOKENS = 32;
 
 /** How a model is put on the GPU. */
 export interface ModelOptions {
@@ -47,7 +45,7 @@ export class LoadedModel {
   readonly #weights: ResidentWeights;
   readonly #resources: GpuResources;
   readonly #owned: readonly GPUBuffer[];
-  #programs: { readonly decode: Program; readonly prefill: Program };
+  #programs: Programs;
   #budgetBytes: number;
 
   private constructor(parts: {
@@ -61,7 +59,7 @@ export class LoadedModel {
     weights: ResidentWeights;
     resources: GpuResources;
     owned: readonly GPUBuffer[];
-    programs: { readonly decode: Program; readonly prefill: Program };
+    programs: Programs;
     budgetBytes: number;
   }) {
     this.spec = parts.spec;
@@ -253,57 +251,4 @@ function checkVector(name: string, got: number, wanted: number): void {
       `${name} has ${got} values, the model wants ${wanted}. The model file does not fit its architecture.`,
     );
   }
-}
-
-/** Records both programs against arenas that are not there, to learn what everything but the slots takes. */
-function planNeeds(
-  context: GpuContext,
-  spec: ModelSpec,
-  pools: readonly PoolLayout[],
-  fixed: Omit<GpuResources, "arenas">,
-): GpuNeeds {
-  const arenas = (pool: number) => {
-    const { gate, down } = pools[pool]!;
-    return {
-      slots: 0,
-      slotsPerArena: 1,
-      slotWords: 0,
-      gateFirst: 0,
-      upFirst: 0,
-      downFirst: 0,
-      gateFormat: gate.format,
-      downFormat: down.format,
-      arenas: [fixed.result],
-    };
-  };
-  const programBytes = [1, CHUNK_TOKENS].reduce((sum, tokens) => {
-    const ops = new GpuOps({ ...fixed, arenas }, spec.moe, tokens);
-    spec.forward(ops);
-    const { bytes } = ops;
-    ops.discard();
-    return sum + bytes;
-  }, 0);
-  return {
-    residentBytes: context.memory.bytes + programBytes,
-    recordBytes: pools.map(({ recordBytes }) => recordBytes),
-    experts: expertsOf(spec),
-    topK: Math.max(0, ...spec.moe.map(({ topK }) => topK)),
-  };
-}
-
-function expertsOf(spec: ModelSpec): number {
-  return Math.max(0, ...spec.moe.map(({ experts }) => experts));
-}
-
-async function recordPrograms(
-  resources: GpuResources,
-  spec: ModelSpec,
-): Promise<{ readonly decode: Program; readonly prefill: Program }> {
-  const record = (tokens: number) => {
-    const ops = new GpuOps(resources, spec.moe, tokens);
-    spec.forward(ops);
-    return ops.finish();
-  };
-  const [decode, prefill] = await Promise.all([record(1), record(CHUNK_TOKENS)]);
-  return { decode, prefill };
 }

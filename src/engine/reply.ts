@@ -5,7 +5,8 @@ import type { FinishReason, GenerateResult, TokenChunk } from "../rpc/api.ts";
 import type { TextTokenizer } from "../tokenizer/tokenizer.ts";
 import type { PassResult } from "./executor.ts";
 import type { History } from "./history.ts";
-import { CHUNK_TOKENS, type LoadedModel } from "./model.ts";
+import type { LoadedModel } from "./model.ts";
+import { CHUNK_TOKENS } from "./programs.ts";
 import { isGreedy, logprobsOf, sampleToken } from "./sampler.ts";
 import type { GenerateSettings } from "./settings.ts";
 import { StopTexts } from "./stop.ts";
@@ -18,8 +19,8 @@ export interface ReplyParts {
   readonly settings: GenerateSettings;
   readonly promptTokens: readonly number[];
   readonly signal: AbortSignal | undefined;
-  /** Called before each pass: the moment at which a budget may change. */
-  readonly beforePass: () => Promise<void>;
+  /** Runs a pass while no budget is being changed. */
+  readonly exclusive: (pass: () => Promise<PassResult>) => Promise<PassResult>;
   readonly onPrefilled: () => void;
   readonly onToken: () => void;
 }
@@ -79,7 +80,7 @@ export async function* reply(parts: ReplyParts): AsyncGenerator<TokenChunk, Repl
       text: shown,
       ...(pass.logits &&
         settings.topLogprobs !== undefined && {
-          logprobs: [logprobsOf(pass.logits, token, settings.topLogprobs)],
+          logprobs: [spelled(logprobsOf(pass.logits, token, settings.topLogprobs), tokenizer)],
         }),
     };
     if (piece.stopped) return end("stop");
@@ -117,10 +118,11 @@ async function runPass(
 ): Promise<PassResult | undefined> {
   const { model, history, signal } = parts;
   if (signal?.aborted) return undefined;
-  await parts.beforePass();
   try {
-    const program = model.program(tokens.length);
-    const pass = await model.executor.run(program, tokens, history.length, { logits, signal });
+    const pass = await parts.exclusive(() =>
+      // Chosen only now: a change of the budget records the programs again.
+      model.executor.run(model.program(tokens.length), tokens, history.length, { logits, signal }),
+    );
     history.append(tokens);
     recorder?.record(tokens, pass.ids);
     return pass;
@@ -128,6 +130,19 @@ async function runPass(
     if (error instanceof SluiceError && error.code === "aborted") return undefined;
     throw error;
   }
+}
+
+/** Adds the tokens' texts; bytes that make no character alone become U+FFFD. */
+function spelled(
+  { top, ...chosen }: ReturnType<typeof logprobsOf>,
+  tokenizer: TextTokenizer,
+): NonNullable<TokenChunk["logprobs"]>[number] {
+  const utf8 = new TextDecoder();
+  const withText = <Entry extends { token: number }>(entry: Entry) => ({
+    ...entry,
+    text: utf8.decode(tokenizer.tokenText(entry.token)),
+  });
+  return { ...withText(chosen), top: top.map(withText) };
 }
 
 function createTrace({ spec }: LoadedModel): TraceRecorder {

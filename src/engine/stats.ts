@@ -6,6 +6,7 @@ import type { LoadedModel } from "./model.ts";
 
 /** What is metered; see the engine's session. */
 export interface Metered {
+  readonly context: GpuContext;
   readonly model: LoadedModel;
   readonly filler: Filler;
   readonly history: History;
@@ -53,7 +54,8 @@ export class ReplyMeter {
     this.#end ??= snapshot(this.#metered);
   }
 
-  stats({ adapterName, memory }: GpuContext): EngineStats {
+  stats(): EngineStats {
+    const { adapterName, memory } = this.#metered.context;
     const { model, filler, history, source } = this.#metered;
     const start = this.#start;
     const now = this.#end ?? snapshot(this.#metered);

@@ -32,7 +32,7 @@ export interface Engine {
   ): Promise<ModelInfo>;
   /**
    * Streams a reply. Stops between tokens when `signal` fires, and then returns what there is with finish reason
-   * `aborted`. Throws "bad-input", "context-full", "engine-state", "device-lost".
+   * `aborted`. Throws "bad-input", "context-full", "engine-state", "device-lost", "gpu-error".
    */
   generate(
     prompt: Prompt,

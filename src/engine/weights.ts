@@ -4,7 +4,7 @@ import { formatOfGgmlType, weightFormats } from "../formats/registry.ts";
 import type { GgufFile, TensorInfo } from "../gguf/gguf.ts";
 import type { GpuContext } from "../gpu/device.ts";
 import type { TensorSpec } from "../models/model.ts";
-import type { GpuMatrix } from "../ops/gpu-ops.ts";
+import type { GpuMatrix } from "../ops/gpu-resources.ts";
 
 /** Reads of the file are at most this long, so that little of it is in memory at once. */
 const READ_BYTES = 4 * 1024 * 1024;

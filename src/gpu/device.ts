@@ -13,6 +13,8 @@ export interface GpuContext {
   readonly pipelines: PipelineCache;
   /** Resolves with the reason when the device is lost; never rejects. */
   readonly lost: Promise<SluiceError>;
+  /** Throws "gpu-error" if the GPU reported an error that no one was waiting for: results since then are worth nothing. */
+  check(): void;
   dispose(): void;
 }
 
@@ -55,6 +57,14 @@ export async function openGpu(gpu: GPU | undefined): Promise<GpuContext> {
   const { vendor, architecture, description } = adapter.info;
   const name = [vendor, architecture, description].filter(Boolean).join(" ");
   const memory = new GpuMemory(device);
+  let failure: SluiceError | undefined;
+  device.addEventListener("uncapturederror", ({ error }) => {
+    failure ??= new SluiceError(
+      "gpu-error",
+      `The GPU reported an error: ${error.message}. Load the model again; if it happens again, try another browser and report this.`,
+      { cause: error },
+    );
+  });
   return {
     device,
     adapterName: name || "unnamed adapter",
@@ -62,6 +72,9 @@ export async function openGpu(gpu: GPU | undefined): Promise<GpuContext> {
     memory,
     pipelines: new PipelineCache(device),
     lost,
+    check() {
+      if (failure) throw failure;
+    },
     dispose() {
       device.destroy();
     },

@@ -1,6 +1,3 @@
-import { SluiceError } from "../errors.ts";
-import type { WeightFormat } from "../formats/format.ts";
-import type { GpuContext } from "../gpu/device.ts";
 import { argmax } from "../kernels/argmax.ts";
 import { attention } from "../kernels/attention.ts";
 import { combine } from "../kernels/combine.ts";
@@ -11,11 +8,13 @@ import { gatedUnit } from "../kernels/gated_unit.ts";
 import { lastToken } from "../kernels/last_token.ts";
 import { matmul } from "../kernels/matmul.ts";
 import { matvec } from "../kernels/matvec.ts";
-import { activationParts, type Variant } from "../kernels/parts.ts";
+import { activationParts } from "../kernels/parts.ts";
 import { rmsNorm } from "../kernels/rms_norm.ts";
 import { rotateAppend } from "../kernels/rotate_append.ts";
 import { router } from "../kernels/router.ts";
 import { scoreFunctions } from "../routing/registry.ts";
+import { checkMost, checkMultiple, checkWidth } from "./checks.ts";
+import type { GpuResources } from "./gpu-resources.ts";
 import type {
   Activation,
   ActivationName,
@@ -26,50 +25,6 @@ import type {
   Routing,
 } from "./ops.ts";
 import { type MoeSteps, type Program, Recorder, type Scratch } from "./program.ts";
-
-/** A matrix on the GPU, in its format's planes. */
-export interface GpuMatrix {
-  readonly buffer: GPUBuffer;
-  readonly rows: number;
-  readonly cols: number;
-  readonly format: WeightFormat;
-}
-
-/** The slots of one pool: where its experts' records lie, and how a record is laid out. Offsets are in words. */
-export interface ExpertArenas {
-  readonly slots: number;
-  readonly slotsPerArena: number;
-  readonly slotWords: number;
-  readonly gateFirst: number;
-  readonly upFirst: number;
-  readonly downFirst: number;
-  readonly gateFormat: WeightFormat;
-  readonly downFormat: WeightFormat;
-  readonly arenas: readonly GPUBuffer[];
-}
-
-/** Everything on the GPU that a program binds; the engine owns all of it. Look-ups throw "shape-mismatch". */
-export interface GpuResources {
-  readonly context: GpuContext;
-  readonly variant: Variant;
-  readonly contextTokens: number;
-  /** `control` block: see `shaders/control/read.wgsl`. */
-  readonly control: GPUBuffer;
-  /** `[pools, experts]` u32. */
-  readonly pageTable: GPUBuffer;
-  /** First word of a pool in the page table. */
-  pageFirst(pool: number): number;
-  /** Word 0: the most probable next token. */
-  readonly result: GPUBuffer;
-  matrix(name: string): GpuMatrix;
-  /** A vector of `width` f32. */
-  vector(name: string, width: number): GPUBuffer;
-  /** Two vectors one after another. */
-  vectors(first: string, second: string): GPUBuffer;
-  kvCache(layer: number): GPUBuffer;
-  ropeTable(rope: RopeSpec): GPUBuffer;
-  arenas(pool: number): ExpertArenas;
-}
 
 interface GpuTensor extends Activation {
   readonly scratch: Scratch;
@@ -395,29 +350,4 @@ export class GpuOps implements Ops<GpuTensor, GpuRouting> {
     const rows = single ? 1 : Math.ceil(this.#maxTokens / TOKEN_TILE) * TOKEN_TILE;
     return { width, single, scratch: this.#recorder.scratch(4 * rows * width) };
   }
-}
-
-function checkWidth(name: string, got: number, wanted: number): void {
-  if (got !== wanted) {
-    throw new SluiceError(
-      "shape-mismatch",
-      `${name}: the activation is ${got} wide, the weights want ${wanted}. The model file does not fit its architecture.`,
-    );
-  }
-}
-
-function checkMultiple(what: string, got: number, factor: number): void {
-  if (got % factor === 0) return;
-  throw new SluiceError(
-    "unsupported-model",
-    `${what} is ${got}; Sluice's kernels need a multiple of ${factor}. Use another model.`,
-  );
-}
-
-function checkMost(what: string, got: number, most: number): void {
-  if (got <= most) return;
-  throw new SluiceError(
-    "unsupported-model",
-    `${what} is ${got}; Sluice's kernels take at most ${most}. Use another model.`,
-  );
 }

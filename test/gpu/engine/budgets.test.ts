@@ -63,7 +63,7 @@ describe.for(["smallthinker", "qwen3moe"] as const)("budgets of %s", (architectu
     });
   });
 
-  test("a budget that changes between tokens changes none", async () => {
+  test("a budget that changes between tokens and during passes changes none", async () => {
     await loadCold(engine, model);
     const all = await replyOf(engine, PROMPT, OPTIONS);
     const tokens: number[] = [];
@@ -71,11 +71,27 @@ describe.for(["smallthinker", "qwen3moe"] as const)("budgets of %s", (architectu
     for await (const chunk of engine.generate(PROMPT, OPTIONS)) {
       tokens.push(...chunk.tokens);
       const gpu = ["25%", "100%", "50%"][tokens.length % 3]!;
-      if (tokens.length < OPTIONS.maxTokens) changes.push(engine.setBudget({ gpu }));
+      const change = engine.setBudget({ gpu });
+      changes.push(change);
+      if (tokens.length % 2 === 0) await change;
     }
     await Promise.all(changes);
 
     expect(tokens).toEqual(all.tokens);
     expect(engine.stats().gpuBytes).toBeLessThanOrEqual(engine.stats().gpuBudgetBytes);
+  });
+
+  test("changes of the budget that overlap, beside the start of a reply, change no token", async () => {
+    await loadCold(engine, model, { fill: "background" });
+    const all = await replyOf(engine, PROMPT, OPTIONS);
+    const drags = ["25%", "75%", "50%", "100%", "25%"].map((gpu) => engine.setBudget({ gpu }));
+    const dragged = await replyOf(engine, PROMPT, OPTIONS);
+    await Promise.all(drags);
+
+    expect(dragged.tokens).toEqual(all.tokens);
+    await expect(engine.setBudget({ gpu: "1%" })).rejects.toMatchObject({
+      code: "budget-too-small",
+    });
+    expect((await replyOf(engine, PROMPT, OPTIONS)).tokens).toEqual(all.tokens);
   });
 });

@@ -1,0 +1,29 @@
+import { SluiceError } from "../errors.ts";
+
+/** Throws "shape-mismatch" unless an activation is as wide as the weights want it. */
+export function checkWidth(name: string, got: number, wanted: number): void {
+  if (got !== wanted) {
+    throw new SluiceError(
+      "shape-mismatch",
+      `${name}: the activation is ${got} wide, the weights want ${wanted}. The model file does not fit its architecture.`,
+    );
+  }
+}
+
+/** Throws "unsupported-model" unless `got` is a multiple of `factor`. */
+export function checkMultiple(what: string, got: number, factor: number): void {
+  if (got % factor === 0) return;
+  throw new SluiceError(
+    "unsupported-model",
+    `${what} is ${got}; Sluice's kernels need a multiple of ${factor}. Use another model.`,
+  );
+}
+
+/** Throws "unsupported-model" if `got` is more than `most`. */
+export function checkMost(what: string, got: number, most: number): void {
+  if (got <= most) return;
+  throw new SluiceError(
+    "unsupported-model",
+    `${what} is ${got}; Sluice's kernels take at most ${most}. Use another model.`,
+  );
+}

@@ -1,0 +1,48 @@
+import type { WeightFormat } from "../formats/format.ts";
+import type { GpuContext } from "../gpu/device.ts";
+import type { Variant } from "../kernels/parts.ts";
+import type { RopeSpec } from "./ops.ts";
+
+/** A matrix on the GPU, in its format's planes. */
+export interface GpuMatrix {
+  readonly buffer: GPUBuffer;
+  readonly rows: number;
+  readonly cols: number;
+  readonly format: WeightFormat;
+}
+
+/** The slots of one pool: where its experts' records lie, and how a record is laid out. Offsets are in words. */
+export interface ExpertArenas {
+  readonly slots: number;
+  readonly slotsPerArena: number;
+  readonly slotWords: number;
+  readonly gateFirst: number;
+  readonly upFirst: number;
+  readonly downFirst: number;
+  readonly gateFormat: WeightFormat;
+  readonly downFormat: WeightFormat;
+  readonly arenas: readonly GPUBuffer[];
+}
+
+/** Everything on the GPU that a program binds; the engine owns all of it. Look-ups throw "shape-mismatch". */
+export interface GpuResources {
+  readonly context: GpuContext;
+  readonly variant: Variant;
+  readonly contextTokens: number;
+  /** `control` block: see `shaders/control/read.wgsl`. */
+  readonly control: GPUBuffer;
+  /** `[pools, experts]` u32. */
+  readonly pageTable: GPUBuffer;
+  /** First word of a pool in the page table. */
+  pageFirst(pool: number): number;
+  /** Word 0: the most probable next token. */
+  readonly result: GPUBuffer;
+  matrix(name: string): GpuMatrix;
+  /** A vector of `width` f32. */
+  vector(name: string, width: number): GPUBuffer;
+  /** Two vectors one after another. */
+  vectors(first: string, second: string): GPUBuffer;
+  kvCache(layer: number): GPUBuffer;
+  ropeTable(rope: RopeSpec): GPUBuffer;
+  arenas(pool: number): ExpertArenas;
+}
