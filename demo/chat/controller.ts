@@ -1,4 +1,6 @@
+import type { ModelInfo } from "../../src/index.ts";
 import { describeFailure, endsEngine, isAbort, type Remedy } from "./failures.ts";
+import { createJobs } from "./jobs.ts";
 import type { EngineLink } from "./link.ts";
 import type { ModelChoice } from "./models.ts";
 import { createMonitor } from "./monitor.ts";
@@ -24,12 +26,6 @@ export interface Actions {
   dismissFailure(): void;
 }
 
-/** A load or a reply. One runs at a time. */
-interface Job {
-  readonly abort: AbortController;
-  done: Promise<void>;
-}
-
 /** How a reply ended. One that is not complete and has no text is as if it had not been asked for. */
 interface Ending {
   readonly complete: boolean;
@@ -39,35 +35,32 @@ interface Ending {
 
 /** The {@link Actions} of a page whose state is `store` and whose engine is behind `link`. */
 export function createActions(store: Store<AppState>, link: EngineLink): Actions {
-  let job: Job | undefined;
+  const jobs = createJobs();
+  let asked: ModelChoice | undefined;
+  let loaded: { readonly choice: ModelChoice; readonly model: ModelInfo } | undefined;
   const monitor = createMonitor(store, link);
 
-  /** Runs `work` once whatever ran before has ended. Of several that wait, only the last one runs. */
-  async function run(work: (signal: AbortSignal, current: () => boolean) => Promise<void>) {
-    const previous = job;
-    const next: Job = { abort: new AbortController(), done: Promise.resolve() };
-    job = next;
-    const current = () => job === next;
-    previous?.abort.abort();
-    next.done = (async () => {
-      await previous?.done;
-      if (current()) await work(next.abort.signal, current);
-      if (current()) job = undefined;
-    })();
-    await next.done;
+  function restart(): void {
+    link.restart();
+    loaded = undefined;
   }
 
   /** Shows a failure. One that ends the engine leaves the page without a model. */
   function fail(error: unknown): void {
-    store.update({ failure: describeFailure(error) });
+    const { model, phase } = store.state;
+    const failure = describeFailure(error);
+    const still = phase === "ready" && model && asked?.source !== store.state.choice?.source;
+    const advice = still ? `${model.name} is still loaded. ${failure.advice}` : failure.advice;
+    store.update({ failure: { ...failure, advice } });
     if (!endsEngine(error)) return;
-    link.restart();
+    restart();
     store.update({ phase: "idle", model: undefined, filling: false });
     store.update({ stats: undefined, frame: undefined });
   }
 
   function load(choice: ModelChoice): Promise<void> {
-    return run(async (signal, current) => {
+    asked = choice;
+    return jobs.run(async ({ signal, current }) => {
       store.update({ phase: "loading", choice, model: undefined, reports: [], failure: undefined });
       store.update({ stats: undefined, frame: undefined, filling: false, shareProblem: "" });
       try {
@@ -80,23 +73,41 @@ export function createActions(store: Store<AppState>, link: EngineLink): Actions
             if (current()) store.update({ reports: addReport(store.state.reports, report) });
           },
         });
+        loaded = { choice, model };
         if (!current()) return;
         store.update({ model });
-        await monitor.look();
-        store.update({ phase: "ready" });
+        if (store.state.share === share) await monitor.look();
+        else await changeBudget(store.state.share, share);
+        if (store.state.phase === "loading") store.update({ phase: "ready" });
       } catch (error) {
         if (!current()) return;
         store.update({ phase: "idle" });
+        if (!endsEngine(error)) await goBack();
         if (!isAbort(error)) fail(error);
       }
     });
+  }
+
+  /** After a load that came to nothing: to the model before it, which the engine keeps until a file proves good. */
+  async function goBack(): Promise<void> {
+    const { share } = store.state;
+    try {
+      const engine = await link.engine();
+      await engine.stats();
+    } catch {
+      loaded = undefined;
+    }
+    if (!loaded) return;
+    store.update(loaded);
+    await changeBudget(share, share);
+    store.update({ phase: "ready" });
   }
 
   async function send(text: string): Promise<string> {
     const { phase, model } = store.state;
     if (phase !== "ready" || !model || text.trim() === "") return text;
     let unanswered = "";
-    await run(async (signal, current) => {
+    await jobs.run(async ({ signal, current }) => {
       store.update({ phase: "replying", turns: ask(store.state.turns, text), failure: undefined });
       monitor.follow();
       const ending = await reply(signal);
@@ -132,14 +143,20 @@ export function createActions(store: Store<AppState>, link: EngineLink): Actions
   }
 
   async function newChat(): Promise<void> {
-    if (store.state.phase === "replying") await run(async () => store.update({ phase: "ready" }));
+    if (store.state.phase === "replying") {
+      await jobs.run(async () => store.update({ phase: "ready" }));
+    }
     store.update({ turns: [], failure: undefined });
   }
 
   async function setShare(percent: number): Promise<void> {
     const before = store.state.share;
     store.update({ share: percent, shareProblem: "" });
-    if (!store.state.model) return;
+    if (store.state.model) await changeBudget(percent, before);
+  }
+
+  /** Tells the engine; a share that it refuses goes back to `before`. */
+  async function changeBudget(percent: number, before: number): Promise<void> {
     try {
       const engine = await link.engine();
       await engine.setBudget({ gpu: `${percent}%` });
@@ -155,15 +172,16 @@ export function createActions(store: Store<AppState>, link: EngineLink): Actions
   async function remedy(name: Remedy): Promise<void> {
     const { choice, bundled } = store.state;
     if (name === "new-chat") return newChat();
-    if (name === "restart" || name === "reload") link.restart();
-    const model = name === "load-bundled" ? bundled : (choice ?? bundled);
+    if (name === "restart" || name === "reload") restart();
+    const again = name === "load-again" ? asked : choice;
+    const model = name === "load-bundled" ? bundled : (again ?? bundled);
     if (model) await load(model);
   }
 
   return {
     load,
     send,
-    stop: () => job?.abort.abort(),
+    stop: jobs.stop,
     newChat,
     setShare,
     remedy,

@@ -16,7 +16,7 @@ export interface Failure {
 type Explanation = Omit<Failure, "detail">;
 
 const ANOTHER_MODEL =
-  "Choose another file under Model, or go back to the bundled model, which is known to work.";
+  "Choose another file under Model, or use the bundled model, which is known to work.";
 
 const EXPLANATIONS: Readonly<Record<Exclude<SluiceErrorCode, "aborted">, Explanation>> = {
   "no-adapter": {

@@ -11,7 +11,7 @@ export interface HeatFrame {
   readonly states: readonly CellState[];
   /** Whether each expert is on the GPU by now: 1 or 0. */
   readonly resident: Uint8Array;
-  /** 0: never used, 1: the most used expert of the model. Logarithmic. */
+  /** 0: never used, 1: the most used expert of the model. The square root of the share of its uses. */
   readonly warmth: Float32Array;
   readonly uses: Uint16Array;
 }
@@ -37,9 +37,7 @@ export function planFrame(map: ExpertMap, previous?: ExpertMap): HeatFrame {
     const arrived = comparable !== undefined && comparable.state[index] !== RESIDENT;
     return state !== RESIDENT || arrived ? "arriving" : "resident";
   });
-  const warmth = Float32Array.from(map.uses, (uses) =>
-    most === 0 ? 0 : Math.log1p(uses) / Math.log1p(most),
-  );
+  const warmth = Float32Array.from(map.uses, (uses) => (most === 0 ? 0 : Math.sqrt(uses / most)));
   const resident = map.state.map((state) => (state === RESIDENT ? 1 : 0));
   const { layers, experts, uses } = map;
   return { layers, experts, states, resident, warmth, uses };

@@ -11,7 +11,7 @@ export interface Palette {
   readonly cursor: string;
 }
 
-const MAX_ROW_PX = 16;
+const MAX_ROW_PX = 24;
 const MIN_ROW_PX = 4;
 const MAP_HEIGHT_PX = 200;
 /** Cells narrower than this touch each other. */

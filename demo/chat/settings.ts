@@ -13,7 +13,7 @@ export interface Settings {
 
 /** Lively but coherent; greedy replies are a setting away. */
 export const DEFAULT_SETTINGS: Settings = {
-  temperature: 0.7,
+  temperature: 0.5,
   topK: 40,
   topP: 0.95,
   maxTokens: 512,

@@ -44,7 +44,7 @@ export function describeStatus(state: AppState): {
       return { text: `Loading ${model}`, tone: "busy" };
     case "ready":
     case "replying": {
-      const text = adapter ? `${model} on ${adapter}` : model;
+      const text = adapter ? `${model} · ${adapter}` : model;
       return { text, tone: state.phase === "ready" ? "good" : "busy" };
     }
     case "idle":

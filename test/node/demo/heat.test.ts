@@ -45,8 +45,8 @@ describe("the expert map", () => {
     expect(planFrame(MAP, other)).toEqual(planFrame(MAP));
   });
 
-  test("is warm where experts are used, in logarithms", () => {
-    expect([...planFrame(MAP).warmth]).toEqual([0, 0, 1, Math.fround(1 / 3), 0, 0]);
+  test("is warm where experts are used, by the square root", () => {
+    expect([...planFrame(MAP).warmth]).toEqual([0, 0, 1, Math.fround(Math.sqrt(1 / 7)), 0, 0]);
     expect([...planFrame(mapOf([2, 2, 2, 2, 2, 2], [0, 0, 0, 0, 0, 0])).warmth]).toEqual([
       0, 0, 0, 0, 0, 0,
     ]);

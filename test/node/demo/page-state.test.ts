@@ -157,7 +157,7 @@ describe("the status", () => {
     [{ ...state, failure: describeFailure(new Error()) }, "Not running", "bad"],
     [{ ...state, phase: "loading" }, "Loading m", "busy"],
     [{ ...state, phase: "ready" }, "m", "good"],
-    [{ ...state, phase: "ready", stats: STATS }, "m on Some GPU", "good"],
+    [{ ...state, phase: "ready", stats: STATS }, "m · Some GPU", "good"],
     [{ ...state, phase: "replying", model: { name: "M" } as ModelInfo }, "M", "busy"],
   ] as const)("is told by the header's pill, case %#", ([of, text, tone]) => {
     expect(describeStatus(of)).toEqual({ text, tone });
