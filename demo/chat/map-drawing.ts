@@ -12,6 +12,8 @@ export interface Palette {
 }
 
 const MAX_ROW_PX = 24;
+/** Rows are about as high as columns are wide, but no lower than this unless there are many. */
+const MIN_ROOMY_ROW_PX = 14;
 const MIN_ROW_PX = 4;
 const MAP_HEIGHT_PX = 200;
 /** Cells narrower than this touch each other. */
@@ -69,9 +71,11 @@ export function drawMap(
 }
 
 function planGrid(frame: HeatFrame, widthPx: number, ratio: number): Grid {
-  const rowPx = Math.min(MAX_ROW_PX, Math.max(MIN_ROW_PX, MAP_HEIGHT_PX / frame.layers));
+  const columnPx = widthPx / frame.experts;
+  const mostPx = Math.min(MAX_ROW_PX, Math.max(MIN_ROOMY_ROW_PX, columnPx));
+  const rowPx = Math.min(mostPx, Math.max(MIN_ROW_PX, MAP_HEIGHT_PX / frame.layers));
   const width = Math.round(widthPx * ratio);
-  const roomy = Math.min(rowPx, widthPx / frame.experts) >= ROOMY_CELL_PX;
+  const roomy = Math.min(rowPx, columnPx) >= ROOMY_CELL_PX;
   return {
     row: Math.round(rowPx * ratio),
     gap: roomy ? Math.max(1, Math.round(ratio)) : 0,
