@@ -96,8 +96,8 @@ fn main(
   }
   workgroupBarrier();
 
-  // Only here, behind the barriers, so that these stay uniform. Another token of this layer may have
-  // faulted already: that does not stop this one.
+  // Asked only here, so that the barriers stay in uniform control flow. Another token of this layer
+  // may have faulted already: that does not stop this one.
   let fault = atomicLoad(&control.fault);
   let obeys = fault == 0u || fault == params.moe_index + 1u;
   if (obeys && token < control.tokens && lane < params.top_k) {
