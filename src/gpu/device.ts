@@ -56,6 +56,7 @@ export async function openGpu(gpu: GPU | undefined): Promise<GpuContext> {
   const { device, lost } = await requestDevice(adapter);
   const { vendor, architecture, description } = adapter.info;
   const name = [vendor, architecture, description].filter(Boolean).join(" ");
+  const software = adapter.info.isFallbackAdapter || /swiftshader|llvmpipe|lavapipe/i.test(name);
   const memory = new GpuMemory(device);
   let failure: SluiceError | undefined;
   device.addEventListener("uncapturederror", ({ error }) => {
@@ -67,8 +68,9 @@ export async function openGpu(gpu: GPU | undefined): Promise<GpuContext> {
   });
   return {
     device,
-    adapterName: name || "unnamed adapter",
-    software: adapter.info.isFallbackAdapter || /swiftshader|llvmpipe|lavapipe/i.test(name),
+    // Firefox names none.
+    adapterName: name || (software ? "unnamed software adapter" : "unnamed adapter"),
+    software,
     memory,
     pipelines: new PipelineCache(device),
     lost,
