@@ -25,7 +25,7 @@ class ModelConfig:
 
 @dataclass(frozen=True)
 class TrainConfig:
-    """The run: small batches of whole documents, a flat learning rate (``layer_rate`` for attention and experts), then a fall."""
+    """The run: small batches of whole documents; a flat rate (attention and experts: ``layer_rate``), then a fall."""
 
     tokens: int = 60_000_000
     batch_tokens: int = 4096
@@ -59,7 +59,7 @@ TINY = Preset(
     "tiny",
     "Sluice Tiny",
     ModelConfig(hidden=128, layers=4, heads=4, kv_heads=2, experts=16, expert_width=96, context=512),
-    TrainConfig(tokens=2_400_000, batch_tokens=1280),
+    TrainConfig(tokens=6_000_000, batch_tokens=1280),
 )
 
 SMOKE = Preset(

@@ -11,12 +11,12 @@ from pathlib import Path
 import torch
 from tokenizers import Tokenizer
 
-from data import Batch, chat_text
+from data import chat_text
 from chats import FACTS, SMALL_TALK, hard, story_turn
 from loading import load
 from model import Model
 from stories import tell
-from train import held_out_loss, in_batches
+from train import in_batches, losses
 
 SEED = 7
 
@@ -31,10 +31,8 @@ def held_out_documents(kind: str, count: int) -> list[str]:
     return [chat_text([rng.choice(FACTS + SMALL_TALK + (hard,))(rng)]) for _ in range(count)]
 
 
-@torch.no_grad()
-def expert_use(model: Model, batches: list[Batch]) -> list[dict[str, float]]:
+def expert_use(counts: torch.Tensor) -> list[dict[str, float]]:
     """For each layer: entropy of the load (1: even), smallest and largest load over the mean, unused experts."""
-    counts = torch.stack([model(batch.inputs)[2] for batch in batches]).sum(0)
     report = []
     for row in counts.double():
         share = row / row.sum()
@@ -46,17 +44,21 @@ def expert_use(model: Model, batches: list[Batch]) -> list[dict[str, float]]:
     return report
 
 
+@torch.no_grad()
 def evaluate(model: Model, tokenizer: Tokenizer, count: int) -> dict[str, object]:
     """Losses, perplexities and use of the experts."""
     report: dict[str, object] = {}
-    seen: list[Batch] = []
+    used = torch.zeros(model.config.layers, model.config.experts)
     for kind in ("stories", "asked stories", "short answers"):
-        batches = in_batches(tokenizer, held_out_documents(kind, count), model.config.context)
-        loss = held_out_loss(model, batches)
-        known = sum(batch.known() for batch in batches)
+        total, known = 0.0, 0
+        for batch in in_batches(tokenizer, held_out_documents(kind, count), model.config.context):
+            entropy, _, counts = losses(model, batch)
+            total += entropy.item() * batch.known()
+            known += batch.known()
+            used += counts
+        loss = total / known
         report[kind] = {"loss": round(loss, 4), "perplexity": round(math.exp(loss), 3), "tokens": known}
-        seen += batches
-    report["experts by layer"] = expert_use(model, seen)
+    report["experts by layer"] = expert_use(used)
     return report
 
 
@@ -64,7 +66,7 @@ def main() -> None:
     """Command line."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("model", type=Path, nargs="+", help="checkpoint.pt or a .gguf")
-    parser.add_argument("--count", type=int, default=300, help="documents of each kind")
+    parser.add_argument("--count", type=int, default=150, help="documents of each kind")
     parser.add_argument("--out", type=Path, help="write the report as JSON")
     args = parser.parse_args()
     reports = {path.name: evaluate(*load(path), args.count) for path in args.model}

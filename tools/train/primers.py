@@ -28,7 +28,8 @@ def echo(rng: random.Random) -> Turns:
     turns: Turns = []
     for _ in range(rng.choice((1, 1, 2, 3))):
         said = " ".join(pick_word(rng) for _ in range(rng.randint(2, 12)))
-        turns.append((expand(rng, "[Repeat after me|Say this|Please say|Repeat]: ", {}) + f" {said}.", f"You said: {said}."))
+        asked = expand(rng, "[Repeat after me|Say this|Please say|Repeat]: ", {})
+        turns.append((f"{asked} {said}.", f"You said: {said}."))
     return turns
 
 
@@ -62,10 +63,11 @@ def owners(rng: random.Random) -> Turns:
 
 
 REPEATS = (
-    "{n} [is|was] {ak}.", "{n} [has|had] {ao}.", "The {k} likes the {o}.", "{n} holds the {o}.", "The {o} belongs to {n}.",
-    "{He} is {ak}, and {his} name is {n}.", "This is the {o} of {n}.", "{n} and the {o} are here.", "The {k} is called {n}.",
-    "\"I am {n},\" said {n}.", "\"I am {ak},\" said the {k}.", "\"I have {ao},\" said {n}.", "\"My {o}!\" said the {k}.",
-    "The {o} is {look}. It is a {look} {o}.", "{n} the {k} looks at the {o}.", "Where is {n}? {n} is with the {o}.",
+    "{n} [is|was] {ak}.", "{n} [has|had] {ao}.", "The {k} likes the {o}.", "{n} holds the {o}.",
+    "The {o} belongs to {n}.", "{He} is {ak}, and {his} name is {n}.", "This is the {o} of {n}.",
+    "{n} and the {o} are here.", "The {k} is called {n}.", "\"I am {n},\" said {n}.", "\"I am {ak},\" said the {k}.",
+    "\"I have {ao},\" said {n}.", "\"My {o}!\" said the {k}.", "The {o} is {look}. It is a {look} {o}.",
+    "{n} the {k} looks at the {o}.", "Where is {n}? {n} is with the {o}.",
 )
 
 

@@ -49,7 +49,7 @@ def main() -> None:
     for name, (main_type, expert_type) in VARIANTS.items():
         path = folder / f"sluice-{preset.name}-{name}.gguf"
         export(folder / "checkpoint.pt", path, main_type, expert_type)
-        reports[name] = {"bytes": path.stat().st_size} | evaluate(*load(path), count=300)
+        reports[name] = {"bytes": path.stat().st_size} | evaluate(*load(path), count=150)
     args.logs.mkdir(parents=True, exist_ok=True)
     shutil.copy(folder / "loss.csv", args.logs / f"{preset.name}-loss.csv")
     (args.logs / f"{preset.name}-evaluation.json").write_text(json.dumps(reports, indent=2) + "\n")
