@@ -27,13 +27,14 @@ class ModelConfig:
 class TrainConfig:
     """The run: small batches of whole documents; a flat rate (attention and experts: ``layer_rate``), then a fall."""
 
-    tokens: int = 60_000_000
+    tokens: int = 30_000_000
     batch_tokens: int = 4096
     rate: float = 0.003
     layer_rate: float = 0.0015
     warmup_steps: int = 100
     decay_fraction: float = 0.4
-    balance: float = 0.01
+    balance: float = 0.1
+    reuse: float = 0.1
     seed: int = 20
     log_every: int = 20
     eval_every: int = 400
@@ -53,13 +54,15 @@ class Preset:
         return asdict(self)
 
 
-FULL = Preset("full", "Sluice Small", ModelConfig(), TrainConfig())
+FULL = Preset(
+    "full", "Sluice Small", ModelConfig(layers=6), TrainConfig(tokens=11_000_000, batch_tokens=2048, rate=0.0025)
+)
 
 TINY = Preset(
     "tiny",
     "Sluice Tiny",
     ModelConfig(hidden=128, layers=4, heads=4, kv_heads=2, experts=16, expert_width=96, context=512),
-    TrainConfig(tokens=6_000_000, batch_tokens=1280),
+    TrainConfig(tokens=6_000_000, batch_tokens=1280, balance=0.01, reuse=0.0),
 )
 
 SMOKE = Preset(

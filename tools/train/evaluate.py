@@ -52,7 +52,7 @@ def evaluate(model: Model, tokenizer: Tokenizer, count: int) -> dict[str, object
     for kind in ("stories", "asked stories", "short answers"):
         total, known = 0.0, 0
         for batch in in_batches(tokenizer, held_out_documents(kind, count), model.config.context):
-            entropy, _, counts = losses(model, batch)
+            entropy, _, _, counts = losses(model, batch)
             total += entropy.item() * batch.known()
             known += batch.known()
             used += counts

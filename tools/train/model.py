@@ -89,6 +89,16 @@ class Experts(nn.Module):
         probability = (scores / scores.sum(-1, keepdim=True)).mean(0)
         return self.config.experts * (share * probability).sum()
 
+    def reuse_loss(self, residual: Tensor) -> Tensor:
+        """How surprised the router is that a token should use the experts of the token before it.
+
+        An expert that stays in use need not be fetched again: this is what makes a small expert cache hit.
+        ``residual`` is ``[batch, time, hidden]``. Source: the aim is ReMoE's (arXiv 2605.27081); the form is our own.
+        """
+        logits = self.router(residual)
+        before = logits[:, :-1].detach().topk(self.config.experts_used, dim=-1).indices
+        return -logits[:, 1:].log_softmax(-1).gather(-1, before).mean()
+
     def forward(self, x: Tensor, residual: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Output, balance loss and tokens per expert; both inputs are ``[tokens, hidden]``."""
         scores, chosen, weights = self.route(residual)
@@ -116,12 +126,12 @@ class Layer(nn.Module):
         self.ffn_norm = nn.RMSNorm(config.hidden, eps=config.norm_eps)
         self.experts = Experts(config)
 
-    def forward(self, h: Tensor, cos: Tensor, sin: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """The new residual stream, the balance loss and tokens per expert."""
+    def forward(self, h: Tensor, cos: Tensor, sin: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """The new residual stream, the balance loss, the reuse loss and tokens per expert."""
         x = h + self.attention(self.attn_norm(h), cos, sin)
         flat, residual = self.ffn_norm(x).flatten(0, 1), h.flatten(0, 1)
         y, balance, counts = self.experts(flat, residual)
-        return x + y.view_as(x), balance, counts
+        return x + y.view_as(x), balance, self.experts.reuse_loss(h), counts
 
 
 class Model(nn.Module):
@@ -152,17 +162,18 @@ class Model(nn.Module):
         for layer in self.layers:
             layer.attention.start_copying()
 
-    def forward(self, ids: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Logits, mean balance loss, and tokens per expert ``[layers, experts]``."""
+    def forward(self, ids: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """Logits, mean balance loss, mean reuse loss, and tokens per expert ``[layers, experts]``."""
         h = self.embedding(ids)
         cos, sin = self.cos[: ids.shape[1]], self.sin[: ids.shape[1]]
-        losses, counts = [], []
+        balances, reuses, counts = [], [], []
         for layer in self.layers:
-            h, loss, count = layer(h, cos, sin)
-            losses.append(loss)
+            h, balance, reuse, count = layer(h, cos, sin)
+            balances.append(balance)
+            reuses.append(reuse)
             counts.append(count)
         logits = F.linear(self.norm(h), self.embedding.weight)
-        return logits, torch.stack(losses).mean(), torch.stack(counts)
+        return logits, torch.stack(balances).mean(), torch.stack(reuses).mean(), torch.stack(counts)
 
     def count(self) -> tuple[int, int]:
         """Parameters in all, and those that one token uses."""

@@ -101,7 +101,7 @@ class ModelTest(unittest.TestCase):
         layer = Model(CONFIG).layers[0]
         h = torch.randn(1, 6, CONFIG.hidden)
         before = layer.experts.route(h.flatten(0, 1))[1]
-        counts = layer(h, *rope_table(CONFIG, 6))[2]
+        counts = layer(h, *rope_table(CONFIG, 6))[3]
         self.assertTrue(torch.equal(counts, torch.bincount(before.flatten(), minlength=CONFIG.experts)))
 
     def test_rotation_keeps_lengths_and_the_first_place(self) -> None:

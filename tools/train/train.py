@@ -51,14 +51,14 @@ def make_optimizer(model: Model, config: TrainConfig) -> torch.optim.AdamW:
     for name, p in model.named_parameters():
         (inner if ".attention." in name or name.endswith((".gate", ".up", ".down")) else outer).append(p)
     groups = [{"params": outer, "rate": config.rate}, {"params": inner, "rate": config.layer_rate}]
-    return torch.optim.AdamW(groups, lr=config.rate, betas=(0.9, 0.98), weight_decay=0.05)
+    return torch.optim.AdamW(groups, lr=config.rate, betas=(0.9, 0.98), weight_decay=0.05, fused=True)
 
 
-def losses(model: Model, batch: Batch) -> tuple[Tensor, Tensor, Tensor]:
-    """Cross-entropy a token, balance loss, tokens per expert."""
-    logits, balance, counts = model(batch.inputs)
+def losses(model: Model, batch: Batch) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """Cross-entropy a token, balance loss, reuse loss, tokens per expert."""
+    logits, balance, reuse, counts = model(batch.inputs)
     entropy = F.cross_entropy(logits.flatten(0, 1).float(), batch.targets.flatten(), ignore_index=IGNORED)
-    return entropy, balance, counts
+    return entropy, balance, reuse, counts
 
 
 @torch.no_grad()
@@ -79,7 +79,7 @@ def in_batches(tokenizer: Tokenizer, texts: list[str], context: int, batch_token
 class LossLog:
     """The loss curve, one CSV line at a time."""
 
-    FIELDS = ("step", "tokens", "train_loss", "balance_loss", "held_out_loss", "rate", "seconds")
+    FIELDS = ("step", "tokens", "train_loss", "balance_loss", "reuse_loss", "held_out_loss", "rate", "seconds")
 
     def __init__(self, path: Path, keep_steps: int) -> None:
         old = list(csv.reader(path.open())) if path.exists() else []
@@ -140,8 +140,8 @@ def train(preset: Preset, folder: Path) -> None:
         factor = rate_factor(step, tokens / config.tokens, config)
         for parameters in optimizer.param_groups:
             parameters["lr"] = factor * parameters["rate"]
-        entropy, balance, _ = losses(model, batch.to(where))
-        (entropy + config.balance * balance).backward()
+        entropy, balance, reuse, _ = losses(model, batch.to(where))
+        (entropy + config.balance * balance + config.reuse * reuse).backward()
         torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
         optimizer.step()
         optimizer.zero_grad(set_to_none=True)
@@ -152,8 +152,8 @@ def train(preset: Preset, folder: Path) -> None:
         if step % config.log_every == 0:
             checked = held_out_loss(model, held_out) if step % config.eval_every == 0 else None
             shown = f"{checked:.4f}" if checked is not None else ""
-            log.write(step, tokens, f"{running:.4f}", f"{balance.item():.4f}", shown, f"{factor:.4f}", f"{seconds:.0f}")
-            print(step, tokens, f"{running:.4f}", shown, f"{tokens / seconds:.0f}/s", flush=True)
+            log.write(step, tokens, f"{running:.4f}", f"{balance.item():.4f}", f"{reuse.item():.4f}", shown, f"{factor:.4f}", f"{seconds:.0f}")
+            print(step, tokens, f"{running:.4f} balance {balance.item():.3f} reuse {reuse.item():.3f}", shown, f"{tokens / seconds:.0f}/s", flush=True)
         if time.monotonic() - last_save > CHECKPOINT_SECONDS:
             save(checkpoint, state_now())
             last_save = time.monotonic()
