@@ -99,7 +99,7 @@ export class LoadedModel {
       const cache = new ExpertCache({
         experts: needs.experts,
         slotCounts,
-        createPolicy: () => evictionPolicies[DEFAULT_EVICTION_POLICY](),
+        createPolicy: evictionPolicies[DEFAULT_EVICTION_POLICY],
       });
       const store = new ExpertStore(context, file, pools, cache);
       const resources = { ...fixed.resources, arenas: (pool: number) => store.arenas(pool) };

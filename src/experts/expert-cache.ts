@@ -1,5 +1,5 @@
 import { ABSENT, PageTable } from "./page-table.ts";
-import type { EvictionPolicy } from "./policies/policy.ts";
+import type { EvictionPolicy, PolicyContext } from "./policies/policy.ts";
 import { type ExpertState, type Load, Pool, type PoolResize } from "./pool.ts";
 
 export type { ExpertState, Load } from "./pool.ts";
@@ -30,8 +30,10 @@ export interface ExpertCacheOptions {
   readonly experts: number;
   /** Slots of each pool, at most `experts`. */
   readonly slotCounts: readonly number[];
-  /** Makes the policy of a pool. */
-  readonly createPolicy: (pool: number) => EvictionPolicy;
+  /** Makes the policy of a pool: an entry of the registry of policies, or a function that ignores what it is given. */
+  readonly createPolicy: (context: PolicyContext, pool: number) => EvictionPolicy;
+  /** What it takes to bring an expert back, for policies that ask. Default: the same for all. */
+  readonly reloadCost?: (pool: number, expert: number) => number;
 }
 
 /**
@@ -51,10 +53,11 @@ export class ExpertCache {
   #loads = 0;
   #evictions = 0;
 
-  constructor({ experts, slotCounts, createPolicy }: ExpertCacheOptions) {
+  constructor({ experts, slotCounts, createPolicy, reloadCost = () => 1 }: ExpertCacheOptions) {
     this.experts = experts;
     this.#pools = slotCounts.map((slots, pool) => {
-      return new Pool(pool, experts, slots, createPolicy(pool));
+      const context = { experts, reloadCost: (expert: number) => reloadCost(pool, expert) };
+      return new Pool(pool, experts, slots, createPolicy(context, pool));
     });
     this.pageTable = new PageTable(slotCounts.length, experts);
   }

@@ -32,10 +32,10 @@ export function simulate(trace: RoutingTrace, simulation: Simulation): CacheCoun
   const cache = new ExpertCache({
     experts: trace.experts,
     slotCounts,
-    createPolicy: (pool) =>
+    createPolicy: (context, pool) =>
       policy === "belady"
         ? belady(requests.filter((request) => request.pool === pool).map(({ ids }) => ids))
-        : evictionPolicies[policy](),
+        : evictionPolicies[policy](context),
   });
   for (const request of requests) serve(cache, request);
   return cache.counters;

@@ -1,41 +1,28 @@
-import type { EvictionPolicy } from "./policy.ts";
-
-/** 16 to 128 differ by less than a point of hit rate. Source: openTPU, docs/offload.md. */
-export const DEFAULT_HALF_LIFE_REQUESTS = 32;
+import { compareScores, DEFAULT_HALF_LIFE_PASSES, DecayedFrequency } from "./decayed-frequency.ts";
+import { type EvictionPolicy, firstToLeave, type PolicyContext } from "./policy.ts";
+import { Recency } from "./recency.ts";
 
 /**
- * Evicts the expert with the smallest sum over its uses of `2^(-age / halfLife)`, age in requests of the pool; ties go
- * to the one used longest ago, then to the lowest index. `Infinity` never forgets.
+ * Evicts the expert with the smallest sum over its uses of `2^(-age / halfLife)`, age in passes; ties go to the one
+ * used longest ago, then to the lowest index. `Infinity` never forgets.
  * Source: openTPU, docs/offload.md.
  */
-export function lfuDecayed(halfLifeRequests = DEFAULT_HALF_LIFE_REQUESTS): EvictionPolicy {
-  // log2 of the sum as it stood at request 0: every sum decays alike, so only what is used changes.
-  const scores = new Map<number, number>();
-  const lastUse = new Map<number, number>();
-  let requests = 0;
-  let clock = 0;
+export function lfuDecayed(
+  context: PolicyContext,
+  halfLifePasses = DEFAULT_HALF_LIFE_PASSES,
+): EvictionPolicy {
+  const frequency = new DecayedFrequency(context, halfLifePasses);
+  const recency = new Recency(context.experts);
 
-  function leavesBefore(a: number, b: number): boolean {
-    const byScore = compare(scores.get(a) ?? -Infinity, scores.get(b) ?? -Infinity);
-    return (byScore || compare(lastUse.get(a) ?? 0, lastUse.get(b) ?? 0)) < 0;
+  function leavesBefore(a: number, b: number): number {
+    return compareScores(frequency.score(a), frequency.score(b)) || recency.compare(a, b);
   }
 
   return {
     onUse(experts) {
-      const credit = ++requests / halfLifeRequests;
-      for (const expert of experts) {
-        const score = scores.get(expert) ?? -Infinity;
-        scores.set(expert, credit + Math.log2(1 + 2 ** (score - credit)));
-        lastUse.set(expert, ++clock);
-      }
+      frequency.use(experts);
+      recency.use(experts);
     },
-    victim(candidates) {
-      return candidates.reduce((worst, expert) => (leavesBefore(expert, worst) ? expert : worst));
-    },
+    victim: (candidates) => firstToLeave(candidates, leavesBefore),
   };
-}
-
-/** Negative, 0 or positive, infinities included. */
-function compare(a: number, b: number): number {
-  return a < b ? -1 : a > b ? 1 : 0;
 }

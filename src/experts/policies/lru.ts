@@ -1,18 +1,11 @@
-import type { EvictionPolicy } from "./policy.ts";
+import { type EvictionPolicy, firstToLeave, type PolicyContext } from "./policy.ts";
+import { Recency } from "./recency.ts";
 
 /** Evicts the expert that was used longest ago; of those never used, the lowest index. */
-export function lru(): EvictionPolicy {
-  const lastUse = new Map<number, number>();
-  let clock = 0;
-
+export function lru({ experts }: PolicyContext): EvictionPolicy {
+  const recency = new Recency(experts);
   return {
-    onUse(experts) {
-      for (const expert of experts) lastUse.set(expert, ++clock);
-    },
-    victim(candidates) {
-      return candidates.reduce((oldest, expert) =>
-        (lastUse.get(expert) ?? 0) < (lastUse.get(oldest) ?? 0) ? expert : oldest,
-      );
-    },
+    onUse: (used) => recency.use(used),
+    victim: (candidates) => firstToLeave(candidates, (a, b) => recency.compare(a, b)),
   };
 }

@@ -1,6 +1,6 @@
 import { ExpertCache, type Load } from "../../../src/experts/expert-cache.ts";
 import { ABSENT } from "../../../src/experts/page-table.ts";
-import type { EvictionPolicy } from "../../../src/experts/policies/policy.ts";
+import type { CreatePolicy } from "../../../src/experts/policies/policy.ts";
 import { evictionPolicies } from "../../../src/experts/policies/registry.ts";
 import type { RoutingTrace } from "../../../src/experts/trace.ts";
 
@@ -14,9 +14,9 @@ export const everyPolicy = Object.entries(evictionPolicies).map(([name, create])
 export function cacheOf(
   experts: number,
   slotCounts: readonly number[],
-  create: () => EvictionPolicy = evictionPolicies.lru,
+  create: CreatePolicy = evictionPolicies.lru,
 ): ExpertCache {
-  return new ExpertCache({ experts, slotCounts, createPolicy: () => create() });
+  return new ExpertCache({ experts, slotCounts, createPolicy: create });
 }
 
 /** Begins and commits loads of `experts` into `pool`. */

@@ -25,14 +25,14 @@ function evictionOrder(policy: ReturnType<typeof lru>, candidates: readonly numb
 
 describe.for(everyPolicy)("$name", ({ create }) => {
   test("evicts experts that were never used first, the lowest index before the others", () => {
-    const policy = create();
+    const policy = create({ experts: 8 });
     policy.onUse([1]);
 
     expect(evictionOrder(policy, [0, 1, 2, 3])).toEqual([0, 2, 3, 1]);
   });
 
   test("evicts the one used longest ago when all were used equally often in one pass", () => {
-    const policy = create();
+    const policy = create({ experts: 8 });
     policy.onUse([3, 1, 2]);
 
     expect(evictionOrder(policy, [1, 2, 3])).toEqual([3, 1, 2]);
@@ -41,7 +41,7 @@ describe.for(everyPolicy)("$name", ({ create }) => {
   test("chooses a candidate, the same one each time it is asked", () => {
     fc.assert(
       fc.property(fc.array(request), request, (requests, candidates) => {
-        const policy = create();
+        const policy = create({ experts: 8 });
         for (const experts of requests) policy.onUse(experts);
         candidates.sort((a, b) => a - b);
 
@@ -57,7 +57,7 @@ describe.for(everyPolicy)("$name", ({ create }) => {
   test("orders experts without regard to what else is a candidate", () => {
     fc.assert(
       fc.property(fc.array(request), request, (requests, some) => {
-        const policy = create();
+        const policy = create({ experts: 8 });
         for (const experts of requests) policy.onUse(experts);
 
         const all = evictionOrder(policy, [0, 1, 2, 3, 4, 5, 6, 7]);
@@ -75,7 +75,7 @@ test("the default policy is in the registry", () => {
 
 describe("lru", () => {
   test("evicts the expert used longest ago, however often it was used", () => {
-    const policy = lru();
+    const policy = lru({ experts: 8 });
     for (const expert of [1, 1, 1, 2, 3, 2]) policy.onUse([expert]);
 
     expect(evictionOrder(policy, [1, 2, 3])).toEqual([1, 3, 2]);
@@ -84,14 +84,14 @@ describe("lru", () => {
 
 describe("lfuDecayed", () => {
   test("evicts the expert used least often among recent ones", () => {
-    const policy = lfuDecayed(32);
+    const policy = lfuDecayed({ experts: 8 }, 32);
     for (const expert of [1, 1, 1, 2, 3, 2]) policy.onUse([expert]);
 
     expect(evictionOrder(policy, [1, 2, 3])).toEqual([3, 2, 1]);
   });
 
   test("two uses one half-life ago weigh as much as one use now", () => {
-    const half = lfuDecayed(4);
+    const half = lfuDecayed({ experts: 8 }, 4);
     half.onUse([1, 2]);
     half.onUse([1]); // expert 1 at request 5: 2^(-4/4) + 2^(-3/4) = 1.095
     for (const expert of [0, 0, 3]) half.onUse([expert]); // expert 3: 1
@@ -102,7 +102,7 @@ describe("lfuDecayed", () => {
   });
 
   test("keeps the score of an expert after thousands of requests", () => {
-    const policy = lfuDecayed(1);
+    const policy = lfuDecayed({ experts: 8 }, 1);
     for (let request = 0; request < 5000; request++) policy.onUse([0]);
     policy.onUse([1]);
     policy.onUse([2]);
@@ -116,7 +116,7 @@ describe("lfuDecayed", () => {
         fc.array(request, { maxLength: 40 }),
         fc.integer({ min: 2, max: 9 }),
         (requests, halfLife) => {
-          const policy = lfuDecayed(halfLife);
+          const policy = lfuDecayed({ experts: 8 }, halfLife);
           for (const experts of requests) policy.onUse(experts);
           const score = (expert: number) =>
             requests.reduce(
@@ -139,7 +139,7 @@ describe("lfuDecayed", () => {
   test("with an endless half-life counts uses, ties to the one used longest ago", () => {
     fc.assert(
       fc.property(fc.array(request, { maxLength: 60 }), (requests) => {
-        const policy = lfuDecayed(Infinity);
+        const policy = lfuDecayed({ experts: 8 }, Infinity);
         for (const experts of requests) policy.onUse(experts);
         const uses = requests.flat();
         const rank = (expert: number) => ({

@@ -1,0 +1,27 @@
+/** What a pacing rule goes by: one value for each MoE layer, and measured times in milliseconds. */
+export interface PacingContext {
+  /** The probability, for each MoE layer, that a pass finds an expert absent. */
+  readonly faultProbability: ArrayLike<number>;
+  readonly costs: PacingCosts;
+}
+
+/** Measured times in milliseconds. */
+export interface PacingCosts {
+  /** From submit to mapped, with nothing else running. */
+  readonly readback: number;
+  /** One layer's work. */
+  readonly layer: number;
+  /** One layer's steps when they return at once. */
+  readonly skipped: number;
+  /** Work that can run between a layer's router and its experts; 0 for routers after attention. */
+  readonly overlap: number;
+}
+
+/** How far ahead a pass of one token is submitted. */
+export interface PacingRule {
+  /**
+   * The MoE layers whose choice is read, and made resident, before their experts are submitted. The others run on and
+   * fault if they must. Ascending.
+   */
+  cuts(context: PacingContext): readonly number[];
+}
