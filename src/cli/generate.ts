@@ -1,5 +1,6 @@
 import { writeFile } from "node:fs/promises";
 import { abortError, SluiceError } from "../errors.ts";
+import { serializeTrace } from "../experts/trace-file.ts";
 import type { GenerateResult, ModelInfo, TokenChunk } from "../rpc/api.ts";
 import { type GenerateFlags, readGenerateOptions, readLoadOptions, readPrompt } from "./flags.ts";
 import type { Job, PageAssets } from "./job.ts";
@@ -73,9 +74,10 @@ async function refuseMissing({ model, load, generate }: Job): Promise<void> {
   if (model.kind === "file") await (await openLocation(model)).close?.();
 }
 
-async function writeTrace(path: string, result: GenerateResult): Promise<void> {
+async function writeTrace(path: string, { trace }: GenerateResult): Promise<void> {
+  if (!trace) throw new Error("unreachable: a reply with trace: true has no trace");
   try {
-    await writeFile(path, `${JSON.stringify(result.trace)}\n`);
+    await writeFile(path, `${serializeTrace(trace)}\n`);
   } catch (cause) {
     throw new SluiceError("bad-input", `${path}: the file of --trace cannot be written.`, {
       cause,

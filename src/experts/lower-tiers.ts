@@ -246,13 +246,11 @@ class Tier {
 
   coldest(): number | undefined {
     const held: number[] = [];
-    const first: number[] = [];
     for (let record = 0; record < this.#held.length; record++) {
-      if (this.#held[record] === 0) continue;
-      held.push(record);
-      if (this.#leavesFirst(record)) first.push(record);
+      if (this.#held[record] === 1) held.push(record);
     }
     if (held.length === 0) return undefined;
+    const first = held.filter(this.#leavesFirst);
     return this.policy.victim(first.length > 0 ? first : held);
   }
 

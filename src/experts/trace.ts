@@ -1,24 +1,65 @@
-import { SluiceError } from "../errors.ts";
+import type { RouterInput } from "./predictors/predictor.ts";
 
-const TRACE_VERSION = 1;
+/** The experts that every token chose, in the order in which they were computed, and on what they were served. */
+export interface RoutingTrace extends TraceShape {
+  /** For each position: its token, and `layers.length * topK` expert ids, layer by layer, best score first. */
+  readonly tokens: readonly { readonly token: number; readonly experts: readonly number[] }[];
+  /** Tokens of each pass, in order; they add up to `tokens.length`. Absent in version 1. */
+  readonly passes?: readonly number[];
+}
 
-/** The experts that every token chose, in the order in which they were computed. */
-export interface RoutingTrace {
+/** What a trace says of the model and of the run, apart from its tokens. */
+export interface TraceShape {
   readonly topK: number;
   readonly experts: number;
   /** Layer numbers of the MoE layers, in order. */
   readonly layers: readonly number[];
-  /** For each position: its token, and `layers.length * topK` expert ids, layer by layer, best score first. */
-  readonly tokens: readonly { readonly token: number; readonly experts: readonly number[] }[];
+  /** The pool of each MoE layer. Default: each has its own. */
+  readonly pools?: readonly number[];
+  /** Bytes of a record, for each pool. */
+  readonly recordBytes?: readonly number[];
+  /** Whether every slot had been filled, as `nextFill` fills them, before the first pass. Default: all were empty. */
+  readonly filled?: boolean;
+  /** What the routers read. */
+  readonly routerInput?: RouterInput;
+}
+
+/** The pool of each MoE layer of a trace. */
+export function poolsOf({ pools, layers }: TraceShape): readonly number[] {
+  return pools ?? layers.map((_, moe) => moe);
+}
+
+/** One pass of a trace. */
+export interface TracedPass {
+  readonly tokens: readonly number[];
+  /** For each MoE layer its chosen experts `[tokens, topK]`. */
+  readonly ids: readonly Uint32Array[];
+}
+
+/** The passes of a trace, in order; where it does not tell them, one token each. */
+export function* passesOf(trace: RoutingTrace): Generator<TracedPass> {
+  const { topK, layers, tokens } = trace;
+  let start = 0;
+  for (const count of trace.passes ?? tokens.map(() => 1)) {
+    const positions = tokens.slice(start, start + count);
+    const ids = layers.map((_, moe) =>
+      Uint32Array.from(
+        positions.flatMap(({ experts }) => experts.slice(moe * topK, (moe + 1) * topK)),
+      ),
+    );
+    yield { tokens: positions.map(({ token }) => token), ids };
+    start += count;
+  }
 }
 
 /** Collects a {@link RoutingTrace} pass by pass. */
 export class TraceRecorder {
-  readonly #shape: Omit<RoutingTrace, "tokens">;
+  readonly #shape: TraceShape;
   readonly #tokens: RoutingTrace["tokens"][number][] = [];
+  readonly #passes: number[] = [];
 
-  constructor({ topK, experts, layers }: Omit<RoutingTrace, "tokens">) {
-    this.#shape = { topK, experts, layers: [...layers] };
+  constructor(shape: TraceShape) {
+    this.#shape = copyOf(shape);
   }
 
   /**
@@ -33,6 +74,8 @@ export class TraceRecorder {
     if (ids.length !== layers.length || !fits) {
       throw new Error(`unreachable: a pass of ${tokens.length} tokens with other ids than its own`);
     }
+    if (tokens.length === 0) return;
+    this.#passes.push(tokens.length);
     for (let position = 0; position < tokens.length; position++) {
       const experts: number[] = [];
       for (const layerIds of ids) {
@@ -44,68 +87,17 @@ export class TraceRecorder {
 
   /** What was recorded so far; later records don't change it. */
   trace(): RoutingTrace {
-    return { ...this.#shape, tokens: [...this.#tokens] };
+    return { ...this.#shape, tokens: [...this.#tokens], passes: [...this.#passes] };
   }
 }
 
-/** A trace as JSON text; a row of `tokens` is the token and then its experts. */
-export function serializeTrace(trace: RoutingTrace): string {
-  const { topK, experts, layers } = trace;
-  const tokens = trace.tokens.map(({ token, experts: chosen }) => [token, ...chosen]);
-  return JSON.stringify({ version: TRACE_VERSION, topK, experts, layers, tokens });
-}
-
-/** Reads what {@link serializeTrace} wrote. Throws "bad-file" when the text is anything else. */
-export function parseTrace(text: string): RoutingTrace {
-  const { version, topK, experts, layers, tokens } = parseObject(text);
-  if (version !== TRACE_VERSION) throw badTrace(`its version is ${version}, not ${TRACE_VERSION}`);
-  if (!isCount(topK) || !isCount(experts)) throw badTrace("topK or experts is not a count");
-  if (!isCounts(layers)) throw badTrace("layers is not a list of layer numbers");
-  if (!Array.isArray(tokens)) throw badTrace("tokens is not a list");
-
-  const width = 1 + layers.length * topK;
+/** A copy that shares no list with `shape`. */
+function copyOf(shape: TraceShape): TraceShape {
+  const { layers, pools, recordBytes } = shape;
   return {
-    topK,
-    experts,
-    layers,
-    tokens: tokens.map((row: unknown, position) => {
-      if (!isCounts(row) || row.length !== width) {
-        throw badTrace(`position ${position} is not a list of ${width} numbers`);
-      }
-      const [token, ...chosen] = row;
-      const stray = chosen.find((expert) => expert >= experts);
-      if (stray !== undefined)
-        throw badTrace(`position ${position} names expert ${stray} of ${experts}`);
-      return { token: token!, experts: chosen };
-    }),
+    ...shape,
+    layers: [...layers],
+    ...(pools && { pools: [...pools] }),
+    ...(recordBytes && { recordBytes: [...recordBytes] }),
   };
-}
-
-function parseObject(text: string): Record<string, unknown> {
-  let value: unknown;
-  try {
-    value = JSON.parse(text);
-  } catch (cause) {
-    throw badTrace("it is not JSON", cause);
-  }
-  if (typeof value !== "object" || value === null) throw badTrace("it is not a JSON object");
-  return value as Record<string, unknown>;
-}
-
-function isCount(value: unknown): value is number {
-  return Number.isSafeInteger(value) && (value as number) >= 0;
-}
-
-function isCounts(value: unknown): value is number[] {
-  return Array.isArray(value) && value.every(isCount);
-}
-
-function badTrace(reason: string, cause?: unknown): SluiceError {
-  return new SluiceError(
-    "bad-file",
-    `This is not a routing trace: ${reason}. Record one with trace: true.`,
-    {
-      cause,
-    },
-  );
 }

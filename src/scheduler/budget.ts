@@ -78,6 +78,27 @@ export function planSlots(request: GpuNeeds & { readonly budget: ParsedBudget })
   return { slotCounts, gpuBytes: gpuBytesOf(request, slotCounts) };
 }
 
+/** What a budget of a tier below the GPU comes to, where all experts take `expertBytes`. */
+export function bytesOfBudget(budget: ParsedBudget, expertBytes: number): number {
+  return budget.kind === "bytes" ? budget.bytes : Math.floor(budget.share * expertBytes);
+}
+
+/** Shares of the experts that are tried, one after another, where no budget is given. */
+const SHARES_TO_TRY = [1, 0.75, 0.5, 0.35, 0.25, 0.15, 0.1];
+
+/** Plans to try until the GPU has room for one: from all experts down to `topK` slots in each pool. */
+export function slotPlansToTry(needs: GpuNeeds): SlotPlan[] {
+  const { experts, topK, recordBytes } = needs;
+  const slots = [...SHARES_TO_TRY.map((share) => Math.floor(share * experts)), topK];
+  return [...new Set(slots)]
+    .filter((count) => count >= topK)
+    .sort((a, b) => b - a)
+    .map((count) => {
+      const slotCounts = recordBytes.map(() => count);
+      return { slotCounts, gpuBytes: gpuBytesOf(needs, slotCounts) };
+    });
+}
+
 /** The smallest budget in bytes that works: `topK` slots in each pool. */
 export function minBudgetBytes(needs: GpuNeeds): number {
   return gpuBytesOf(

@@ -13,6 +13,25 @@ export function nextFill(cache: ExpertCache): { pool: number; expert: number } |
   return undefined;
 }
 
+/**
+ * What the background should fetch next for the tiers below the GPU: of the experts that `isWanted` names, the one used
+ * most so far, ties to the lowest pool and index; undefined when there is none.
+ */
+export function nextKept(
+  cache: ExpertCache,
+  isWanted: (pool: number, expert: number) => boolean,
+): { pool: number; expert: number } | undefined {
+  let best: { pool: number; expert: number; uses: number } | undefined;
+  for (let pool = 0; pool < cache.pools; pool++) {
+    for (let expert = 0; expert < cache.experts; expert++) {
+      const uses = cache.uses(pool, expert);
+      if (best && uses <= best.uses) continue;
+      if (isWanted(pool, expert)) best = { pool, expert, uses };
+    }
+  }
+  return best && { pool: best.pool, expert: best.expert };
+}
+
 function hottestAbsent(cache: ExpertCache, pool: number): number | undefined {
   let best: number | undefined;
   for (let expert = 0; expert < cache.experts; expert++) {

@@ -1,12 +1,5 @@
-import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { SluiceError } from "../../../src/errors.ts";
-import {
-  parseTrace,
-  type RoutingTrace,
-  serializeTrace,
-  TraceRecorder,
-} from "../../../src/experts/trace.ts";
+import { passesOf, poolsOf, TraceRecorder } from "../../../src/experts/trace.ts";
 
 describe("TraceRecorder", () => {
   test("turns passes of several tokens into positions, layer by layer", () => {
@@ -30,6 +23,7 @@ describe("TraceRecorder", () => {
         { token: 11, experts: [3, 4, 7, 0] },
         { token: 12, experts: [2, 1, 0, 5] },
       ],
+      passes: [2, 1],
     });
   });
 
@@ -60,57 +54,34 @@ describe("TraceRecorder", () => {
   });
 });
 
-const anyTrace: fc.Arbitrary<RoutingTrace> = fc
-  .record({ topK: fc.integer({ min: 1, max: 3 }), layers: fc.array(fc.nat(40), { maxLength: 3 }) })
-  .chain(({ topK, layers }) => {
-    const width = topK * layers.length;
-    const experts = fc.array(fc.nat(7), { minLength: width, maxLength: width });
-    return fc.record({
-      topK: fc.constant(topK),
-      experts: fc.constant(8),
-      layers: fc.constant(layers),
-      tokens: fc.array(fc.record({ token: fc.nat(200_000), experts }), { maxLength: 5 }),
-    });
+describe("passesOf", () => {
+  test("gives back the passes that were recorded", () => {
+    const recorder = new TraceRecorder({ topK: 2, experts: 8, layers: [0, 3] });
+    const passes = [
+      { tokens: [10, 11], ids: [Uint32Array.of(1, 2, 3, 4), Uint32Array.of(5, 6, 7, 0)] },
+      { tokens: [12], ids: [Uint32Array.of(2, 1), Uint32Array.of(0, 5)] },
+    ];
+    for (const { tokens, ids } of passes) recorder.record(tokens, ids);
+
+    expect([...passesOf(recorder.trace())]).toEqual(passes);
   });
 
-describe("serializeTrace", () => {
-  test("is read back by parseTrace", () => {
-    fc.assert(
-      fc.property(anyTrace, (trace) => {
-        expect(parseTrace(serializeTrace(trace))).toEqual(trace);
-      }),
-      { numRuns: 100 },
-    );
-  });
+  test("gives one token a pass where the trace does not tell", () => {
+    const tokens = [
+      { token: 4, experts: [1] },
+      { token: 5, experts: [0] },
+    ];
 
-  test("writes one row a token", () => {
-    const trace = { topK: 1, experts: 4, layers: [0, 1], tokens: [{ token: 9, experts: [3, 0] }] };
-
-    expect(serializeTrace(trace)).toBe(
-      '{"version":1,"topK":1,"experts":4,"layers":[0,1],"tokens":[[9,3,0]]}',
-    );
+    expect([...passesOf({ topK: 1, experts: 2, layers: [0], tokens })]).toEqual([
+      { tokens: [4], ids: [Uint32Array.of(1)] },
+      { tokens: [5], ids: [Uint32Array.of(0)] },
+    ]);
   });
 });
 
-describe("parseTrace", () => {
-  test.for([
-    ["", "it is not JSON"],
-    ["[]", "its version is undefined"],
-    ["null", "it is not a JSON object"],
-    ['{"version":2}', "its version is 2, not 1"],
-    ['{"version":1,"topK":-1,"experts":4}', "topK or experts is not a count"],
-    ['{"version":1,"topK":1,"experts":4,"layers":["a"]}', "layers is not a list"],
-    ['{"version":1,"topK":1,"experts":4,"layers":[0],"tokens":{}}', "tokens is not a list"],
-    [
-      '{"version":1,"topK":1,"experts":4,"layers":[0],"tokens":[[7]]}',
-      "position 0 is not a list of 2",
-    ],
-    [
-      '{"version":1,"topK":1,"experts":4,"layers":[0],"tokens":[[7,4]]}',
-      "position 0 names expert 4 of 4",
-    ],
-  ])("refuses %s", ([text, reason]) => {
-    expect(() => parseTrace(text!)).toThrow(SluiceError);
-    expect(() => parseTrace(text!)).toThrow(reason!);
-  });
+test("each MoE layer has its own pool unless the trace tells otherwise", () => {
+  const shape = { topK: 1, experts: 2, layers: [1, 2, 5] };
+
+  expect(poolsOf(shape)).toEqual([0, 1, 2]);
+  expect(poolsOf({ ...shape, pools: [0, 0, 1] })).toEqual([0, 0, 1]);
 });

@@ -1,8 +1,8 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { simulate } from "../../../src/experts/simulator.ts";
 import type { RoutingTrace } from "../../../src/experts/trace.ts";
-import { everyPolicy, traceOf } from "./helpers.ts";
+import { simulate } from "../../../src/scheduler/simulation/simulator.ts";
+import { everyPolicy, traceOf } from "../experts/helpers.ts";
 
 const EXPERTS = 8;
 
@@ -19,6 +19,15 @@ const anyTrace = fc
 /** Slot counts for each layer: `slots` of each. */
 function everywhere(trace: RoutingTrace, slots: number): number[] {
   return trace.layers.map(() => slots);
+}
+
+/** The trace in passes of `sizes` tokens, as many as it has tokens for; the rest one by one. */
+function inPasses(trace: RoutingTrace, sizes: readonly number[]): RoutingTrace {
+  const passes: number[] = [];
+  for (let left = trace.tokens.length; left > 0; left -= passes.at(-1)!) {
+    passes.push(Math.min(left, sizes[passes.length] ?? 1));
+  }
+  return { ...trace, passes };
 }
 
 /** The fewest misses that any choice of victims leads to, by trying all of them. One layer. */
@@ -55,10 +64,10 @@ describe("simulate", () => {
     const trace = traceOf(4, [[[0]], [[1]], [[0]], [[2]], [[0]], [[1]]]);
 
     // LRU with 2 slots: 0 and 1 miss, 0 hits, 2 evicts 1, 0 hits, 1 evicts 2.
-    expect(simulate(trace, { slotCounts: [2], policy: "lru" })).toEqual({
+    expect(simulate(trace, { slotCounts: [2], policy: "lru" })).toMatchObject({
       hits: 2,
       misses: 4,
-      loads: 4,
+      loads: { ram: 1, disk: 0, source: 3 },
       evictions: 2,
     });
   });
@@ -80,7 +89,7 @@ describe("simulate", () => {
     ]);
 
     const own = simulate(trace, { slotCounts: [2, 2], policy: "lru" });
-    const shared = simulate(trace, { slotCounts: [2], policy: "lru", pools: [0, 0] });
+    const shared = simulate({ ...trace, pools: [0, 0] }, { slotCounts: [2], policy: "lru" });
 
     expect([own.hits, own.misses]).toEqual([1, 3]);
     expect([shared.hits, shared.misses]).toEqual([2, 2]);
@@ -89,7 +98,9 @@ describe("simulate", () => {
   test("an expert that several tokens of a pass want counts once", () => {
     const trace = traceOf(4, [[[0]], [[0]], [[1]], [[0]]]);
 
-    expect(simulate(trace, { slotCounts: [2], policy: "lru", passes: [3] })).toMatchObject({
+    expect(
+      simulate({ ...trace, passes: [3, 1] }, { slotCounts: [2], policy: "lru" }),
+    ).toMatchObject({
       hits: 1,
       misses: 2,
     });
@@ -98,9 +109,9 @@ describe("simulate", () => {
   test("a pass that wants more than there are slots is served in rounds", () => {
     const trace = traceOf(8, [[[0]], [[1]], [[2]], [[3]], [[4]], [[4]]]);
 
-    const counters = simulate(trace, { slotCounts: [2], policy: "lru", passes: [5] });
+    const result = simulate({ ...trace, passes: [5, 1] }, { slotCounts: [2], policy: "lru" });
 
-    expect(counters).toEqual({ hits: 1, misses: 5, loads: 5, evictions: 3 });
+    expect(result).toMatchObject({ hits: 1, misses: 5, evictions: 3 });
   });
 });
 
@@ -110,20 +121,22 @@ describe.for(everyPolicy)("$name on random traces", ({ name }) => {
       fc.property(
         anyTrace,
         fc.array(fc.integer({ min: 1, max: 6 })),
-        fc.integer({ min: 1, max: EXPERTS }),
-        (trace, passes, slots) => {
-          const { hits, misses, loads, evictions } = simulate(trace, {
-            slotCounts: everywhere(trace, slots),
-            policy: name,
-            passes,
-          });
+        fc.nat(EXPERTS),
+        (oneByOne, sizes, spare) => {
+          const trace = inPasses(oneByOne, sizes);
+          const slots = Math.min(EXPERTS, trace.topK + spare);
+          const result = simulate(trace, { slotCounts: everywhere(trace, slots), policy: name });
 
+          const { hits, misses, evictions } = result;
+          const loads = result.loads.ram + result.loads.disk + result.loads.source;
           expect(loads).toBe(misses);
           expect(evictions).toBeLessThanOrEqual(loads);
           expect(loads - evictions).toBeLessThanOrEqual(slots * trace.layers.length);
-          if (passes.length === 0) {
+          if (sizes.length === 0) {
             expect(hits + misses).toBe(trace.tokens.length * trace.layers.length * trace.topK);
           }
+          expect(result.layers.reduce((sum, layer) => sum + layer.misses, 0)).toBe(misses);
+          expect(result.layers.reduce((sum, layer) => sum + layer.hits, 0)).toBe(hits);
         },
       ),
       { numRuns: 100 },

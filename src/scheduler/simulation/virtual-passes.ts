@@ -1,0 +1,239 @@
+import type { ExpertCache } from "../../experts/expert-cache.ts";
+import type { LowerTiers } from "../../experts/lower-tiers.ts";
+import { ABSENT } from "../../experts/page-table.ts";
+import type { ExpertGuess, Guesser } from "../../experts/predictors/predictor.ts";
+import type { TracedPass } from "../../experts/trace.ts";
+import type { FaultEstimate } from "../pacing/fault-estimate.ts";
+import type { PacingRule } from "../pacing/pacing.ts";
+import { planPrefetch } from "../prefetch.ts";
+import type { PrefetchGauge } from "../prefetch-gauge.ts";
+import { planFault } from "../scheduler.ts";
+import type { CostModel } from "./cost-model.ts";
+import type { VirtualLoads } from "./virtual-loads.ts";
+
+/** What passes run on: the engine's own objects, and a clock. */
+export interface PassParts {
+  readonly cache: ExpertCache;
+  readonly tiers: LowerTiers;
+  readonly loads: VirtualLoads;
+  readonly estimate: FaultEstimate;
+  readonly pacing: PacingRule;
+  readonly costs: CostModel;
+  /** The pool of each MoE layer. */
+  readonly pools: readonly number[];
+  readonly topK: number;
+  /** How long before its experts a layer's choice is known on the GPU; Infinity: before the pass, on the host too. */
+  readonly leadMs: number;
+  /** Says what a pass will want before it begins; for exact predictors with an infinite lead. */
+  readonly knowsPass: boolean;
+  readonly guesser: Guesser | undefined;
+  readonly gauge: PrefetchGauge;
+  /** See `PrefetchRequest`. */
+  readonly limitPerPool: number;
+  readonly minProbability: number;
+}
+
+/** What passes did so far. */
+export interface PassCounters {
+  /** Layers that the GPU found with an expert absent. */
+  faults: number;
+  /** Readbacks, of faults, cuts and ends. */
+  readbacks: number;
+  /** Time in which the GPU had nothing to do but wait for records. */
+  stallMs: number;
+  /** For each MoE layer, distinct experts of a pass that were ready, and that were not. */
+  readonly hits: number[];
+  readonly misses: number[];
+}
+
+/** The work of one pass in milliseconds. */
+interface Work {
+  readonly layerMs: number;
+  readonly expertMs: number;
+  /** `leadMs`, at most what lies before it. */
+  readonly leadMs: number;
+}
+
+/**
+ * Runs passes as the engine does, on a virtual clock.
+ *
+ * A pass is submitted in pieces that end before the experts of a cut layer. Without a fault a piece of layers
+ * `[first, cut]` brings the host the cut layer's choice a readback after its router, and its experts run once they are
+ * due, the host knows, and everything is there. A layer that is not cut and misses stops the GPU: the steps up to the
+ * end of the piece return at once, a readback tells the host, and the piece is submitted again from there. What is
+ * ready is computed while the rest is loaded. Passes of several tokens are cut at every layer.
+ *
+ * The engine works in the same order: guesses before the pass; at each readback first what has landed, then the uses of
+ * the layers that are known, then (at a cut) guesses for the next layer, then the loads of the layer itself.
+ */
+export class VirtualPasses {
+  readonly #parts: PassParts;
+  readonly counters: PassCounters;
+
+  constructor(parts: PassParts) {
+    this.#parts = parts;
+    const zeros = () => parts.pools.map(() => 0);
+    this.counters = { faults: 0, readbacks: 0, stallMs: 0, hits: zeros(), misses: zeros() };
+  }
+
+  /** Runs a pass that starts at a time; the time at which its result is known. */
+  run(pass: TracedPass, startMs: number): number {
+    const { loads, costs, pools, guesser, gauge } = this.#parts;
+    const work = this.#workOf(pass.tokens.length);
+    loads.settle(startMs);
+    this.#guessPass(pass, startMs);
+    const cuts = this.#cutsOf(pass.tokens.length, work);
+
+    let pieceMs = Math.max(startMs, loads.uploadedMs); // the GPU starts the piece
+    let layerMs = pieceMs; // the GPU starts layer `moe`
+    let hostMs = startMs;
+    let counted = 0;
+    for (let moe = 0; moe < pools.length; ) {
+      const cut = cuts.find((layer) => layer >= moe) ?? pools.length;
+      const stop = this.#firstFault(pass, moe, cut) ?? cut;
+      if (stop === pools.length) {
+        layerMs += (stop - moe) * work.layerMs;
+        break;
+      }
+      const expertsMs = layerMs + (stop - moe + 1) * work.layerMs - work.expertMs;
+      const routerMs = Math.max(pieceMs, expertsMs - work.leadMs);
+      const faulted = stop < cut;
+      const read = faulted
+        ? this.#readFault(routerMs, cut - stop)
+        : this.#readCut(routerMs, hostMs);
+      hostMs = read;
+      this.#count(pass, counted, stop + 1, hostMs);
+      counted = stop + 1;
+      if (!faulted) this.#guessLayer(pass, stop + 1, hostMs);
+      const dueMs = faulted ? hostMs + (expertsMs - routerMs) : expertsMs;
+      const served = this.#serve(pass, stop, hostMs, dueMs, work);
+      ({ hostMs, pieceMs, layerMs } = served);
+      moe = stop + 1;
+    }
+    const endMs = layerMs + costs.passMs + costs.readbackMs;
+    this.counters.readbacks++;
+    this.#count(pass, counted, pools.length, endMs);
+    guesser?.observe(pass.tokens, pass.ids);
+    gauge.endPass({
+      faultMs: costs.readbackMs + (costs.skippedLayerMs * pools.length) / 2,
+      msPerByte: loads.msPerByte,
+    });
+    return endMs;
+  }
+
+  #workOf(tokens: number): Work {
+    const { costs, leadMs } = this.#parts;
+    const layerMs = costs.layerMs + (tokens - 1) * costs.prefillLayerMs;
+    const scale = costs.layerMs > 0 ? layerMs / costs.layerMs : 1;
+    return { layerMs, expertMs: costs.expertMs * scale, leadMs: leadMs * scale };
+  }
+
+  #cutsOf(tokens: number, work: Work): readonly number[] {
+    const { pacing, estimate, costs, pools } = this.#parts;
+    if (tokens > 1) return pools.map((_, moe) => moe);
+    const { readbackMs: readback, skippedLayerMs: skipped } = costs;
+    const overlap = Math.min(work.leadMs, readback);
+    const faultProbability = estimate.probabilities;
+    return pacing.cuts({
+      faultProbability,
+      costs: { readback, layer: work.layerMs, skipped, overlap },
+    });
+  }
+
+  /** The first layer of `[first, end)` that the GPU finds with an expert absent. */
+  #firstFault({ ids }: TracedPass, first: number, end: number): number | undefined {
+    for (let moe = first; moe < end; moe++) if (this.#misses(ids[moe]!, moe)) return moe;
+    return undefined;
+  }
+
+  #misses(ids: Uint32Array, moe: number): boolean {
+    const { cache, pools } = this.#parts;
+    return ids.some((expert) => cache.state(pools[moe]!, expert) !== "ready");
+  }
+
+  #readFault(routerMs: number, skippedLayers: number): number {
+    const { skippedLayerMs, readbackMs } = this.#parts.costs;
+    this.counters.faults++;
+    this.counters.readbacks++;
+    return routerMs + skippedLayers * skippedLayerMs + readbackMs;
+  }
+
+  #readCut(routerMs: number, hostMs: number): number {
+    if (this.#parts.knowsPass) return hostMs;
+    this.counters.readbacks++;
+    return routerMs + this.#parts.costs.readbackMs;
+  }
+
+  /** Counts the choices of layers `[first, end)`, which the host knows from now on. */
+  #count({ tokens, ids }: TracedPass, first: number, end: number, nowMs: number): void {
+    const { cache, tiers, loads, estimate, gauge, pools } = this.#parts;
+    loads.settle(nowMs);
+    for (let moe = first; moe < end; moe++) {
+      const pool = pools[moe]!;
+      const before = cache.counters;
+      if (tokens.length === 1) estimate.observe(moe, this.#misses(ids[moe]!, moe));
+      gauge.asked(moe, ids[moe]!);
+      cache.use(pool, ids[moe]!);
+      tiers.use(pool, ids[moe]!);
+      this.counters.hits[moe]! += cache.counters.hits - before.hits;
+      this.counters.misses[moe]! += cache.counters.misses - before.misses;
+    }
+  }
+
+  /** Computes a layer's experts in rounds. @param dueMs when the GPU could start them */
+  #serve({ ids }: TracedPass, moe: number, readMs: number, dueMs: number, { expertMs }: Work) {
+    const { cache, loads, pools, topK } = this.#parts;
+    const pool = pools[moe]!;
+    let hostMs = readMs;
+    let gpuMs = Math.max(dueMs, readMs);
+    let pieceMs = gpuMs;
+    const plan = planFault({ pool, ids: ids[moe]!, topK, cache });
+    for (let round = plan.next(); round; round = plan.next()) {
+      for (const load of round.loads) loads.begin(pool, load, hostMs);
+      const under = [...round.loads.map(({ expert }) => expert), ...round.waits].filter(
+        (expert) => cache.state(pool, expert) === "loading",
+      );
+      hostMs = Math.max(hostMs, ...under.map((expert) => loads.landingMs(pool, expert)));
+      loads.settle(hostMs);
+      const slots = plan.dispatch();
+      if (!slots) continue;
+      pieceMs = Math.max(gpuMs, hostMs, loads.uploadedMs);
+      this.counters.stallMs += pieceMs - gpuMs;
+      const computed = slots.filter((slot) => slot !== ABSENT).length;
+      gpuMs = pieceMs + (expertMs * computed) / slots.length;
+    }
+    return { hostMs, pieceMs, layerMs: gpuMs };
+  }
+
+  #guessPass({ tokens, ids }: TracedPass, nowMs: number): void {
+    const { guesser, knowsPass } = this.#parts;
+    if (tokens.length > 1) return;
+    if (knowsPass) {
+      const known = ids.flatMap((chosen, moe) =>
+        [...chosen].map((expert) => ({ moe, expert, probability: 1 })),
+      );
+      this.#prefetch(known, nowMs, Infinity);
+    } else if (guesser) this.#prefetch(guesser.beforePass(tokens[0]!), nowMs);
+  }
+
+  #guessLayer({ tokens, ids }: TracedPass, moe: number, nowMs: number): void {
+    const { guesser, pools } = this.#parts;
+    if (tokens.length > 1 || moe >= pools.length || !guesser) return;
+    this.#prefetch(guesser.beforeLayer(moe, ids.slice(0, moe)), nowMs);
+  }
+
+  #prefetch(guesses: readonly ExpertGuess[], nowMs: number, limit?: number): void {
+    const { cache, pools, gauge, loads, limitPerPool, minProbability } = this.#parts;
+    if (!gauge.enabled) return;
+    gauge.guessed(guesses);
+    const prefetches = planPrefetch({
+      cache,
+      pools,
+      guesses,
+      limitPerPool: limit ?? limitPerPool,
+      minProbability,
+    });
+    gauge.issued(prefetches);
+    for (const { pool, load } of prefetches) loads.begin(pool, load, nowMs);
+  }
+}
