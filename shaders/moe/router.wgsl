@@ -1,4 +1,5 @@
-// Chooses experts for each token, looks them up in the page table and reports what is absent.
+// Chooses experts for each token and, when looks_up, looks them up in the page table and reports what
+// is absent. Without looks_up the host reads the ids and writes the slots itself.
 //   logits = router x;  ids = the top_k experts by logit, best first, ties to the lower index;
 //   weights = score(logits)[ids], divided by max(their sum, 2^-14) when renormalise, times scale;
 //   slots = page_table[page_first + ids];  an absent one sets control.fault = moe_index + 1
@@ -25,6 +26,7 @@ struct Params {
   page_first: u32,
   routing_first: u32,
   renormalise: u32,
+  looks_up: u32,
   scale: f32,
 }
 
@@ -108,12 +110,14 @@ fn main(
     let divisor = select(1.0, max(sum, MIN_SUM), params.renormalise != 0u);
     let index = params.routing_first + token * params.top_k + lane;
     let expert = chosen[lane];
-    let slot = page_table[params.page_first + expert];
     ids[index] = expert;
-    slots[index] = slot;
     expert_weights[index] = chosen_scores[lane] / divisor * params.scale;
-    if (slot == ABSENT) {
-      atomicStore(&control.fault, params.moe_index + 1u);
+    if (params.looks_up != 0u) {
+      let slot = page_table[params.page_first + expert];
+      slots[index] = slot;
+      if (slot == ABSENT) {
+        atomicStore(&control.fault, params.moe_index + 1u);
+      }
     }
   }
 }

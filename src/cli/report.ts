@@ -1,4 +1,4 @@
-import { planPools } from "../engine/expert-store.ts";
+import { planPools } from "../engine/pool-layout.ts";
 import { formatOf, tensorOf } from "../engine/weights.ts";
 import { SluiceError } from "../errors.ts";
 import { planPlanes } from "../formats/format.ts";

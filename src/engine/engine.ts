@@ -1,7 +1,8 @@
 import { SluiceError } from "../errors.ts";
 import { type GpuContext, openGpu } from "../gpu/device.ts";
 import type {
-  Budget,
+  BudgetBytes,
+  Budgets,
   EngineStats,
   ExpertMap,
   GenerateOptions,
@@ -11,10 +12,10 @@ import type {
   Prompt,
   TokenChunk,
 } from "../rpc/api.ts";
-import { parseBudget } from "../scheduler/budget.ts";
+import { bytesOfBudget } from "../scheduler/budget.ts";
 import { readPrompt } from "./prompt.ts";
 import { reply } from "./reply.ts";
-import { createSession, openModel, type Session } from "./session.ts";
+import { createSession, openModel, ramBudgetBytes, readBudgets, type Session } from "./session.ts";
 import { readSettings } from "./settings.ts";
 import { ReplyMeter } from "./stats.ts";
 import type { Engine, EngineHost, EngineSource } from "./types.ts";
@@ -94,20 +95,37 @@ class GpuEngine implements Engine {
     }
   }
 
-  async setBudget(budget: { readonly gpu: Budget }): Promise<{ readonly gpuBudgetBytes: number }> {
+  async setBudget(budgets: Budgets): Promise<BudgetBytes> {
     const session = this.#loaded("change the budget");
-    const parsed = parseBudget(budget.gpu);
+    const { gpu, ram, disk } = readBudgets({
+      gpu: budgets.gpu,
+      ram: budgets.ram,
+      disk: budgets.disk,
+    });
+    const { model, lower, filler } = session;
+    const { records } = model.store;
     await this.#exclusive(async () => {
       if (this.#session !== session) return;
-      await session.filler.stop();
-      await session.model.store.settled();
+      filler.stop();
       try {
-        await session.model.setBudget(parsed);
+        if (gpu) {
+          await model.store.stop();
+          await model.setBudget(gpu);
+        }
+        lower.ram = ram ?? lower.ram;
+        lower.disk = disk ?? lower.disk;
+        await records.setBudget("ram", ramBudgetBytes(lower.ram, model.expertPlan));
+        if (disk)
+          await records.setBudget("disk", bytesOfBudget(disk, model.expertPlan.expertBytes));
       } finally {
-        if (session.fill) session.filler.start();
+        if (session.fill) filler.start();
       }
     });
-    return { gpuBudgetBytes: session.model.budgetBytes };
+    return {
+      gpuBudgetBytes: model.budgetBytes,
+      ramBudgetBytes: records.tiers.budgetBytes("ram"),
+      diskBudgetBytes: records.tiers.budgetBytes("disk"),
+    };
   }
 
   stats(): EngineStats {
@@ -117,9 +135,14 @@ class GpuEngine implements Engine {
   }
 
   expertMap(): ExpertMap {
-    const { model } = this.#loaded("read the expert map");
-    const { state, uses } = model.cache.snapshot();
-    return { layers: model.cache.pools, experts: model.cache.experts, state, uses };
+    const { cache, store, prefetch } = this.#loaded("read the expert map").model;
+    return {
+      layers: cache.pools,
+      experts: cache.experts,
+      ...cache.snapshot(),
+      below: store.records.snapshot(),
+      prefetched: prefetch.unused(),
+    };
   }
 
   tokenize(text: string): readonly number[] {
@@ -165,8 +188,8 @@ class GpuEngine implements Engine {
     this.#meter = undefined;
     if (!session) return;
     await this.#exclusive(async () => {
-      await session.filler.stop();
-      await session.model.store.settled();
+      session.filler.stop();
+      await session.model.store.stop();
       session.model.dispose();
       await session.source.close?.();
     });

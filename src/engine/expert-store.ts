@@ -1,116 +1,73 @@
-import { SluiceError } from "../errors.ts";
-import type { ExpertCache, Load, ResizePlan } from "../experts/expert-cache.ts";
-import { planPlanes, repackMatrix, type WeightFormat } from "../formats/format.ts";
-import type { GgufFile, TensorInfo } from "../gguf/gguf.ts";
+import type { ExpertCache, Load } from "../experts/expert-cache.ts";
 import type { GpuContext } from "../gpu/device.ts";
 import type { ExpertArenas } from "../ops/gpu-resources.ts";
-import type { MoeSpec } from "../ops/ops.ts";
-import { formatOf, tensorOf } from "./weights.ts";
+import type { ReadPriority } from "../storage/byte-source.ts";
+import { Arenas } from "./expert-arenas.ts";
+import type { PoolLayout } from "./pool-layout.ts";
+import type { Records } from "./records.ts";
 
-/** One of the three matrices of an expert: where it lies in the file, and where in a record. */
-interface ExpertMatrix {
-  readonly info: TensorInfo;
-  readonly format: WeightFormat;
-  /** Bytes of one expert's matrix in the file. */
-  readonly fileBytes: number;
-  /** Where it starts in the record, in bytes. */
-  readonly byteOffset: number;
-}
-
-/** How the experts of a pool are laid out. */
-export interface PoolLayout {
-  readonly gate: ExpertMatrix;
-  readonly up: ExpertMatrix;
-  readonly down: ExpertMatrix;
-  /** Bytes of one expert's record: a slot. */
-  readonly recordBytes: number;
-}
-
-/** Reads the layouts of the pools from the tensor table. Throws "unsupported-format" or "bad-file". */
-export function planPools(file: GgufFile, moe: readonly MoeSpec[]): PoolLayout[] {
-  const pools: PoolLayout[] = [];
-  for (const spec of moe) {
-    const weights = spec.ffn * spec.hidden;
-    let recordBytes = 0;
-    const matrix = (name: string): ExpertMatrix => {
-      const info = tensorOf(file, name);
-      const format = formatOf(info);
-      const byteOffset = recordBytes;
-      recordBytes += planPlanes(format, weights).bytes;
-      return { info, format, fileBytes: info.bytes / spec.experts, byteOffset };
-    };
-    const [gate, up, down] = [matrix(spec.gate), matrix(spec.up), matrix(spec.down)];
-    if (gate.format !== up.format) {
-      throw new SluiceError(
-        "unsupported-format",
-        `${spec.gate} is ${gate.format.name} and ${spec.up} is ${up.format.name}: Sluice needs both in one format. Use another quantisation of this model.`,
-      );
-    }
-    pools[spec.pool] = { gate, up, down, recordBytes };
-  }
-  return pools;
-}
-
-/** What the store did since it was made. */
+/** Where an expert's record came from before it went to the GPU. */
 export interface StoreCounters {
-  readonly bytesRead: number;
   readonly bytesUploaded: number;
+  /** Time that the uploads took to be handed to the browser. */
+  readonly uploadMs: number;
 }
 
 /**
- * The slots on the GPU and the way of records into them. The cache says what goes where; the store reads, repacks and
- * uploads. Owned by the engine, which calls `dispose`.
+ * The way of records to the GPU: the cache says what goes where, `Records` get them, `Arenas` hold them. Owned by the
+ * engine, which calls `dispose`.
  */
 export class ExpertStore {
-  readonly #context: GpuContext;
-  readonly #file: GgufFile;
-  readonly #pools: readonly PoolLayout[];
+  readonly records: Records;
   readonly #cache: ExpertCache;
-  readonly #arenas: GPUBuffer[][];
+  readonly #arenas: Arenas;
   readonly #landings = new Map<string, Promise<void>>();
-  #bytesRead = 0;
   #bytesUploaded = 0;
+  #uploadMs = 0;
 
   constructor(
     context: GpuContext,
-    file: GgufFile,
     pools: readonly PoolLayout[],
     cache: ExpertCache,
+    records: Records,
   ) {
-    this.#context = context;
-    this.#file = file;
-    this.#pools = pools;
+    this.records = records;
     this.#cache = cache;
-    this.#arenas = pools.map((layout, pool) => this.#allocate(layout, pool, cache.slotCount(pool)));
+    this.#arenas = new Arenas(context, pools, cache);
   }
 
   get counters(): StoreCounters {
-    return { bytesRead: this.#bytesRead, bytesUploaded: this.#bytesUploaded };
+    return { bytesUploaded: this.#bytesUploaded, uploadMs: this.#uploadMs };
   }
 
   /** A pool's slots, as kernels bind them. */
   arenas(pool: number): ExpertArenas {
-    const { gate, up, down, recordBytes } = this.#pools[pool]!;
-    return {
-      slots: this.#cache.slotCount(pool),
-      slotsPerArena: this.#slotsPerArena(recordBytes),
-      slotWords: recordBytes / 4,
-      gateFirst: gate.byteOffset / 4,
-      upFirst: up.byteOffset / 4,
-      downFirst: down.byteOffset / 4,
-      gateFormat: gate.format,
-      downFormat: down.format,
-      arenas: this.#arenas[pool]!,
-    };
+    return this.#arenas.of(pool);
+  }
+
+  /** Records what a pass chose, in every tier. */
+  use(pool: number, experts: Uint32Array): void {
+    this.#cache.use(pool, experts);
+    this.records.tiers.use(pool, experts);
+  }
+
+  /** Whether a load would need no waiting. */
+  inRam(pool: number, expert: number): boolean {
+    return this.records.inRam(pool, expert);
+  }
+
+  /** Carries out a load that was begun in the cache, of an expert that is in RAM: it is ready when this returns. */
+  loadNow(pool: number, { expert, slot }: Load): void {
+    this.#upload(pool, expert, slot, this.records.fromRam(pool, expert));
   }
 
   /**
    * Carries out a load that was begun in the cache: it ends in `commit`, or in `abort` and the error.
-   * Throws what the source throws, and "aborted".
+   * Throws what the source throws, and "aborted" after `stop`.
    */
-  load(pool: number, load: Load, signal?: AbortSignal): Promise<void> {
+  load(pool: number, load: Load, priority: ReadPriority): Promise<void> {
     const key = `${pool}/${load.expert}`;
-    const landing = this.#load(pool, load, signal).finally(() => this.#landings.delete(key));
+    const landing = this.#load(pool, load, priority).finally(() => this.#landings.delete(key));
     this.#landings.set(key, landing);
     return landing;
   }
@@ -120,102 +77,47 @@ export class ExpertStore {
     await this.#landings.get(`${pool}/${expert}`)?.catch(() => {});
   }
 
-  /** Resolves when nothing is being loaded. */
-  async settled(): Promise<void> {
+  /** Fetches what a pool will want and is only at the source into RAM, as far as there is room, behind what is needed now. */
+  warm(pool: number | undefined): void {
+    if (pool === undefined) return;
+    for (let expert = 0; expert < this.#cache.experts; expert++) {
+      if (this.#cache.state(pool, expert) !== "absent") continue;
+      if (this.records.tiers.locate(pool, expert) !== "source") continue;
+      if (!this.records.hasRoom("ram", pool)) return;
+      // If the source is gone for good, the layer that needs the expert says so.
+      void this.records.get(pool, expert, "prefetch").catch(() => {});
+    }
+  }
+
+  /** Gives up the loads that are under way, and waits until none is. */
+  async stop(): Promise<void> {
+    this.records.stop();
     while (this.#landings.size > 0) await Promise.allSettled(this.#landings.values());
   }
 
-  /**
-   * Gives the pools other numbers of slots, keeping what `plan` keeps; programs must be recorded again after it.
-   * Throws "out-of-memory" and changes nothing, when called through `GpuMemory.guard` with `resize` inside.
-   */
-  async resize(slotCounts: readonly number[], resizeCache: () => ResizePlan): Promise<void> {
-    const before = this.#pools.map((_, pool) => this.#cache.ready(pool));
-    const oldSlots = before.map((experts, pool) =>
-      experts.map((expert) => this.#cache.slotOf(pool, expert)!),
-    );
-    const grown = await this.#context.memory.guard("the expert slots", () =>
-      this.#pools.map((layout, pool) => this.#allocate(layout, pool, slotCounts[pool]!)),
-    );
-    resizeCache();
-    const encoder = this.#context.device.createCommandEncoder({ label: "move experts" });
-    for (const [pool, { recordBytes }] of this.#pools.entries()) {
-      for (const [index, expert] of before[pool]!.entries()) {
-        const to = this.#cache.slotOf(pool, expert);
-        if (to === undefined) continue;
-        const from = this.#place(this.#arenas[pool]!, recordBytes, oldSlots[pool]![index]!);
-        const target = this.#place(grown[pool]!, recordBytes, to);
-        encoder.copyBufferToBuffer(
-          from.buffer,
-          from.byteOffset,
-          target.buffer,
-          target.byteOffset,
-          recordBytes,
-        );
-      }
-    }
-    this.#context.device.queue.submit([encoder.finish()]);
-    for (const [pool, buffers] of grown.entries()) {
-      for (const buffer of this.#arenas[pool]!) this.#context.memory.release(buffer);
-      this.#arenas[pool] = buffers;
-    }
+  /** Gives the pools other numbers of slots: see `Arenas.resize`. */
+  resize(slotCounts: readonly number[]): Promise<void> {
+    return this.#arenas.resize(slotCounts);
   }
 
   dispose(): void {
-    for (const arenas of this.#arenas) {
-      for (const buffer of arenas) this.#context.memory.release(buffer);
-    }
+    this.#arenas.dispose();
   }
 
-  async #load(pool: number, { expert, slot }: Load, signal?: AbortSignal): Promise<void> {
-    const { gate, up, down, recordBytes } = this.#pools[pool]!;
+  async #load(pool: number, { expert, slot }: Load, priority: ReadPriority): Promise<void> {
     try {
-      const record = new Uint8Array(recordBytes);
-      await Promise.all(
-        [gate, up, down].map(async ({ info, format, fileBytes, byteOffset }) => {
-          const start = info.byteOffset + expert * fileBytes;
-          const blocks = await this.#file.source.read(start, fileBytes, { signal });
-          this.#bytesRead += fileBytes;
-          record.set(repackMatrix(format, blocks), byteOffset);
-        }),
-      );
-      const place = this.#place(this.#arenas[pool]!, recordBytes, slot);
-      this.#context.device.queue.writeBuffer(place.buffer, place.byteOffset, record);
-      this.#bytesUploaded += recordBytes;
+      this.#upload(pool, expert, slot, await this.records.get(pool, expert, priority));
     } catch (error) {
       this.#cache.abort(pool, expert);
       throw error;
     }
+  }
+
+  #upload(pool: number, expert: number, slot: number, record: Uint8Array<ArrayBuffer>): void {
+    const started = performance.now();
+    this.#arenas.upload(pool, slot, record);
+    this.#uploadMs += performance.now() - started;
+    this.#bytesUploaded += record.length;
     this.#cache.commit(pool, expert);
-  }
-
-  #allocate({ recordBytes }: PoolLayout, pool: number, slots: number): GPUBuffer[] {
-    const perArena = this.#slotsPerArena(recordBytes);
-    const arenas: GPUBuffer[] = [];
-    for (let first = 0; first < slots; first += perArena) {
-      const bytes = Math.min(perArena, slots - first) * recordBytes;
-      arenas.push(this.#context.memory.storage(`experts of pool ${pool}`, bytes));
-    }
-    return arenas;
-  }
-
-  #slotsPerArena(recordBytes: number): number {
-    const { maxBufferSize, maxStorageBufferBindingSize } = this.#context.device.limits;
-    const slots = Math.floor(Math.min(maxBufferSize, maxStorageBufferBindingSize) / recordBytes);
-    if (slots === 0) {
-      throw new SluiceError(
-        "missing-feature",
-        `One expert takes ${recordBytes} bytes; this adapter binds at most ${maxStorageBufferBindingSize}. Use a model with smaller experts or another adapter.`,
-      );
-    }
-    return slots;
-  }
-
-  #place(arenas: readonly GPUBuffer[], recordBytes: number, slot: number) {
-    const perArena = this.#slotsPerArena(recordBytes);
-    return {
-      buffer: arenas[Math.floor(slot / perArena)]!,
-      byteOffset: (slot % perArena) * recordBytes,
-    };
   }
 }

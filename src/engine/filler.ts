@@ -1,18 +1,21 @@
 import type { ExpertCache } from "../experts/expert-cache.ts";
-import { nextFill } from "../scheduler/fill.ts";
+import { nextFill, nextKept } from "../scheduler/fill.ts";
 import type { ExpertStore } from "./expert-store.ts";
 
 /** Loads at once: enough to hide a source's latency, few enough that a fault's loads are not held up. */
 const PARALLEL_LOADS = 4;
 
 /**
- * Loads experts into empty slots in the background, never evicting. A load that fails ends the filling: if the source is
- * gone for good, the fault that needs the expert says so.
+ * Completes the tiers in the background, never evicting: first the empty slots on the GPU, then RAM and disk as far as
+ * there is room. A load that fails ends the filling: if the source is gone for good, the layer that needs the expert
+ * says so.
  */
 export class Filler {
   readonly #cache: ExpertCache;
   readonly #store: ExpertStore;
-  #running: { readonly stop: AbortController; readonly done: Promise<void> } | undefined;
+  #running:
+    | { stopped: boolean; readonly gpu: Promise<void>; readonly done: Promise<void> }
+    | undefined;
   #filled = 0;
 
   constructor(cache: ExpertCache, store: ExpertStore) {
@@ -20,16 +23,23 @@ export class Filler {
     this.#store = store;
   }
 
-  /** Experts that were loaded ahead of any need. */
+  /** Experts that were brought to the GPU ahead of any need. */
   get filled(): number {
     return this.#filled;
   }
 
   start(): void {
     if (this.#running) return;
-    const stop = new AbortController();
-    const lanes = Array.from({ length: PARALLEL_LOADS }, () => this.#run(stop.signal));
-    this.#running = { stop, done: Promise.all(lanes).then(() => {}) };
+    const run = { stopped: false };
+    const gpu = inLanes(() => this.#fillSlots(run));
+    const asked = new Set<string>();
+    const done = gpu.then(() => inLanes(() => this.#fillBelow(run, asked)));
+    this.#running = Object.assign(run, { gpu, done });
+  }
+
+  /** Resolves when no slot on the GPU is left to fill. */
+  async slotsFilled(): Promise<void> {
+    await this.#running?.gpu;
   }
 
   /** Resolves when there is nothing left to fill. */
@@ -37,25 +47,44 @@ export class Filler {
     await this.#running?.done;
   }
 
-  /** Stops, and waits until no load of its own is under way. */
-  async stop(): Promise<void> {
-    const running = this.#running;
+  /** Begins nothing more. What is under way goes on: the store's `stop` ends it. */
+  stop(): void {
+    if (this.#running) this.#running.stopped = true;
     this.#running = undefined;
-    running?.stop.abort();
-    await running?.done;
   }
 
-  async #run(signal: AbortSignal): Promise<void> {
+  async #fillSlots(run: { readonly stopped: boolean }): Promise<void> {
     try {
-      while (!signal.aborted) {
+      while (!run.stopped) {
         const next = nextFill(this.#cache);
         const load = next && this.#cache.beginLoad(next.pool, next.expert);
         if (!next || !load) return;
-        await this.#store.load(next.pool, load, signal);
+        await this.#store.load(next.pool, load, "fill");
         this.#filled++;
       }
     } catch {
       // The cache has taken the load back; see the class comment.
     }
   }
+
+  /** @param asked what was fetched already: a tier may refuse it all the same */
+  async #fillBelow(run: { readonly stopped: boolean }, asked: Set<string>): Promise<void> {
+    const { records } = this.#store;
+    const isWanted = (pool: number, expert: number) =>
+      !asked.has(`${pool}/${expert}`) && records.isWanted(pool, expert);
+    try {
+      while (!run.stopped) {
+        const next = nextKept(this.#cache, isWanted);
+        if (!next) return;
+        asked.add(`${next.pool}/${next.expert}`);
+        await records.get(next.pool, next.expert, "fill");
+      }
+    } catch {
+      // See the class comment.
+    }
+  }
+}
+
+async function inLanes(work: () => Promise<void>): Promise<void> {
+  await Promise.all(Array.from({ length: PARALLEL_LOADS }, work));
 }

@@ -1,6 +1,7 @@
 import { SluiceError } from "../errors.ts";
 import { ExpertCache } from "../experts/expert-cache.ts";
-import { DEFAULT_EVICTION_POLICY, evictionPolicies } from "../experts/policies/registry.ts";
+import { DEFAULT_RELOAD_MS_PER_BYTE, LowerTiers } from "../experts/lower-tiers.ts";
+import { type EvictionPolicyName, evictionPolicies } from "../experts/policies/registry.ts";
 import type { GgufFile } from "../gguf/gguf.ts";
 import type { GpuContext } from "../gpu/device.ts";
 import { type VariantName, variants } from "../kernels/parts.ts";
@@ -14,22 +15,53 @@ import {
   minBudgetBytes,
   type ParsedBudget,
   planSlots,
+  type SlotPlan,
+  slotPlansToTry,
 } from "../scheduler/budget.ts";
+import type { PacingName } from "../scheduler/pacing/registry.ts";
+import type { PrefetchCosts } from "../scheduler/prefetch-gauge.ts";
+import type { RecordStore } from "../storage/store/record-store.ts";
 import { CONTROL_WORDS, Executor } from "./executor.ts";
-import { ExpertStore, planPools } from "./expert-store.ts";
-import { CHUNK_TOKENS, expertsOf, type Programs, planNeeds, recordPrograms } from "./programs.ts";
+import { ExpertStore } from "./expert-store.ts";
+import { Pacer, type PassCosts } from "./pacer.ts";
+import type { PassResult } from "./pass.ts";
+import { type PoolLayout, planPools } from "./pool-layout.ts";
+import { type PredictorChoice, Prefetch } from "./prefetch.ts";
+import {
+  CHUNK_TOKENS,
+  expertsOf,
+  type Programs,
+  planNeeds,
+  recordProgram,
+  recordPrograms,
+} from "./programs.ts";
+import { Records } from "./records.ts";
 import { ropeAngles } from "./rope.ts";
 import { ResidentWeights } from "./weights.ts";
 
 /** How a model is put on the GPU. */
 export interface ModelOptions {
-  readonly budget: ParsedBudget;
+  /** Undefined: as much as the GPU has room for. */
+  readonly budget: ParsedBudget | undefined;
+  /** Of RAM, in bytes, once it is known how many experts the GPU holds. */
+  readonly ramBudgetBytes: (plan: ExpertPlan) => number;
+  readonly diskBudgetBytes: number;
+  readonly disk: RecordStore | undefined;
+  readonly policy: EvictionPolicyName;
+  readonly predictor: PredictorChoice;
+  readonly pacing: PacingName;
   readonly contextTokens: number;
   readonly variants: VariantName;
   readonly signal: AbortSignal | undefined;
   readonly onBytes: (bytes: number) => void;
   /** The weights are there; shaders are compiled next. */
   readonly onRecording: () => void;
+}
+
+/** What the experts of a model take, and what of that the GPU holds. */
+export interface ExpertPlan {
+  readonly expertBytes: number;
+  readonly gpuExpertBytes: number;
 }
 
 /** A model on the GPU, ready to run passes. Owned by the engine, which calls `dispose`. */
@@ -41,6 +73,11 @@ export class LoadedModel {
   readonly needs: GpuNeeds;
   readonly executor: Executor;
   readonly variants: VariantName;
+  readonly pacer: Pacer;
+  readonly prefetch: Prefetch;
+  readonly policy: EvictionPolicyName;
+  /** Measured when the model was loaded. */
+  readonly costs: PassCosts;
   readonly #context: GpuContext;
   readonly #weights: ResidentWeights;
   readonly #resources: GpuResources;
@@ -50,11 +87,13 @@ export class LoadedModel {
 
   private constructor(parts: {
     spec: ModelSpec;
-    cache: ExpertCache;
-    store: ExpertStore;
+    slots: Slots;
     needs: GpuNeeds;
     executor: Executor;
-    variants: VariantName;
+    options: ModelOptions;
+    pacer: Pacer;
+    prefetch: Prefetch;
+    costs: PassCosts;
     context: GpuContext;
     weights: ResidentWeights;
     resources: GpuResources;
@@ -63,12 +102,16 @@ export class LoadedModel {
     budgetBytes: number;
   }) {
     this.spec = parts.spec;
-    this.cache = parts.cache;
-    this.store = parts.store;
+    this.cache = parts.slots.cache;
+    this.store = parts.slots.store;
     this.contextTokens = parts.resources.contextTokens;
     this.needs = parts.needs;
     this.executor = parts.executor;
-    this.variants = parts.variants;
+    this.variants = parts.options.variants;
+    this.policy = parts.options.policy;
+    this.pacer = parts.pacer;
+    this.prefetch = parts.prefetch;
+    this.costs = parts.costs;
     this.#context = parts.context;
     this.#weights = parts.weights;
     this.#resources = parts.resources;
@@ -78,7 +121,7 @@ export class LoadedModel {
   }
 
   /**
-   * Plans the memory, loads what every token needs and records the programs.
+   * Plans the memory, loads what every token needs, records the programs and times them.
    * Throws "budget-too-small", "unsupported-format", "bad-file", "truncated-file", "out-of-memory", "missing-feature",
    * "shader-invalid", "aborted" and what the source throws; nothing stays on the GPU then.
    */
@@ -94,45 +137,102 @@ export class LoadedModel {
       await weights.load(file, spec.resident, options.onBytes, options.signal);
       options.onRecording();
       const fixed = allocateFixed(context, spec, weights, options);
-      const needs = planNeeds(context, spec, pools, fixed.resources);
-      const { slotCounts, gpuBytes } = planSlots({ ...needs, budget: options.budget });
-      const cache = new ExpertCache({
-        experts: needs.experts,
-        slotCounts,
-        createPolicy: evictionPolicies[DEFAULT_EVICTION_POLICY],
-      });
-      const store = new ExpertStore(context, file, pools, cache);
+      const guesses = options.predictor.needsGpuGuesses;
+      const needs = planNeeds(context, spec, pools, fixed.resources, { guesses });
+      const slots = await allocateSlots(context, file, pools, needs, options);
+      const { cache, store, plan } = slots;
       const resources = { ...fixed.resources, arenas: (pool: number) => store.arenas(pool) };
+      const { control, pageTable, result } = resources;
+      const { moe, vocab } = spec;
       const executor = new Executor({
         context,
-        moe: spec.moe,
-        vocab: spec.vocab,
+        moe,
+        vocab,
         cache,
         store,
-        control: resources.control,
-        pageTable: resources.pageTable,
-        result: resources.result,
+        control,
+        pageTable,
+        result,
       });
+      const programs = await recordPrograms(resources, spec, { guesses });
+      const costs = await executor.calibrate(programs.decode);
+      const pacer = new Pacer({
+        pacing: options.pacing,
+        layers: moe.length,
+        isWhole: (index) => isWhole(cache, moe[index]!.pool),
+      });
+      pacer.setCosts(costs, programs.decode);
       return new LoadedModel({
         spec,
-        cache,
-        store,
+        slots,
         needs,
         executor,
-        variants: options.variants,
+        options,
+        pacer,
+        prefetch: new Prefetch(options.predictor, {
+          moe,
+          cache,
+          store,
+          recordBytes: needs.recordBytes,
+          costs: () => prefetchCosts(costs, store),
+          exactLoads: () => executor.counters.exactLoads,
+        }),
+        costs,
         context,
         weights,
         resources,
         owned: fixed.owned,
-        programs: await recordPrograms(resources, spec),
-        budgetBytes: budgetBytesOf(options.budget, gpuBytes),
+        programs,
+        budgetBytes: budgetBytesOf(options.budget, plan.gpuBytes),
       });
     });
   }
 
-  /** The program that runs passes of `tokens` tokens. */
-  program(tokens: number): Program {
-    return tokens === 1 ? this.#programs.decode : this.#programs.prefill;
+  /**
+   * Computes `tokens` at `position`, at most a chunk of them.
+   * Throws what `Executor.run` throws.
+   */
+  async pass(
+    tokens: readonly number[],
+    position: number,
+    options: { readonly logits: boolean; readonly signal?: AbortSignal | undefined },
+  ): Promise<PassResult> {
+    const single = tokens.length === 1;
+    const { pacer, prefetch } = this;
+    if (single) prefetch.beforePass(tokens[0]!);
+    const result = await this.executor.run(
+      single ? this.#programs.decode : this.#programs.prefill,
+      tokens,
+      position,
+      {
+        ...options,
+        cuts: pacer.cuts(tokens.length, prefetch.exact),
+        ahead: prefetch.exact,
+        ...(single && {
+          onAsked: (moe, ids) => {
+            prefetch.asked(moe, ids);
+            pacer.observe(moe, this.#misses(moe, ids));
+          },
+          onChosen: (moe, ids, guess) => prefetch.onChosen(moe, ids, guess),
+        }),
+      },
+    );
+    prefetch.observe(tokens, result.ids);
+    return result;
+  }
+
+  /**
+   * Records a program for passes of up to `tokens` tokens whose logits are those of every token. Owned by the caller.
+   * It takes memory beyond the budget while it lives.
+   */
+  recordScoring(tokens: number): Promise<Program> {
+    return recordProgram(this.#resources, this.spec, { maxTokens: tokens, logits: "all" });
+  }
+
+  /** Whether one of the experts that a layer chose is not on the GPU. */
+  #misses(moe: number, ids: Uint32Array): boolean {
+    const { pool } = this.spec.moe[moe]!;
+    return ids.some((expert) => this.cache.state(pool, expert) !== "ready");
   }
 
   /** Dispatches of the decode program that belong to layers: all but embedding, final norm, head and argmax. */
@@ -153,22 +253,27 @@ export class LoadedModel {
     return fullBudgetBytes(this.needs);
   }
 
+  /** What the experts take, and what of that the GPU's slots hold. */
+  get expertPlan(): ExpertPlan {
+    return expertPlanOf(this.needs, (pool) => this.cache.slotCount(pool));
+  }
+
   /**
    * Changes how many experts may be resident; what fits stays where it is. To be called between passes, with no load
    * under way. Throws "budget-too-small" or "out-of-memory", and changes nothing then.
    */
   async setBudget(budget: ParsedBudget): Promise<void> {
     const { slotCounts, gpuBytes } = planSlots({ ...this.needs, budget });
-    await this.store.resize(slotCounts, () => {
-      const plan = this.cache.resize(slotCounts);
-      if (!plan) throw new Error("unreachable: a slot is in use between passes");
-      return plan;
-    });
-    const old = this.#programs;
-    old.decode.dispose();
-    old.prefill.dispose();
-    this.#programs = await recordPrograms(this.#resources, this.spec);
-    this.#budgetBytes = budgetBytesOf(budget, gpuBytes);
+    try {
+      await this.store.resize(slotCounts);
+      this.#budgetBytes = budgetBytesOf(budget, gpuBytes);
+    } finally {
+      const old = this.#programs;
+      old.decode.dispose();
+      old.prefill.dispose();
+      const guesses = this.prefetch.needsGpuGuesses;
+      this.#programs = await recordPrograms(this.#resources, this.spec, { guesses });
+    }
   }
 
   dispose(): void {
@@ -181,9 +286,90 @@ export class LoadedModel {
   }
 }
 
+/** The expert cache with the slots that it keeps the books of. */
+interface Slots {
+  readonly cache: ExpertCache;
+  readonly store: ExpertStore;
+  readonly plan: SlotPlan;
+}
+
+/**
+ * Allocates the slots that the budget gives or, without one, as many as the GPU has room for.
+ * Throws "budget-too-small" or "out-of-memory".
+ */
+async function allocateSlots(
+  context: GpuContext,
+  file: GgufFile,
+  pools: readonly PoolLayout[],
+  needs: GpuNeeds,
+  options: ModelOptions,
+): Promise<Slots> {
+  const { budget } = options;
+  const plans = budget ? [planSlots({ ...needs, budget })] : slotPlansToTry(needs);
+  for (const [index, plan] of plans.entries()) {
+    try {
+      return await context.memory.guard("the expert slots", () =>
+        createSlots(context, file, pools, needs, plan, options),
+      );
+    } catch (error) {
+      const refused = error instanceof SluiceError && error.code === "out-of-memory";
+      if (!refused || index === plans.length - 1) throw error;
+    }
+  }
+  throw new Error("unreachable: there is a plan to try");
+}
+
+function createSlots(
+  context: GpuContext,
+  file: GgufFile,
+  pools: readonly PoolLayout[],
+  needs: GpuNeeds,
+  plan: SlotPlan,
+  options: ModelOptions,
+): Slots {
+  const { experts, recordBytes } = needs;
+  const { policy, disk } = options;
+  const cache: ExpertCache = new ExpertCache({
+    experts,
+    slotCounts: plan.slotCounts,
+    createPolicy: evictionPolicies[policy],
+    reloadCost: (pool, expert) => tiers.reloadCost(pool, expert),
+  });
+  const onGpu = (pool: number, expert: number) => cache.state(pool, expert) !== "absent";
+  const tiers = new LowerTiers({
+    experts,
+    recordBytes,
+    ramBudgetBytes: options.ramBudgetBytes(expertPlanOf(needs, (pool) => plan.slotCounts[pool]!)),
+    diskBudgetBytes: options.diskBudgetBytes,
+    policy,
+    onGpu,
+  });
+  const records = new Records({ file, pools, experts, onGpu, tiers, disk });
+  return { cache, store: new ExpertStore(context, pools, cache, records), plan };
+}
+
+function expertPlanOf(needs: GpuNeeds, slots: (pool: number) => number): ExpertPlan {
+  const { recordBytes, experts } = needs;
+  return {
+    expertBytes: recordBytes.reduce((sum, bytes) => sum + bytes * experts, 0),
+    gpuExpertBytes: recordBytes.reduce((sum, bytes, pool) => sum + bytes * slots(pool), 0),
+  };
+}
+
+/** A fault waits for a readback and skips half the pass, on average. */
+function prefetchCosts({ readback, skipped }: PassCosts, store: ExpertStore): PrefetchCosts {
+  const { uploadMs, bytesUploaded } = store.counters;
+  const msPerByte = bytesUploaded > 0 ? uploadMs / bytesUploaded : DEFAULT_RELOAD_MS_PER_BYTE.ram;
+  return { faultMs: readback + skipped / 2, msPerByte };
+}
+
+function isWhole(cache: ExpertCache, pool: number): boolean {
+  return cache.slotCount(pool) === cache.experts && cache.ready(pool).length === cache.experts;
+}
+
 /** A share is worth what it takes; bytes are a promise that is kept, and shown as given. */
-function budgetBytesOf(budget: ParsedBudget, gpuBytes: number): number {
-  return budget.kind === "bytes" ? budget.bytes : gpuBytes;
+function budgetBytesOf(budget: ParsedBudget | undefined, gpuBytes: number): number {
+  return budget?.kind === "bytes" ? budget.bytes : gpuBytes;
 }
 
 /** The buffers whose size does not depend on the budget, and the look-ups that programs bind through. */

@@ -1,10 +1,10 @@
 import type { GpuContext } from "../gpu/device.ts";
 import type { ModelSpec } from "../models/model.ts";
-import { GpuOps } from "../ops/gpu-ops.ts";
+import { GpuOps, type RecordOptions } from "../ops/gpu-ops.ts";
 import type { GpuResources } from "../ops/gpu-resources.ts";
 import type { Program } from "../ops/program.ts";
 import type { GpuNeeds } from "../scheduler/budget.ts";
-import type { PoolLayout } from "./expert-store.ts";
+import type { PoolLayout } from "./pool-layout.ts";
 
 /** Tokens of a prefill chunk: bounds its scratch memory and the time of its dispatches. */
 export const CHUNK_TOKENS = 32;
@@ -21,6 +21,7 @@ export function planNeeds(
   spec: ModelSpec,
   pools: readonly PoolLayout[],
   fixed: Omit<GpuResources, "arenas">,
+  options: Pick<RecordOptions, "guesses"> = {},
 ): GpuNeeds {
   const arenas = (pool: number) => {
     const { gate, down } = pools[pool]!;
@@ -37,7 +38,7 @@ export function planNeeds(
     };
   };
   const programBytes = [1, CHUNK_TOKENS].reduce((sum, tokens) => {
-    const ops = new GpuOps({ ...fixed, arenas }, spec.moe, tokens);
+    const ops = new GpuOps({ ...fixed, arenas }, spec.moe, { ...options, maxTokens: tokens });
     spec.forward(ops);
     const { bytes } = ops;
     ops.discard();
@@ -57,12 +58,25 @@ export function expertsOf(spec: ModelSpec): number {
 }
 
 /** Records the forward pass. Throws "shader-invalid", "out-of-memory", "missing-feature", "unsupported-model". */
-export async function recordPrograms(resources: GpuResources, spec: ModelSpec): Promise<Programs> {
-  const record = (tokens: number) => {
-    const ops = new GpuOps(resources, spec.moe, tokens);
-    spec.forward(ops);
-    return ops.finish();
-  };
-  const [decode, prefill] = await Promise.all([record(1), record(CHUNK_TOKENS)]);
+export async function recordPrograms(
+  resources: GpuResources,
+  spec: ModelSpec,
+  options: Pick<RecordOptions, "guesses"> = {},
+): Promise<Programs> {
+  const [decode, prefill] = await Promise.all([
+    recordProgram(resources, spec, { ...options, maxTokens: 1 }),
+    recordProgram(resources, spec, { maxTokens: CHUNK_TOKENS }),
+  ]);
   return { decode, prefill };
+}
+
+/** Records one program, which the caller owns. Throws as {@link recordPrograms}. */
+export function recordProgram(
+  resources: GpuResources,
+  spec: ModelSpec,
+  options: RecordOptions,
+): Promise<Program> {
+  const ops = new GpuOps(resources, spec.moe, options);
+  spec.forward(ops);
+  return ops.finish();
 }

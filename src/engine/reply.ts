@@ -3,9 +3,9 @@ import { TraceRecorder } from "../experts/trace.ts";
 import { createRandom } from "../numeric/random.ts";
 import type { FinishReason, GenerateResult, TokenChunk } from "../rpc/api.ts";
 import type { TextTokenizer } from "../tokenizer/tokenizer.ts";
-import type { PassResult } from "./executor.ts";
 import type { History } from "./history.ts";
 import type { LoadedModel } from "./model.ts";
+import type { PassResult } from "./pass.ts";
 import { CHUNK_TOKENS } from "./programs.ts";
 import { isGreedy, logprobsOf, sampleToken } from "./sampler.ts";
 import type { GenerateSettings } from "./settings.ts";
@@ -120,8 +120,7 @@ async function runPass(
   if (signal?.aborted) return undefined;
   try {
     const pass = await parts.exclusive(() =>
-      // Chosen only now: a change of the budget records the programs again.
-      model.executor.run(model.program(tokens.length), tokens, history.length, { logits, signal }),
+      model.pass(tokens, history.length, { logits, signal }),
     );
     history.append(tokens);
     recorder?.record(tokens, pass.ids);

@@ -1,15 +1,23 @@
 import { SluiceError, throwIfAborted } from "../errors.ts";
+import {
+  DEFAULT_EVICTION_POLICY,
+  type EvictionPolicyName,
+  evictionPolicies,
+} from "../experts/policies/registry.ts";
+import { predictors } from "../experts/predictors/registry.ts";
 import { type GgufFile, openGguf } from "../gguf/gguf.ts";
 import type { GpuContext } from "../gpu/device.ts";
 import type { VariantName } from "../kernels/parts.ts";
 import type { ModelSpec } from "../models/model.ts";
 import { readModel } from "../models/registry.ts";
-import type { LoadOptions, LoadProgress, ModelInfo } from "../rpc/api.ts";
-import { type ParsedBudget, parseBudget } from "../scheduler/budget.ts";
+import type { Budget, LoadOptions, LoadProgress, ModelInfo } from "../rpc/api.ts";
+import { bytesOfBudget, type ParsedBudget, parseBudget } from "../scheduler/budget.ts";
+import { DEFAULT_PACING, type PacingName, pacingRules } from "../scheduler/pacing/registry.ts";
 import { createTokenizer, type TextTokenizer } from "../tokenizer/tokenizer.ts";
 import { Filler } from "./filler.ts";
 import { History } from "./history.ts";
-import { LoadedModel } from "./model.ts";
+import { type ExpertPlan, LoadedModel } from "./model.ts";
+import { choosePredictor, type PredictorChoice } from "./prefetch.ts";
 import { type CountedSource, openSource } from "./source.ts";
 import type { EngineSource } from "./types.ts";
 
@@ -26,11 +34,22 @@ export interface OpenedModel {
   readonly spec: ModelSpec;
   readonly tokenizer: TextTokenizer;
   readonly contextTokens: number;
-  readonly budget: ParsedBudget;
+  readonly wanted: WantedMemory;
+}
+
+/** Options that say how the experts' memory is run, read and found possible. */
+export interface WantedMemory {
+  /** Undefined: as much as there is room for. */
+  readonly gpu: ParsedBudget | undefined;
+  readonly ram: ParsedBudget | undefined;
+  readonly disk: ParsedBudget | undefined;
+  readonly policy: EvictionPolicyName;
+  readonly predictor: PredictorChoice;
+  readonly pacing: PacingName;
 }
 
 /** A model that is loaded, with everything that belongs to it. Owned by the engine. */
-export interface Session extends Omit<OpenedModel, "contextTokens" | "budget"> {
+export interface Session extends Omit<OpenedModel, "contextTokens" | "wanted"> {
   readonly context: GpuContext;
   readonly info: ModelInfo;
   readonly model: LoadedModel;
@@ -38,6 +57,8 @@ export interface Session extends Omit<OpenedModel, "contextTokens" | "budget"> {
   readonly filler: Filler;
   /** Whether empty slots are filled in the background. */
   readonly fill: boolean;
+  /** What was asked of RAM and disk; a change of it is the engine's. */
+  readonly lower: { ram: ParsedBudget | undefined; disk: ParsedBudget | undefined };
 }
 
 /** What loading is watched and stopped by. */
@@ -55,7 +76,11 @@ export async function openModel(
   options: LoadOptions,
   signal: AbortSignal | undefined,
 ): Promise<OpenedModel> {
-  const budget = parseBudget(options.gpuBudget ?? "100%");
+  const budgets = readBudgets({
+    gpu: options.gpuBudget,
+    ram: options.ramBudget,
+    disk: options.diskBudget,
+  });
   const source = await openSource(from, signal);
   try {
     const file = await openGguf(source, { signal });
@@ -65,8 +90,9 @@ export async function openModel(
     });
     const tokenizer = createTokenizer(file.metadata);
     const contextTokens = readContext(options.contextTokens, spec);
+    const wanted = { ...budgets, ...readPolicies(options, spec) };
     throwIfAborted(signal, "Loading the model");
-    return { source, file, spec, tokenizer, contextTokens, budget };
+    return { source, file, spec, tokenizer, contextTokens, wanted };
   } catch (error) {
     await source.close?.();
     throw error;
@@ -80,7 +106,7 @@ export async function createSession(
   options: LoadOptions,
   hooks: LoadHooks,
 ): Promise<Session> {
-  const { source, file, spec, tokenizer, contextTokens, budget } = opened;
+  const { source, file, spec, tokenizer, contextTokens, wanted } = opened;
   const totalBytes = spec.resident.reduce(
     (sum, { name }) => sum + (file.tensors.get(name)?.bytes ?? 0),
     0,
@@ -92,7 +118,13 @@ export async function createSession(
   let filler: Filler | undefined;
   try {
     model = await LoadedModel.load(context, file, spec, {
-      budget,
+      budget: wanted.gpu,
+      ramBudgetBytes: (plan) => ramBudgetBytes(wanted.ram, plan),
+      diskBudgetBytes: Infinity,
+      disk: undefined,
+      policy: wanted.policy,
+      predictor: wanted.predictor,
+      pacing: wanted.pacing,
       contextTokens,
       variants: chooseVariants(options.variants, context),
       signal: hooks.signal,
@@ -109,10 +141,11 @@ export async function createSession(
     report("ready");
     const info = describe(file, model, tokenizer);
     const history = new History();
-    return { context, source, file, spec, tokenizer, info, model, history, filler, fill };
+    const lower = { ram: wanted.ram, disk: wanted.disk };
+    return { context, source, file, spec, tokenizer, info, model, history, filler, fill, lower };
   } catch (error) {
-    await filler?.stop();
-    await model?.store.settled();
+    filler?.stop();
+    await model?.store.stop();
     model?.dispose();
     await source.close?.();
     throw error;
@@ -120,7 +153,7 @@ export async function createSession(
 }
 
 async function waitUntilFilled(
-  { cache, needs }: LoadedModel,
+  { cache, needs, store }: LoadedModel,
   filler: Filler,
   { signal, onProgress }: LoadHooks,
 ): Promise<void> {
@@ -133,16 +166,67 @@ async function waitUntilFilled(
       totalBytes: slots * recordBytes,
     });
   const timer = setInterval(report, PROGRESS_MS);
-  const stop = () => void filler.stop();
+  const stop = () => {
+    filler.stop();
+    store.records.stop();
+  };
   signal?.addEventListener("abort", stop, { once: true });
   try {
-    await filler.done();
+    await filler.slotsFilled();
     report();
   } finally {
     clearInterval(timer);
     signal?.removeEventListener("abort", stop);
   }
   throwIfAborted(signal, "Loading the model");
+}
+
+/** Budgets as they are given, each undefined where there is none. Throws "bad-input". */
+export function readBudgets<Tier extends string>(
+  budgets: Readonly<Record<Tier, Budget | undefined>>,
+): Record<Tier, ParsedBudget | undefined> {
+  const entries = Object.entries<Budget | undefined>(budgets);
+  const parsed = entries.map(([tier, budget]) => [
+    tier,
+    budget === undefined ? undefined : parseBudget(budget),
+  ]);
+  return Object.fromEntries(parsed) as Record<Tier, ParsedBudget | undefined>;
+}
+
+/** A choice from each registry. Throws "bad-input" for what is in none, or does not fit the model. */
+function readPolicies(
+  { policy = DEFAULT_EVICTION_POLICY, pacing = DEFAULT_PACING, predictor = "auto" }: LoadOptions,
+  spec: ModelSpec,
+): Pick<WantedMemory, "policy" | "predictor" | "pacing"> {
+  expectOneOf("policy", policy, Object.keys(evictionPolicies));
+  expectOneOf("pacing", pacing, Object.keys(pacingRules));
+  expectOneOf("predictor", predictor, ["auto", "none", ...Object.keys(predictors)]);
+  const routerInput = spec.moe[0]?.routerInput ?? "post-attention";
+  return { policy, pacing, predictor: choosePredictor(predictor, routerInput) };
+}
+
+function expectOneOf(option: string, got: string, known: readonly string[]): void {
+  if (known.includes(got)) return;
+  throw new SluiceError(
+    "bad-input",
+    `${option} is "${got}"; it must be one of ${known.join(", ")}.`,
+  );
+}
+
+/**
+ * Bytes that records may take of RAM. Unless asked for, nothing when the GPU holds all experts, otherwise all of them as
+ * far as the device's memory allows.
+ */
+export function ramBudgetBytes(budget: ParsedBudget | undefined, plan: ExpertPlan): number {
+  if (budget) return bytesOfBudget(budget, plan.expertBytes);
+  if (plan.gpuExpertBytes >= plan.expertBytes) return 0;
+  return Math.min(plan.expertBytes, deviceMemoryBytes() / 4);
+}
+
+/** What the browser tells of the device's memory: a hint, capped and rounded; an assumption where it tells nothing. */
+function deviceMemoryBytes(): number {
+  const { deviceMemory = 4 } = globalThis.navigator as { readonly deviceMemory?: number };
+  return deviceMemory * 1e9;
 }
 
 function chooseVariants(wanted: LoadOptions["variants"], context: GpuContext): VariantName {

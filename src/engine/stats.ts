@@ -1,6 +1,5 @@
 import type { GpuContext } from "../gpu/device.ts";
 import type { EngineStats } from "../rpc/api.ts";
-import type { Filler } from "./filler.ts";
 import type { History } from "./history.ts";
 import type { LoadedModel } from "./model.ts";
 
@@ -8,7 +7,6 @@ import type { LoadedModel } from "./model.ts";
 export interface Metered {
   readonly context: GpuContext;
   readonly model: LoadedModel;
-  readonly filler: Filler;
   readonly history: History;
   readonly source: { readonly kind: "network" | "disk" | "memory"; readonly received: number };
 }
@@ -21,6 +19,8 @@ function snapshot({ model, source }: Metered) {
     cache: model.cache.counters,
     received: source.received,
     uploaded: model.store.counters.bytesUploaded,
+    records: model.store.records.counters,
+    prefetch: model.prefetch.stats,
   };
 }
 
@@ -56,7 +56,8 @@ export class ReplyMeter {
 
   stats(): EngineStats {
     const { adapterName, memory } = this.#metered.context;
-    const { model, filler, history, source } = this.#metered;
+    const { model, history, source } = this.#metered;
+    const { tiers } = model.store.records;
     const start = this.#start;
     const now = this.#end ?? snapshot(this.#metered);
     const first = this.#prefilled ?? now;
@@ -83,10 +84,26 @@ export class ReplyMeter {
       expertMisses: now.cache.misses - start.cache.misses,
       faults: now.executor.faults - start.executor.faults,
       stallMs: now.executor.stallMs - start.executor.stallMs,
-      prefetchIssued: filler.filled,
-      prefetchUsed: 0,
+      prefetchIssued: now.prefetch.issued - start.prefetch.issued,
+      prefetchUsed: now.prefetch.used - start.prefetch.used,
+      prefetchLate: now.prefetch.late - start.prefetch.late,
+      prefetchWastedBytes: now.prefetch.wastedBytes - start.prefetch.wastedBytes,
+      prefetchRecall: now.prefetch.recall,
+      policy: model.policy,
+      predictor: now.prefetch.predictor,
+      pacing: model.pacer.name,
+      loadsFromRam: now.records.fromRam - start.records.fromRam,
+      loadsFromDisk: now.records.fromDisk - start.records.fromDisk,
+      loadsFromSource: now.records.fromSource - start.records.fromSource,
       bytesFromNetwork: source.kind === "network" ? received : 0,
-      bytesFromDisk: source.kind === "disk" ? received : 0,
+      bytesFromDisk:
+        now.records.diskBytesRead -
+        start.records.diskBytesRead +
+        (source.kind === "disk" ? received : 0),
+      ramBytes: tiers.bytes("ram"),
+      ramBudgetBytes: tiers.budgetBytes("ram"),
+      diskBytes: tiers.bytes("disk"),
+      diskBudgetBytes: tiers.budgetBytes("disk"),
       bytesUploaded: now.uploaded - start.uploaded,
       bytesBeforeFirstToken: first.received,
       gpuBytes: memory.bytes,

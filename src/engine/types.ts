@@ -1,5 +1,6 @@
 import type {
-  Budget,
+  BudgetBytes,
+  Budgets,
   EngineStats,
   ExpertMap,
   GenerateOptions,
@@ -39,7 +40,8 @@ export interface Engine {
     options: GenerateOptions,
     signal?: AbortSignal,
   ): AsyncGenerator<TokenChunk, GenerateResult>;
-  setBudget(budget: { readonly gpu: Budget }): Promise<{ readonly gpuBudgetBytes: number }>;
+  /** Changes budgets, also while a reply is running, without changing a token. Throws "bad-input", "budget-too-small", "out-of-memory". */
+  setBudget(budgets: Budgets): Promise<BudgetBytes>;
   stats(): EngineStats;
   expertMap(): ExpertMap;
   tokenize(text: string): readonly number[];

@@ -71,7 +71,10 @@ export class ResidentWeights {
     onBytes: (bytes: number) => void,
     signal: AbortSignal | undefined,
   ): Promise<void> {
-    const parts = specs.flatMap((spec) => this.#open(tensorOf(file, spec.name)));
+    // Room for all of it first: a device that has none says so before anything is read.
+    const parts = await this.#context.memory.guard("the model's weights", () =>
+      specs.flatMap((spec) => this.#open(tensorOf(file, spec.name))),
+    );
     parts.sort((a, b) => a.byteOffset - b.byteOffset);
     let queuedBytes = 0;
     for (const run of runsOf(parts)) {

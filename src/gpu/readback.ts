@@ -1,34 +1,39 @@
-/** Reads small results back: one staging buffer, mapped once for each call. Owned by its maker, who calls `dispose`. */
+/**
+ * Reads small results back. Each read has a staging buffer of its own, so that several can be under way; the buffers are
+ * used again. Owned by its maker, who calls `dispose`.
+ */
 export class Readback {
   readonly #device: GPUDevice;
-  #staging: GPUBuffer | undefined;
+  #free: GPUBuffer[] = [];
+  readonly #all = new Set<GPUBuffer>();
 
   constructor(device: GPUDevice) {
     this.#device = device;
   }
 
-  /** Appends copies of `ranges` to `encoder`, one after another in staging. Sizes and offsets are multiples of 4. */
-  encode(encoder: GPUCommandEncoder, ranges: readonly ReadRange[]): void {
+  /**
+   * Appends copies of `ranges` to `encoder`, one after another in staging. Sizes and offsets are multiples of 4. The
+   * answer gives them once the encoder's work is submitted; it must be called, or the staging buffer is not used again.
+   */
+  encode(encoder: GPUCommandEncoder, ranges: readonly ReadRange[]): () => Promise<ArrayBuffer> {
     const bytes = ranges.reduce((sum, range) => sum + range.bytes, 0);
-    if (!this.#staging || this.#staging.size < bytes) {
-      this.#staging?.destroy();
-      this.#staging = this.#device.createBuffer({
-        label: "readback",
-        size: bytes,
-        usage: GPUBufferUsage.MAP_READ | GPUBufferUsage.COPY_DST,
-      });
-    }
+    const staging = this.#take(bytes);
     let offset = 0;
     for (const { buffer, byteOffset, bytes } of ranges) {
-      encoder.copyBufferToBuffer(buffer, byteOffset, this.#staging, offset, bytes);
+      encoder.copyBufferToBuffer(buffer, byteOffset, staging, offset, bytes);
       offset += bytes;
     }
+    return () => this.#read(staging, bytes);
   }
 
-  /** What the last `encode` asked for, once the submitted work is done: `bytes` of it, a copy. */
-  async read(bytes: number): Promise<ArrayBuffer> {
-    const staging = this.#staging;
-    if (!staging) throw new Error("unreachable: nothing was encoded to be read");
+  dispose(): void {
+    for (const buffer of this.#all) buffer.destroy();
+    this.#all.clear();
+    this.#free = [];
+  }
+
+  /** A copy of the first `bytes`. */
+  async #read(staging: GPUBuffer, bytes: number): Promise<ArrayBuffer> {
     const stopNudging = nudge(this.#device);
     try {
       await staging.mapAsync(GPUMapMode.READ, 0, bytes);
@@ -37,12 +42,27 @@ export class Readback {
     }
     const copy = staging.getMappedRange(0, bytes).slice(0);
     staging.unmap();
+    if (this.#all.has(staging)) this.#free.push(staging);
     return copy;
   }
 
-  dispose(): void {
-    this.#staging?.destroy();
-    this.#staging = undefined;
+  /** The smallest free buffer that is large enough, or a new one in place of the largest free one. */
+  #take(bytes: number): GPUBuffer {
+    this.#free.sort((a, b) => a.size - b.size);
+    const fitting = this.#free.findIndex((buffer) => buffer.size >= bytes);
+    if (fitting >= 0) return this.#free.splice(fitting, 1)[0]!;
+    const outgrown = this.#free.pop();
+    if (outgrown) {
+      this.#all.delete(outgrown);
+      outgrown.destroy();
+    }
+    const buffer = this.#device.createBuffer({
+      label: "readback",
+      size: bytes,
+      usage: GPUBufferUsage.MAP_READ | GPUBufferUsage.COPY_DST,
+    });
+    this.#all.add(buffer);
+    return buffer;
   }
 }
 

@@ -2,7 +2,7 @@ import source from "../../shaders/moe/router.wgsl?raw";
 import { defineKernel } from "../gpu/kernel.ts";
 
 /**
- * Top-k routing of each token, page-table look-up and fault flag.
+ * Top-k routing of each token; with `looks_up` also page-table look-up and fault flag.
  *
  * x [tokens, hidden] · router [experts, hidden] in any format · page_table [pools, experts] · ids, slots, expert_weights
  * [MoE layers, max tokens, top_k]. `experts` is at most 512, `experts * PARTS` at most 2048.
@@ -18,6 +18,7 @@ export const router = defineKernel({
     page_first: "u32",
     routing_first: "u32",
     renormalise: "u32",
+    looks_up: "u32",
     scale: "f32",
   },
   buffers: {

@@ -34,8 +34,28 @@ interface GpuTensor extends Activation {
 
 interface GpuRouting extends Routing {
   readonly moe: number;
-  readonly afterRouter: number;
+  /** The router's step. */
+  readonly router: number;
 }
+
+/** What a program is recorded for. */
+export interface RecordOptions {
+  readonly maxTokens: number;
+  /** Whose logits the pass ends with. */
+  readonly logits?: "last" | "all";
+  /** Also runs each layer's router on what the layer before reads, as a guess. */
+  readonly guesses?: boolean;
+}
+
+/** Where a router writes; each `[MoE layers, max tokens, topK]`. */
+interface RoutingBuffers {
+  readonly ids: GPUBuffer;
+  readonly slots: GPUBuffer;
+  readonly weights: GPUBuffer;
+}
+
+/** A MoE layer before its program is built. */
+type PendingMoe = Omit<MoeSteps, "chooser">;
 
 /** Matmul reads tokens in fours, so activations have room for them. */
 const TOKEN_TILE = 4;
@@ -60,18 +80,23 @@ export class GpuOps implements Ops<GpuTensor, GpuRouting> {
   readonly #maxTokens: number;
   readonly #recorder: Recorder;
   readonly #moe: readonly MoeSpec[];
-  readonly #moeSteps: MoeSteps[] = [];
+  readonly #moeSteps: PendingMoe[] = [];
   readonly #routingFirst: number[] = [];
   readonly #owned: GPUBuffer[] = [];
   readonly #ids: GPUBuffer;
   readonly #slots: GPUBuffer;
   readonly #weights: GPUBuffer;
+  /** Where guesses go; only their ids are ever read. */
+  readonly #guesses: RoutingBuffers | undefined;
+  readonly #logitsOf: "last" | "all";
   #logits: Scratch | undefined;
 
-  constructor(gpu: GpuResources, moe: readonly MoeSpec[], maxTokens: number) {
+  constructor(gpu: GpuResources, moe: readonly MoeSpec[], options: RecordOptions) {
+    const { maxTokens } = options;
     this.#gpu = gpu;
     this.#moe = moe;
     this.#maxTokens = maxTokens;
+    this.#logitsOf = options.logits ?? "last";
     this.#recorder = new Recorder(gpu.context);
     let choices = 0;
     for (const spec of moe) {
@@ -83,6 +108,13 @@ export class GpuOps implements Ops<GpuTensor, GpuRouting> {
     this.#slots = memory.storage("expert slots", 4 * choices);
     this.#weights = memory.storage("expert weights", 4 * choices);
     this.#owned.push(this.#ids, this.#slots, this.#weights);
+    if (options.guesses) {
+      const [ids, slots, weights] = ["ids", "slots", "weights"].map((name) =>
+        memory.storage(`guessed expert ${name}`, 4 * choices),
+      ) as [GPUBuffer, GPUBuffer, GPUBuffer];
+      this.#guesses = { ids, slots, weights };
+      this.#owned.push(ids, slots, weights);
+    }
   }
 
   embed(table: string): GpuTensor {
@@ -196,35 +228,52 @@ export class GpuOps implements Ops<GpuTensor, GpuRouting> {
 
   route(x: GpuTensor, spec: MoeSpec): GpuRouting {
     const moe = this.#moe.indexOf(spec);
+    const step = this.#recorder.length;
+    const slots = this.#slots;
+    this.#dispatchRouter(x, spec, { ids: this.#ids, slots, weights: this.#weights }, "looks-up");
+    const next = this.#moe[moe + 1];
+    if (this.#guesses && next) this.#dispatchRouter(x, next, this.#guesses, "chooses");
+    return { topK: spec.topK, moe, router: step };
+  }
+
+  #dispatchRouter(
+    x: GpuTensor,
+    spec: MoeSpec,
+    out: RoutingBuffers,
+    task: "looks-up" | "chooses",
+  ): void {
+    const moe = this.#moe.indexOf(spec);
     const { buffer, format, rows, cols } = this.#gpu.matrix(spec.router);
     checkWidth(spec.router, x.width, cols);
     checkWidth(spec.router, spec.experts, rows);
     checkMultiple(`cols of ${spec.router}`, cols, UNIT_WEIGHTS);
     checkMost(`the number of experts of layer ${spec.layer}`, spec.experts, MAX_EXPERTS);
     checkMost(`the experts a token of layer ${spec.layer}`, spec.topK, MAX_TOP_K);
+    const params = {
+      hidden: spec.hidden,
+      experts: spec.experts,
+      top_k: spec.topK,
+      moe_index: moe,
+      page_first: this.#gpu.pageFirst(spec.pool),
+      routing_first: this.#routingFirst[moe]!,
+      renormalise: spec.renormalise ? 1 : 0,
+      looks_up: task === "looks-up" ? 1 : 0,
+      scale: spec.scale,
+    };
     this.#recorder.dispatch(router, {
-      params: {
-        hidden: spec.hidden,
-        experts: spec.experts,
-        top_k: spec.topK,
-        moe_index: moe,
-        page_first: this.#gpu.pageFirst(spec.pool),
-        routing_first: this.#routingFirst[moe]!,
-        renormalise: spec.renormalise ? 1 : 0,
-        scale: spec.scale,
-      },
+      params,
+      ...(task === "looks-up" && { otherParams: { ...params, looks_up: 0 } }),
       buffers: {
         x: x.scratch,
         page_table: this.#gpu.pageTable,
-        ids: this.#ids,
-        slots: this.#slots,
-        expert_weights: this.#weights,
+        ids: out.ids,
+        slots: out.slots,
+        expert_weights: out.weights,
       },
       weights: buffer,
       parts: [format.source, scoreFunctions[spec.score].source],
       constants: this.#gpu.variant.router,
     });
-    return { topK: spec.topK, moe, afterRouter: this.#recorder.length };
   }
 
   experts(
@@ -279,7 +328,7 @@ export class GpuOps implements Ops<GpuTensor, GpuRouting> {
     this.#recorder.keep(inner);
     this.#moeSteps.push({
       moe: choice.moe,
-      afterRouter: choice.afterRouter,
+      router: choice.router,
       first,
       end: this.#recorder.length,
     });
@@ -297,6 +346,7 @@ export class GpuOps implements Ops<GpuTensor, GpuRouting> {
   }
 
   lastToken(x: GpuTensor): GpuTensor {
+    if (this.#logitsOf === "all") return x;
     if (this.#maxTokens === 1) return { ...x, single: true };
     const y = this.#tensor(x.width, true);
     this.#recorder.dispatch(lastToken, {
@@ -328,17 +378,23 @@ export class GpuOps implements Ops<GpuTensor, GpuRouting> {
 
   /** Allocates and binds. Throws "shader-invalid", "out-of-memory", "missing-feature". */
   async finish(): Promise<Program> {
-    const { steps, dispose } = await this.#recorder.build(this.#gpu.control);
+    const { steps, others, dispose } = await this.#recorder.build(this.#gpu.control);
     const logits = this.#logits?.buffer;
     if (!logits) throw new Error("unreachable: a model ends with logits");
+    const moe = this.#moeSteps
+      .map((place) => ({ ...place, chooser: others.get(place.router)! }))
+      .sort((a, b) => a.moe - b.moe);
     return {
       maxTokens: this.#maxTokens,
       steps,
-      moe: this.#moeSteps,
+      moe,
+      routers: new Map(moe.map((place) => [place.router, place])),
       ids: this.#ids,
       slots: this.#slots,
       routingFirst: this.#routingFirst,
+      guesses: this.#guesses?.ids,
       logits,
+      logitsOf: this.#logitsOf,
       dispose: () => {
         dispose();
         this.discard();

@@ -19,13 +19,15 @@ export interface Step {
   readonly grid: (tokens: number) => Grid;
 }
 
-/** Where a MoE layer's steps lie in a program, for resuming after a fault. */
+/** Where a MoE layer's steps lie in a program, for making its experts resident before they are submitted. */
 export interface MoeSteps {
   /** Index into `ModelSpec.moe`. */
   readonly moe: number;
-  /** The step after the router. */
-  readonly afterRouter: number;
-  /** The expert products `[first, end)`: run once for each round of a fault. */
+  /** The step that chooses the experts and looks them up. */
+  readonly router: number;
+  /** What is encoded in its place when the host reads the choice and writes the slots: it only chooses. */
+  readonly chooser: Step;
+  /** The expert products `[first, end)`: run once for each round of loads. */
   readonly first: number;
   readonly end: number;
 }
@@ -34,13 +36,19 @@ export interface MoeSteps {
 export interface Program {
   readonly maxTokens: number;
   readonly steps: readonly Step[];
+  /** One for each MoE layer, in order. */
   readonly moe: readonly MoeSteps[];
+  /** The same by the router's step. */
+  readonly routers: ReadonlyMap<number, MoeSteps>;
   /** Expert ids and slots of the pass, `[MoE layers, maxTokens, topK]`; a layer's start at `routingFirst[moe]`. */
   readonly ids: GPUBuffer;
   readonly slots: GPUBuffer;
   readonly routingFirst: readonly number[];
-  /** `[vocab]` f32. */
+  /** What the router of the layer before would have chosen for each layer, laid out as `ids`; if it was recorded. */
+  readonly guesses: GPUBuffer | undefined;
+  /** `[rows, vocab]` f32: of the pass's last token, or of every token. */
   readonly logits: GPUBuffer;
+  readonly logitsOf: "last" | "all";
   dispose(): void;
 }
 
@@ -59,6 +67,8 @@ interface PendingStep {
   readonly kernel: Kernel;
   readonly compiled: Promise<CompiledKernel>;
   readonly params: ArrayBuffer;
+  /** Other values for the same dispatch. */
+  readonly otherParams: ArrayBuffer | undefined;
   readonly bound: readonly Bound[];
   readonly weights: GPUBuffer | undefined;
   readonly grid: (tokens: number) => Grid;
@@ -70,6 +80,8 @@ export interface Dispatch<
   Buffers extends Record<string, Access>,
 > {
   readonly params: ParamValues<Params>;
+  /** Makes a second step of the same dispatch, to be encoded in place of the first. */
+  readonly otherParams?: ParamValues<Params>;
   readonly buffers: { readonly [name in keyof Buffers]: Bound };
   /** The words of group 1. */
   readonly weights?: GPUBuffer;
@@ -131,6 +143,7 @@ export class Recorder {
       kernel: plain,
       compiled,
       params: encodeParams(kernel.params, dispatch.params),
+      otherParams: dispatch.otherParams && encodeParams(kernel.params, dispatch.otherParams),
       bound,
       weights: dispatch.weights,
       grid: (tokens) => kernel.grid(dispatch.params, constants, dispatch.single ? 1 : tokens),
@@ -141,21 +154,25 @@ export class Recorder {
    * Allocates the scratch buffers and makes the bind groups. The steps' buffers belong to the result.
    * Throws "shader-invalid", "out-of-memory" or "missing-feature".
    */
-  async build(control: GPUBuffer): Promise<{ steps: Step[]; dispose: () => void }> {
+  async build(
+    control: GPUBuffer,
+  ): Promise<{ steps: Step[]; others: ReadonlyMap<number, Step>; dispose: () => void }> {
     const { device, memory } = this.#context;
     const compiled = await Promise.all(this.#steps.map((step) => step.compiled));
     const owned: GPUBuffer[] = [];
     await memory.guard("the scratch buffers", () => {
       const uniform = GPUBufferUsage.UNIFORM | GPUBufferUsage.COPY_DST;
-      owned.push(memory.create("params", this.#steps.length * UNIFORM_STRIDE, uniform));
+      owned.push(memory.create("params", this.#uniforms * UNIFORM_STRIDE, uniform));
       owned.push(...this.#allocate());
     });
     const params = owned[0]!;
     const all = new Uint8Array(params.size);
-    for (const [index, step] of this.#steps.entries()) {
-      all.set(new Uint8Array(step.params), index * UNIFORM_STRIDE);
-    }
-    device.queue.writeBuffer(params, 0, all);
+    let uniforms = 0;
+    const place = (values: ArrayBuffer): GPUBufferBinding => {
+      const offset = uniforms++ * UNIFORM_STRIDE;
+      all.set(new Uint8Array(values), offset);
+      return { buffer: params, offset, size: values.byteLength };
+    };
 
     const shared = new Map<GPUBindGroupLayout, Map<GPUBuffer, GPUBindGroup>>();
     const groupOf = (layout: GPUBindGroupLayout, buffer: GPUBuffer) => {
@@ -168,13 +185,9 @@ export class Recorder {
       }
       return group;
     };
-    const steps = this.#steps.map((step, index): Step => {
+    const bind = (step: PendingStep, index: number, values: ArrayBuffer): Step => {
       const { pipeline, layouts } = compiled[index]!;
-      const uniform = {
-        buffer: params,
-        offset: index * UNIFORM_STRIDE,
-        size: step.params.byteLength,
-      };
+      const uniform = place(values);
       const buffers = step.bound.map((bound) => ({
         buffer: isScratch(bound) ? bound.buffer! : bound,
       }));
@@ -193,9 +206,16 @@ export class Recorder {
         ],
         grid: step.grid,
       };
-    });
+    };
+    const steps = this.#steps.map((step, index) => bind(step, index, step.params));
+    const others = new Map<number, Step>();
+    for (const [index, step] of this.#steps.entries()) {
+      if (step.otherParams) others.set(index, bind(step, index, step.otherParams));
+    }
+    device.queue.writeBuffer(params, 0, all);
     return {
       steps,
+      others,
       dispose() {
         for (const buffer of owned) memory.release(buffer);
       },
@@ -205,7 +225,11 @@ export class Recorder {
   /** GPU bytes that `build` will take. */
   get bytes(): number {
     const scratch = this.#plan().sizes.reduce((sum, bytes) => sum + bytes, 0);
-    return scratch + this.#steps.length * UNIFORM_STRIDE;
+    return scratch + this.#uniforms * UNIFORM_STRIDE;
+  }
+
+  get #uniforms(): number {
+    return this.#steps.length + this.#steps.filter((step) => step.otherParams).length;
   }
 
   #allocate(): GPUBuffer[] {
@@ -249,16 +273,24 @@ function isScratch(bound: Bound): bound is Scratch {
   return "firstStep" in bound;
 }
 
-/** Encodes steps `[first, end)` into `pass`; the dispatches encoded. */
+/** Which steps of a pass to encode. */
+export interface StepRange {
+  readonly first: number;
+  readonly end: number;
+  readonly tokens: number;
+  /** MoE layers whose router only chooses: the host writes their slots. */
+  readonly chosenByHost: ReadonlySet<number>;
+}
+
+/** Encodes steps of a program into `pass`; the dispatches encoded. */
 export function encodeSteps(
   pass: GPUComputePassEncoder,
-  steps: readonly Step[],
-  first: number,
-  end: number,
-  tokens: number,
+  program: Program,
+  { first, end, tokens, chosenByHost }: StepRange,
 ): number {
   for (let index = first; index < end; index++) {
-    const step = steps[index]!;
+    const router = program.routers.get(index);
+    const step = router && chosenByHost.has(router.moe) ? router.chooser : program.steps[index]!;
     pass.setPipeline(step.pipeline);
     for (let group = 0; group < step.groups.length; group++) {
       const bound = step.groups[group];

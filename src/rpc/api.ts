@@ -1,4 +1,7 @@
 import type { SluiceErrorCode } from "../errors.ts";
+import type { EvictionPolicyName } from "../experts/policies/registry.ts";
+import type { PredictorName } from "../experts/predictors/registry.ts";
+import type { PacingName } from "../scheduler/pacing/registry.ts";
 
 /** Bytes: a number, `"512MB"`, `"2GB"` (powers of 1000; `MiB`, `GiB` of 1024), or the share of all experts: `"50%"`. */
 export type Budget = number | string;
@@ -19,7 +22,20 @@ export interface LoadOptions {
   readonly fill?: "background" | "wait" | "off";
   /** Kernel variants: `auto` chooses by adapter; the others pin the choice. */
   readonly variants?: "auto" | "serial" | "workgroup";
+  /** The most that records may take of RAM. Default: all experts, as far as the device's memory allows. */
+  readonly ramBudget?: Budget;
+  /** The most that this model may take of the browser's storage; 0 keeps nothing. Default: the whole model. */
+  readonly diskBudget?: Budget;
+  /** Which expert leaves a full tier. */
+  readonly policy?: EvictionPolicyName;
+  /** Who says which experts will be wanted: `auto` is exact where the model is and otherwise `none`. */
+  readonly predictor?: PredictorName | "auto" | "none";
+  /** How much is submitted before results are read. */
+  readonly pacing?: PacingName;
 }
+
+/** Names of the registries in `src/experts` and `src/scheduler`. */
+export type { EvictionPolicyName, PacingName, PredictorName };
 
 /** A step of loading, with bytes where they are known. */
 export interface LoadProgress {
@@ -146,10 +162,29 @@ export interface EngineStats {
   readonly expertMisses: number;
   readonly faults: number;
   readonly stallMs: number;
+  /** Experts that a predictor had brought to the GPU before a token's turn came, and how many of those were used. */
   readonly prefetchIssued: number;
   readonly prefetchUsed: number;
+  /** Prefetched experts that were asked for while still on their way. */
+  readonly prefetchLate: number;
+  /** Bytes prefetched that were evicted unused. */
+  readonly prefetchWastedBytes: number;
+  /** Share of what a guessing predictor should have named that it did name; undefined when none runs. */
+  readonly prefetchRecall: number | undefined;
+  readonly policy: EvictionPolicyName;
+  /** The predictor in use; a guessing one that did not pay says `off`. */
+  readonly predictor: PredictorName | "none" | "off";
+  readonly pacing: PacingName;
+  /** Records that a load found in RAM, on disk, or had to fetch from the source. */
+  readonly loadsFromRam: number;
+  readonly loadsFromDisk: number;
+  readonly loadsFromSource: number;
   readonly bytesFromNetwork: number;
   readonly bytesFromDisk: number;
+  readonly ramBytes: number;
+  readonly ramBudgetBytes: number;
+  readonly diskBytes: number;
+  readonly diskBudgetBytes: number;
   readonly bytesUploaded: number;
   readonly bytesBeforeFirstToken: number;
   readonly gpuBytes: number;
@@ -165,8 +200,60 @@ export interface ExpertMap {
   readonly experts: number;
   /** 0 absent, 1 loading, 2 on the GPU. */
   readonly state: Uint8Array;
+  /** The fastest tier below the GPU that has the record: 0 the source only, 1 disk, 2 RAM. */
+  readonly below: Uint8Array;
+  /** 1 for an expert that was brought to the GPU by a predictor and not used since. */
+  readonly prefetched: Uint8Array;
   /** Uses since the model was loaded, saturating at 65535. */
   readonly uses: Uint16Array;
+}
+
+/** Budgets of the tiers, as for loading. */
+export interface Budgets {
+  readonly gpu?: Budget;
+  readonly ram?: Budget;
+  readonly disk?: Budget;
+}
+
+/** What budgets came to, in bytes. */
+export interface BudgetBytes {
+  readonly gpuBudgetBytes: number;
+  readonly ramBudgetBytes: number;
+  readonly diskBudgetBytes: number;
+}
+
+/** One model that is kept on disk. */
+export interface StoredModel {
+  readonly id: string;
+  /** The address that it came from. */
+  readonly url: string;
+  readonly name: string;
+  /** Bytes on disk, and of the whole file. */
+  readonly bytes: number;
+  readonly fileBytes: number;
+  /** Expert records kept, of all. */
+  readonly records: number;
+  readonly totalRecords: number;
+  /** Milliseconds since 1970. */
+  readonly lastUsed: number;
+  /** Some tab has it loaded. */
+  readonly inUse: boolean;
+}
+
+/** What this site keeps on disk. */
+export interface StorageReport {
+  readonly models: readonly StoredModel[];
+  /** What the browser says that the site takes and may take; 0 when it does not say. */
+  readonly usedBytes: number;
+  readonly quotaBytes: number;
+  /** The browser will not clear it by itself. */
+  readonly persisted: boolean;
+}
+
+/** What `verifyStored` found. */
+export interface VerifyReport {
+  readonly checked: number;
+  readonly damaged: number;
 }
 
 /** What a reply answers when it is asked for its next piece. */
@@ -199,8 +286,16 @@ export interface WorkerApi {
   next(call: number): Promise<ReplyStep>;
   /** Stops a load or a reply; a reply then ends with finish reason `aborted`. */
   cancel(call: number): Promise<void>;
-  /** Changes the GPU budget between replies or during one, without changing a token. */
-  setBudget(budget: { readonly gpu: Budget }): Promise<{ readonly gpuBudgetBytes: number }>;
+  /** Changes budgets between replies or during one, without changing a token. What is not named stays. */
+  setBudget(budgets: Budgets): Promise<BudgetBytes>;
+  /** The models that this site keeps on disk. */
+  listStored(): Promise<StorageReport>;
+  /** Reads everything that is kept of a model and drops what is damaged. */
+  verifyStored(id: string): Promise<VerifyReport>;
+  /** Deletes what is kept of a model; "engine-state" while it is loaded, here or in another tab. */
+  deleteStored(id: string): Promise<void>;
+  /** Asks the browser not to clear this site's storage by itself; whether it agreed. */
+  persistStorage(): Promise<boolean>;
   stats(): Promise<EngineStats>;
   expertMap(): Promise<ExpertMap>;
   tokenize(text: string): Promise<readonly number[]>;

@@ -80,7 +80,7 @@ function createWorkerApi(engine: Engine): WorkerApi {
       calls.get(call)?.abort();
     },
 
-    setBudget: (budget) => engine.setBudget(budget),
+    setBudget: (budgets) => engine.setBudget(budgets),
     stats: async () => engine.stats(),
     expertMap: async () => engine.expertMap(),
     tokenize: async (text) => engine.tokenize(text),

@@ -1,8 +1,13 @@
 import { SluiceError } from "../errors.ts";
 
+/** What a read is for: a token waits for it, it is fetched ahead of a likely need, or it completes what is kept. */
+export type ReadPriority = "demand" | "prefetch" | "fill";
+
 /** What every read takes. */
 export interface ReadOptions {
   readonly signal?: AbortSignal | undefined;
+  /** Default: "demand". */
+  readonly priority?: ReadPriority;
 }
 
 /** Bytes that can be read at any place: a file on a server, on disk, chosen by the user, or in memory. */

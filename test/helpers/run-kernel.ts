@@ -196,9 +196,9 @@ async function readWords(
 ): Promise<Uint32Array<ArrayBuffer>[]> {
   const readback = new Readback(device);
   const ranges = buffers.map((buffer) => ({ buffer, byteOffset: 0, bytes: buffer.size }));
-  readback.encode(encoder, ranges);
+  const read = readback.encode(encoder, ranges);
   device.queue.submit([encoder.finish()]);
-  const bytes = await readback.read(ranges.reduce((sum, range) => sum + range.bytes, 0));
+  const bytes = await read();
   readback.dispose();
   let offset = 0;
   return buffers.map(({ size }) => {

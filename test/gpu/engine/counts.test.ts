@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 import { createEngine } from "../../../src/engine/engine.ts";
-import { loadCold, replyOf } from "../../helpers/engine.ts";
+import { replyOf } from "../../helpers/engine.ts";
 import { tinyModel } from "../../helpers/tiny-models.ts";
 
 const LAYERS = 3;
@@ -30,8 +30,12 @@ test.for(["smallthinker", "qwen3moe", "olmoe"] as const)(
   async (architecture) => {
     const engine = createEngine({ gpu: navigator.gpu });
     const sizes = { hidden: 64, ffn: 64, heads: 2, kvHeads: 2, headDim: 32, layers: LAYERS };
-    await loadCold(engine, tinyModel({ ...sizes, architecture, format: "q4_0" }).buffer);
-    // The second time every expert that the reply needs is resident.
+    await engine.load(
+      tinyModel({ ...sizes, architecture, format: "q4_0" }).buffer,
+      { fill: "wait" },
+      {},
+    );
+    // The first reply allocates what later ones use again.
     await replyOf(engine, PROMPT, { maxTokens: TOKENS });
     const counts = {
       dispatches: countCalls(GPUComputePassEncoder.prototype, "dispatchWorkgroups"),

@@ -40,11 +40,13 @@ interface RouterCase {
   /** [experts], of this layer */
   readonly pages: Uint32Array;
   readonly fault?: number;
+  /** Default: true. */
+  readonly looksUp?: boolean;
 }
 
 /** Runs the router for `tokens` tokens, in a grid and buffers with room for one more. */
 async function route(run: RunKernel, routed: RouterCase) {
-  const { weights, x, tokens, rule, pages } = routed;
+  const { weights, x, tokens, rule, pages, looksUp = true } = routed;
   const bytes = 4 * (ROUTING_FIRST + (tokens + 1) * rule.topK);
   const pageTable = new Uint32Array(PAGE_FIRST + pages.length + 3).fill(ABSENT);
   pageTable.set(pages, PAGE_FIRST);
@@ -58,6 +60,7 @@ async function route(run: RunKernel, routed: RouterCase) {
       page_first: PAGE_FIRST,
       routing_first: ROUTING_FIRST,
       renormalise: rule.renormalise ? 1 : 0,
+      looks_up: looksUp ? 1 : 0,
       scale: rule.scale,
     },
     buffers: { x, page_table: pageTable, ids: bytes, slots: bytes, expert_weights: bytes },
@@ -71,7 +74,7 @@ async function route(run: RunKernel, routed: RouterCase) {
 
 /** Expects ids, slots, weights and fault to be right, and nothing else to be written. */
 function expectRouted(result: Awaited<ReturnType<typeof route>>, routed: RouterCase): void {
-  const { weights, x, tokens, rule, pages } = routed;
+  const { weights, x, tokens, rule, pages, looksUp = true } = routed;
   const { topK } = rule;
   const { ids, slots, expert_weights } = result;
   const hidden = weights.length / pages.length;
@@ -84,7 +87,10 @@ function expectRouted(result: Awaited<ReturnType<typeof route>>, routed: RouterC
       expect(chosen[rank]).toBeLessThan(pages.length);
       expect(passedOver(own, chosen, rank), `token ${token}, before rank ${rank}`).toBe(undefined);
     }
-    expect(slots.words.slice(first, first + topK)).toEqual(chosen.map((id) => pages[id]!));
+    const looked = looksUp
+      ? chosen.map((id) => pages[id]!)
+      : slots.before.slice(first, first + topK);
+    expect(slots.words.slice(first, first + topK)).toEqual(looked);
     expectWithin(
       expert_weights.floats.slice(first, first + topK),
       routerWeights(own, chosen, rule),
@@ -95,7 +101,7 @@ function expectRouted(result: Awaited<ReturnType<typeof route>>, routed: RouterC
     expect(words.slice(0, ROUTING_FIRST)).toEqual(before.slice(0, ROUTING_FIRST));
     expect(words.slice(end)).toEqual(before.slice(end));
   }
-  const absent = slots.words.slice(ROUTING_FIRST, end).includes(ABSENT);
+  const absent = looksUp && slots.words.slice(ROUTING_FIRST, end).includes(ABSENT);
   expect(result.fault).toBe(absent ? MOE_INDEX + 1 : (routed.fault ?? 0));
 }
 
@@ -248,6 +254,13 @@ describe.for(variantCases)("router, $name", ({ variant }) => {
     expect(result.fault).toBe(MOE_INDEX + 1);
     expect([...result.ids.words.slice(ROUTING_FIRST, -2)]).toEqual([0, 1, 4, 3, 0, 1]);
     expectRouted(result, routed);
+  });
+
+  kernelTest("only chooses and weighs where the host looks up", async ({ run }) => {
+    const routed = { ...routedBy([[3, 2, 1, 0, 0]], { ...SOFTMAX, topK: 2 }), looksUp: false };
+    routed.pages.fill(ABSENT);
+
+    expectRouted(await route(run, routed), routed);
   });
 
   kernelTest("does not report an absent expert that no token chose", async ({ run }) => {

@@ -1,0 +1,68 @@
+import type { Program } from "../ops/program.ts";
+import { FaultEstimate } from "../scheduler/pacing/fault-estimate.ts";
+import type { PacingCosts } from "../scheduler/pacing/pacing.ts";
+import { type PacingName, pacingRules } from "../scheduler/pacing/registry.ts";
+
+/** What {@link Pacer} must know of a model. */
+export interface PacerOptions {
+  readonly pacing: PacingName;
+  /** MoE layers. */
+  readonly layers: number;
+  /** Whether every expert of a MoE layer is on the GPU: then it can't fault. */
+  readonly isWhole: (moe: number) => boolean;
+}
+
+/** Milliseconds that were measured with the decode program. */
+export interface PassCosts {
+  /** From submit to mapped, with nothing else running. */
+  readonly readback: number;
+  /** A whole pass, all experts resident. */
+  readonly pass: number;
+  /** A whole pass whose steps return at once. */
+  readonly skipped: number;
+}
+
+/** Chooses the cuts of each pass by the pacing rule, and watches which layers miss. */
+export class Pacer {
+  readonly name: PacingName;
+  readonly #isWhole: PacerOptions["isWhole"];
+  readonly #estimate: FaultEstimate;
+  readonly #layers: number;
+  #costs: PacingCosts = { readback: 0, layer: 0, skipped: 0, overlap: 0 };
+
+  constructor({ pacing, layers, isWhole }: PacerOptions) {
+    this.name = pacing;
+    this.#isWhole = isWhole;
+    this.#layers = layers;
+    this.#estimate = new FaultEstimate(layers);
+  }
+
+  /** Takes over measured costs; `overlap` is what lies between a layer's router and its experts in `decode`. */
+  setCosts({ readback, pass, skipped }: PassCosts, decode: Program): void {
+    const between = decode.moe.reduce((sum, { router, first }) => sum + first - router - 1, 0);
+    const layers = Math.max(1, this.#layers);
+    this.#costs = {
+      readback,
+      layer: pass / layers,
+      skipped: skipped / layers,
+      overlap: (pass * between) / layers / decode.steps.length,
+    };
+  }
+
+  /** The cuts of a pass of one token, and of every layer that can fault in a longer one. */
+  cuts(tokens: number, ahead: boolean): readonly number[] {
+    const whole = Array.from({ length: this.#layers }, (_, moe) => this.#isWhole(moe));
+    if (whole.every(Boolean)) return [];
+    if (tokens > 1) return whole.flatMap((isWhole, moe) => (isWhole ? [] : [moe]));
+    const faultProbability = this.#estimate.probabilities.map((probability, moe) =>
+      whole[moe] ? 0 : probability,
+    );
+    const costs = ahead ? this.#costs : { ...this.#costs, overlap: 0 };
+    return pacingRules[this.name].cuts({ faultProbability, costs }).filter((moe) => !whole[moe]);
+  }
+
+  /** A layer of a pass of one token was served. */
+  observe(moe: number, missed: boolean): void {
+    this.#estimate.observe(moe, missed);
+  }
+}
