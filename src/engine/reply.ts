@@ -1,4 +1,5 @@
 import { SluiceError } from "../errors.ts";
+import type { ExpertCache } from "../experts/expert-cache.ts";
 import { TraceRecorder } from "../experts/trace.ts";
 import { createRandom } from "../numeric/random.ts";
 import type { FinishReason, GenerateResult, TokenChunk } from "../rpc/api.ts";
@@ -144,11 +145,27 @@ function spelled(
   return { ...withText(chosen), top: top.map(withText) };
 }
 
-function createTrace({ spec }: LoadedModel): TraceRecorder {
+function createTrace({ spec, cache, needs }: LoadedModel): TraceRecorder {
   const first = spec.moe[0];
+  const filled = wasFilled(cache);
   return new TraceRecorder({
     topK: first?.topK ?? 0,
     experts: first?.experts ?? 0,
     layers: spec.moe.map(({ layer }) => layer),
+    pools: spec.moe.map(({ pool }) => pool),
+    recordBytes: needs.recordBytes,
+    ...(first && { routerInput: first.routerInput }),
+    ...(filled !== undefined && { filled }),
   });
+}
+
+/** Whether all slots are filled, or none is; undefined in between and once a reply has used the cache. */
+function wasFilled(cache: ExpertCache): boolean | undefined {
+  const { hits, misses } = cache.counters;
+  if (hits + misses > 0) return undefined;
+  if (cache.readyCount === 0) return false;
+  const pools = Array.from({ length: cache.pools }, (_, pool) => pool);
+  return pools.every((pool) => cache.ready(pool).length === cache.slotCount(pool))
+    ? true
+    : undefined;
 }

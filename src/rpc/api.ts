@@ -131,6 +131,21 @@ export interface RoutingTrace {
   readonly layers: readonly number[];
   /** For each position: its token, and `layers.length * topK` expert ids, layer by layer, best score first. */
   readonly tokens: readonly { readonly token: number; readonly experts: readonly number[] }[];
+  /** Tokens of each pass, in order. */
+  readonly passes?: readonly number[];
+  /** The pool of each MoE layer. */
+  readonly pools?: readonly number[];
+  /** Bytes of an expert's record, for each pool. */
+  readonly recordBytes?: readonly number[];
+  /** Whether every expert slot was filled before the first pass; absent where that cannot be told simply. */
+  readonly filled?: boolean;
+  /** What the routers read. */
+  readonly routerInput?:
+    | "pre-attention"
+    | "previous-layer"
+    | "decoupled"
+    | "token"
+    | "post-attention";
 }
 
 /** A whole reply, and what it cost. */

@@ -1,6 +1,9 @@
 import type { ExpertCache, Load } from "../experts/expert-cache.ts";
 import type { ExpertGuess } from "../experts/predictors/predictor.ts";
 
+/** Guesses less probable than this move more bytes for nothing than they save. */
+export const PREFETCH_MIN_PROBABILITY = 0.25;
+
 /** What to plan prefetches from. */
 export interface PrefetchRequest {
   readonly cache: ExpertCache;

@@ -1,6 +1,6 @@
 import { SluiceError } from "../../errors.ts";
 import { ExpertCache } from "../../experts/expert-cache.ts";
-import { LowerTiers, type RecordPlace } from "../../experts/lower-tiers.ts";
+import { LowerTiers, type RecordId, type RecordPlace } from "../../experts/lower-tiers.ts";
 import { belady } from "../../experts/policies/belady.ts";
 import type { CreatePolicy } from "../../experts/policies/policy.ts";
 import {
@@ -17,14 +17,8 @@ import { DEFAULT_PACING, type PacingName, pacingRules } from "../pacing/registry
 import { PrefetchGauge } from "../prefetch-gauge.ts";
 import { type CostModel, DEFAULT_COSTS } from "./cost-model.ts";
 import { type SimulationResult, summarise } from "./result.ts";
-import { keepBelow, VirtualLoads } from "./virtual-loads.ts";
+import { hasRoom, keepBelow, VirtualLoads } from "./virtual-loads.ts";
 import { VirtualPasses } from "./virtual-passes.ts";
-
-/** Prefetches that may be under way in a pool: what a token wants is there in time or hardly at all. */
-export const PREFETCH_LIMIT_PER_POOL = 4;
-
-/** Guesses less probable than this cost more than they bring, at any ratio of costs seen. */
-export const PREFETCH_MIN_PROBABILITY = 0.3;
 
 /** What to replay a trace against. */
 export interface Simulation {
@@ -60,7 +54,7 @@ export function simulate(trace: RoutingTrace, simulation: Simulation): Simulatio
   const predictor = name === "none" ? undefined : usable(name, trace);
   const { cache, tiers, recordBytes } = createTiers(trace, simulation, passes);
   if (simulation.diskFilled) fillDisk(tiers, cache, recordBytes);
-  if (trace.filled) fillSlots(cache, tiers);
+  if (trace.filled) fillAll(cache, tiers, recordBytes);
 
   const loads = new VirtualLoads({ cache, tiers, recordBytes, costs });
   const gauge = new PrefetchGauge({
@@ -85,8 +79,6 @@ export function simulate(trace: RoutingTrace, simulation: Simulation): Simulatio
       predictor?.kind === "guess"
         ? predictor.create({ pools, experts: trace.experts, topK: trace.topK })
         : undefined,
-    limitPerPool: PREFETCH_LIMIT_PER_POOL,
-    minProbability: PREFETCH_MIN_PROBABILITY,
   });
 
   const ends: number[] = [];
@@ -164,21 +156,35 @@ function requestsOf(
   return passes.flatMap(({ ids }) => ids.filter((_, moe) => pools[moe] === pool));
 }
 
-/** As `Filler` fills the slots before the first pass. */
-function fillSlots(cache: ExpertCache, tiers: LowerTiers): void {
+/** As `Filler` does when it has time: slots first, then what there is room for below. */
+function fillAll(cache: ExpertCache, tiers: LowerTiers, recordBytes: readonly number[]): void {
   for (let next = nextFill(cache); next; next = nextFill(cache)) {
-    const { pool, expert } = next;
-    cache.beginLoad(pool, expert);
-    keepBelow(tiers, tiers.locate(pool, expert), pool, expert);
-    cache.commit(pool, expert);
+    cache.beginLoad(next.pool, next.expert);
+    keep(tiers, next, recordBytes);
+    cache.commit(next.pool, next.expert);
   }
+  recordBytes.forEach((bytes, pool) => {
+    for (let expert = 0; expert < cache.experts; expert++) {
+      const place = tiers.locate(pool, expert);
+      // What is on the GPU and on disk is not wanted in RAM as well.
+      const atHand = place === "disk" && cache.state(pool, expert) !== "absent";
+      const fitsRam = place !== "ram" && !atHand && hasRoom(tiers, "ram", bytes);
+      const fitsDisk = place === "source" && hasRoom(tiers, "disk", bytes);
+      if (fitsRam || fitsDisk) keep(tiers, { pool, expert }, recordBytes);
+    }
+  });
 }
 
+function keep(tiers: LowerTiers, { pool, expert }: RecordId, recordBytes: readonly number[]) {
+  const place = tiers.locate(pool, expert);
+  keepBelow(tiers, { priority: "fill", place, pool, expert }, recordBytes[pool]!);
+}
+
+/** A second visit: the disk holds what fits of all pools in order. */
 function fillDisk(tiers: LowerTiers, cache: ExpertCache, recordBytes: readonly number[]): void {
   recordBytes.forEach((bytes, pool) => {
     for (let expert = 0; expert < cache.experts; expert++) {
-      if (tiers.bytes("disk") + bytes > tiers.budgetBytes("disk")) return;
-      tiers.admit("disk", pool, expert);
+      if (hasRoom(tiers, "disk", bytes)) tiers.admit("disk", pool, expert);
     }
   });
 }

@@ -1,5 +1,5 @@
 import type { ExpertCache, Load } from "../../experts/expert-cache.ts";
-import type { LowerTiers, RecordPlace } from "../../experts/lower-tiers.ts";
+import type { LowerTier, LowerTiers, RecordPlace } from "../../experts/lower-tiers.ts";
 import type { CostModel } from "./cost-model.ts";
 
 /** Loads so far, by the place that had the record, and the bytes that they moved. */
@@ -12,7 +12,11 @@ export interface LoadCounters {
   readonly busyMs: number;
 }
 
+/** Who wants a load: a layer that waits for it, a guess, or the background. */
+export type LoadPriority = "demand" | "prefetch" | "fill";
+
 interface Landing {
+  readonly priority: LoadPriority;
   readonly pool: number;
   readonly expert: number;
   readonly place: RecordPlace;
@@ -69,9 +73,9 @@ export class VirtualLoads {
   }
 
   /** Starts a load that was begun in the cache. */
-  begin(pool: number, { expert }: Load, nowMs: number): void {
+  begin(pool: number, { expert }: Load, priority: LoadPriority, nowMs: number): void {
     const place = this.#tiers.locate(pool, expert);
-    const landing = { pool, expert, place, atMs: this.#readEnd(place, pool, nowMs) };
+    const landing = { priority, pool, expert, place, atMs: this.#readEnd(place, pool, nowMs) };
     this.#loadsFrom[place]++;
     if (place === "ram") this.#land(landing);
     else this.#landings.set(this.#key(pool, expert), landing);
@@ -106,14 +110,14 @@ export class VirtualLoads {
     return this.#freeMs[place] + latencyMs;
   }
 
-  #land({ pool, expert, place, atMs }: Landing): void {
+  #land({ priority, pool, expert, place, atMs }: Landing): void {
     const { uploadMs, uploadMsPerByte, ramMsPerByte } = this.#costs;
     const bytes = this.#recordBytes[pool]!;
     const takesMs = uploadMs + bytes * (uploadMsPerByte + ramMsPerByte);
     this.#uploadedMs = Math.max(this.#uploadedMs, atMs) + takesMs;
     this.#bytes.uploaded += bytes;
     this.#busyMs += takesMs;
-    keepBelow(this.#tiers, place, pool, expert);
+    keepBelow(this.#tiers, { priority, place, pool, expert }, bytes);
     this.#cache.commit(pool, expert);
   }
 
@@ -122,13 +126,21 @@ export class VirtualLoads {
   }
 }
 
-/** What every load does to the tiers below: each of them keeps a copy of what came from farther off. */
+/**
+ * What every load does to the tiers below: each of them keeps a copy of what came from farther off. In RAM, what nobody
+ * waits for takes only the room that is left.
+ */
 export function keepBelow(
   tiers: LowerTiers,
-  place: RecordPlace,
-  pool: number,
-  expert: number,
+  { priority, place, pool, expert }: Omit<Landing, "atMs">,
+  bytes: number,
 ): void {
+  if (place === "ram") return;
+  if (priority === "demand" || hasRoom(tiers, "ram", bytes)) tiers.admit("ram", pool, expert);
   if (place === "source") tiers.admit("disk", pool, expert);
-  if (place !== "ram") tiers.admit("ram", pool, expert);
+}
+
+/** Whether a tier can take that many bytes without letting anything go. */
+export function hasRoom(tiers: LowerTiers, tier: LowerTier, bytes: number): boolean {
+  return tiers.bytes(tier) + bytes <= tiers.budgetBytes(tier);
 }

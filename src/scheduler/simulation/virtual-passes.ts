@@ -5,7 +5,7 @@ import type { ExpertGuess, Guesser } from "../../experts/predictors/predictor.ts
 import type { TracedPass } from "../../experts/trace.ts";
 import type { FaultEstimate } from "../pacing/fault-estimate.ts";
 import type { PacingRule } from "../pacing/pacing.ts";
-import { planPrefetch } from "../prefetch.ts";
+import { PREFETCH_MIN_PROBABILITY, planPrefetch } from "../prefetch.ts";
 import type { PrefetchGauge } from "../prefetch-gauge.ts";
 import { planFault } from "../scheduler.ts";
 import type { CostModel } from "./cost-model.ts";
@@ -28,9 +28,6 @@ export interface PassParts {
   readonly knowsPass: boolean;
   readonly guesser: Guesser | undefined;
   readonly gauge: PrefetchGauge;
-  /** See `PrefetchRequest`. */
-  readonly limitPerPool: number;
-  readonly minProbability: number;
 }
 
 /** What passes did so far. */
@@ -54,6 +51,19 @@ interface Work {
   readonly leadMs: number;
 }
 
+/** How far a pass is. */
+interface Progress {
+  /** The layer that is next. */
+  readonly moe: number;
+  /** Layers whose choice the host knows. */
+  readonly counted: number;
+  /** When the host has nothing left to do. */
+  readonly hostMs: number;
+  /** When the GPU starts the piece under way, and layer `moe`. */
+  readonly pieceMs: number;
+  readonly layerMs: number;
+}
+
 /**
  * Runs passes as the engine does, on a virtual clock.
  *
@@ -61,10 +71,12 @@ interface Work {
  * `[first, cut]` brings the host the cut layer's choice a readback after its router, and its experts run once they are
  * due, the host knows, and everything is there. A layer that is not cut and misses stops the GPU: the steps up to the
  * end of the piece return at once, a readback tells the host, and the piece is submitted again from there. What is
- * ready is computed while the rest is loaded. Passes of several tokens are cut at every layer.
+ * ready is computed while the rest is loaded. Passes of several tokens are cut at every layer. A layer whose experts are
+ * all there needs no cut.
  *
  * The engine works in the same order: guesses before the pass; at each readback first what has landed, then the uses of
- * the layers that are known, then (at a cut) guesses for the next layer, then the loads of the layer itself.
+ * the layers that are known, then (at a cut) guesses for the next layer, then the loads of the layer itself. Not here:
+ * the background, which fills empty slots and tiers meanwhile and fetches the next layer during a prompt.
  */
 export class VirtualPasses {
   readonly #parts: PassParts;
@@ -84,41 +96,47 @@ export class VirtualPasses {
     this.#guessPass(pass, startMs);
     const cuts = this.#cutsOf(pass.tokens.length, work);
 
-    let pieceMs = Math.max(startMs, loads.uploadedMs); // the GPU starts the piece
-    let layerMs = pieceMs; // the GPU starts layer `moe`
-    let hostMs = startMs;
-    let counted = 0;
-    for (let moe = 0; moe < pools.length; ) {
-      const cut = cuts.find((layer) => layer >= moe) ?? pools.length;
-      const stop = this.#firstFault(pass, moe, cut) ?? cut;
-      if (stop === pools.length) {
-        layerMs += (stop - moe) * work.layerMs;
-        break;
-      }
-      const expertsMs = layerMs + (stop - moe + 1) * work.layerMs - work.expertMs;
-      const routerMs = Math.max(pieceMs, expertsMs - work.leadMs);
-      const faulted = stop < cut;
-      const read = faulted
-        ? this.#readFault(routerMs, cut - stop)
-        : this.#readCut(routerMs, hostMs);
-      hostMs = read;
-      this.#count(pass, counted, stop + 1, hostMs);
-      counted = stop + 1;
-      if (!faulted) this.#guessLayer(pass, stop + 1, hostMs);
-      const dueMs = faulted ? hostMs + (expertsMs - routerMs) : expertsMs;
-      const served = this.#serve(pass, stop, hostMs, dueMs, work);
-      ({ hostMs, pieceMs, layerMs } = served);
-      moe = stop + 1;
+    const pieceMs = Math.max(startMs, loads.uploadedMs);
+    let at: Progress = { moe: 0, counted: 0, hostMs: startMs, pieceMs, layerMs: pieceMs };
+    for (;;) {
+      const cut = cuts.find((layer) => layer >= at.moe) ?? pools.length;
+      const stop = this.#firstFault(pass, at.moe, cut) ?? cut;
+      if (stop === pools.length) break;
+      at = this.#goThrough(pass, work, at, { stop, cut });
     }
-    const endMs = layerMs + costs.passMs + costs.readbackMs;
+    const workedMs = at.layerMs + (pools.length - at.moe) * work.layerMs + costs.passMs;
+    const endMs = workedMs + costs.readbackMs;
     this.counters.readbacks++;
-    this.#count(pass, counted, pools.length, endMs);
+    this.#count(pass, at.counted, pools.length, endMs);
     guesser?.observe(pass.tokens, pass.ids);
-    gauge.endPass({
-      faultMs: costs.readbackMs + (costs.skippedLayerMs * pools.length) / 2,
-      msPerByte: loads.msPerByte,
-    });
+    if (pass.tokens.length === 1) {
+      gauge.endPass({
+        faultMs: costs.readbackMs + (costs.skippedLayerMs * pools.length) / 2,
+        msPerByte: loads.msPerByte,
+      });
+    }
     return endMs;
+  }
+
+  /** From where a pass is through layer `stop`, which is the next cut or, before it, one that faults. */
+  #goThrough(
+    pass: TracedPass,
+    work: Work,
+    at: Progress,
+    { stop, cut }: { readonly stop: number; readonly cut: number },
+  ): Progress {
+    const dueMs = at.layerMs + (stop - at.moe + 1) * work.layerMs - work.expertMs;
+    const routerMs = Math.max(at.pieceMs, dueMs - work.leadMs);
+    const faulted = stop < cut;
+    const hostMs = faulted
+      ? this.#readFault(routerMs, cut - stop)
+      : this.#readCut(routerMs, at.hostMs);
+    this.#count(pass, at.counted, stop + 1, hostMs);
+    if (!faulted) this.#guessLayer(pass, stop + 1, hostMs);
+    // Behind a fault, what lies between the router and the experts is still to be done.
+    const expertsMs = faulted ? hostMs + (dueMs - routerMs) : dueMs;
+    const served = this.#serve(pass, stop, hostMs, expertsMs, work);
+    return { moe: stop + 1, counted: stop + 1, ...served };
   }
 
   #workOf(tokens: number): Work {
@@ -129,15 +147,17 @@ export class VirtualPasses {
   }
 
   #cutsOf(tokens: number, work: Work): readonly number[] {
-    const { pacing, estimate, costs, pools } = this.#parts;
-    if (tokens > 1) return pools.map((_, moe) => moe);
+    const { cache, pacing, estimate, costs, pools } = this.#parts;
+    const whole = pools.map((pool) => cache.ready(pool).length === cache.experts);
+    if (tokens > 1) return pools.flatMap((_, moe) => (whole[moe] ? [] : [moe]));
     const { readbackMs: readback, skippedLayerMs: skipped } = costs;
     const overlap = Math.min(work.leadMs, readback);
-    const faultProbability = estimate.probabilities;
-    return pacing.cuts({
-      faultProbability,
-      costs: { readback, layer: work.layerMs, skipped, overlap },
-    });
+    const faultProbability = estimate.probabilities.map((probability, moe) =>
+      whole[moe] ? 0 : probability,
+    );
+    return pacing
+      .cuts({ faultProbability, costs: { readback, layer: work.layerMs, skipped, overlap } })
+      .filter((moe) => !whole[moe]);
   }
 
   /** The first layer of `[first, end)` that the GPU finds with an expert absent. */
@@ -171,8 +191,10 @@ export class VirtualPasses {
     for (let moe = first; moe < end; moe++) {
       const pool = pools[moe]!;
       const before = cache.counters;
-      if (tokens.length === 1) estimate.observe(moe, this.#misses(ids[moe]!, moe));
-      gauge.asked(moe, ids[moe]!);
+      if (tokens.length === 1) {
+        gauge.asked(moe, ids[moe]!);
+        estimate.observe(moe, this.#misses(ids[moe]!, moe));
+      }
       cache.use(pool, ids[moe]!);
       tiers.use(pool, ids[moe]!);
       this.counters.hits[moe]! += cache.counters.hits - before.hits;
@@ -181,7 +203,13 @@ export class VirtualPasses {
   }
 
   /** Computes a layer's experts in rounds. @param dueMs when the GPU could start them */
-  #serve({ ids }: TracedPass, moe: number, readMs: number, dueMs: number, { expertMs }: Work) {
+  #serve(
+    { ids }: TracedPass,
+    moe: number,
+    readMs: number,
+    dueMs: number,
+    { expertMs }: Work,
+  ): Pick<Progress, "hostMs" | "pieceMs" | "layerMs"> {
     const { cache, loads, pools, topK } = this.#parts;
     const pool = pools[moe]!;
     let hostMs = readMs;
@@ -189,7 +217,7 @@ export class VirtualPasses {
     let pieceMs = gpuMs;
     const plan = planFault({ pool, ids: ids[moe]!, topK, cache });
     for (let round = plan.next(); round; round = plan.next()) {
-      for (const load of round.loads) loads.begin(pool, load, hostMs);
+      for (const load of round.loads) loads.begin(pool, load, "demand", hostMs);
       const under = [...round.loads.map(({ expert }) => expert), ...round.waits].filter(
         (expert) => cache.state(pool, expert) === "loading",
       );
@@ -222,18 +250,18 @@ export class VirtualPasses {
     this.#prefetch(guesser.beforeLayer(moe, ids.slice(0, moe)), nowMs);
   }
 
-  #prefetch(guesses: readonly ExpertGuess[], nowMs: number, limit?: number): void {
-    const { cache, pools, gauge, loads, limitPerPool, minProbability } = this.#parts;
-    if (!gauge.enabled) return;
+  #prefetch(guesses: readonly ExpertGuess[], nowMs: number, limit = this.#parts.topK): void {
+    const { cache, pools, gauge, loads } = this.#parts;
     gauge.guessed(guesses);
+    if (!gauge.enabled) return;
     const prefetches = planPrefetch({
       cache,
       pools,
       guesses,
-      limitPerPool: limit ?? limitPerPool,
-      minProbability,
+      limitPerPool: limit,
+      minProbability: PREFETCH_MIN_PROBABILITY,
     });
     gauge.issued(prefetches);
-    for (const { pool, load } of prefetches) loads.begin(pool, load, nowMs);
+    for (const { pool, load } of prefetches) loads.begin(pool, load, "prefetch", nowMs);
   }
 }
