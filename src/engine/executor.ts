@@ -1,4 +1,3 @@
-import { SluiceError } from "../errors.ts";
 import type { ExpertCache } from "../experts/expert-cache.ts";
 import type { GpuContext } from "../gpu/device.ts";
 import { Readback, type ReadRange } from "../gpu/readback.ts";
@@ -6,7 +5,6 @@ import type { MoeSpec } from "../ops/ops.ts";
 import { encodeSteps, type Program } from "../ops/program.ts";
 import type { ExpertStore } from "./expert-store.ts";
 import type { PassCosts } from "./pacer.ts";
-import { Pass, type PassOptions, type PassResult } from "./pass.ts";
 
 /** Words of the control block before the token ids: see `shaders/control/read.wgsl`. */
 export const CONTROL_WORDS = 4;
@@ -77,28 +75,13 @@ export class Executor {
     this.#counters[what] += amount;
   }
 
-  /**
-   * Computes `tokens` at `position` and the logits after the last of them.
-   * Throws "device-lost", "gpu-error", "bad-file" when the numbers are no numbers, "aborted" while loads are waited for,
-   * and what the model's source throws.
-   */
-  async run(
-    program: Program,
-    tokens: readonly number[],
-    position: number,
-    options: PassOptions,
-  ): Promise<PassResult> {
+  /** Writes what the steps of a pass go by. */
+  begin(tokens: readonly number[], position: number): void {
     this.parts.context.device.queue.writeBuffer(
       this.parts.control,
       0,
       Uint32Array.of(0, tokens.length, position, 0, ...tokens),
     );
-    const pass = new Pass(this, program, tokens.length, options);
-    try {
-      return await pass.run();
-    } finally {
-      pass.close();
-    }
   }
 
   /** Submits a piece of a pass; the answer gives what its ranges hold behind it, one after another. */
@@ -192,11 +175,3 @@ const SLOW_PASS_MS = 300;
 
 /** A fault that no layer has. */
 const NO_LAYER = 0xffff_ffff;
-
-/** The error for a pass whose logits are no numbers. */
-export function unusableNumbers(): SluiceError {
-  return new SluiceError(
-    "bad-file",
-    "The model computed no usable number (every logit is NaN). The file's weights are damaged, or this GPU's driver is: try another file or browser.",
-  );
-}

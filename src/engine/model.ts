@@ -24,7 +24,7 @@ import type { RecordStore } from "../storage/store/record-store.ts";
 import { CONTROL_WORDS, Executor } from "./executor.ts";
 import { ExpertStore } from "./expert-store.ts";
 import { Pacer, type PassCosts } from "./pacer.ts";
-import type { PassResult } from "./pass.ts";
+import { type PassResult, runPass } from "./pass.ts";
 import { type PoolLayout, planPools } from "./pool-layout.ts";
 import { type PredictorChoice, Prefetch } from "./prefetch.ts";
 import {
@@ -190,7 +190,7 @@ export class LoadedModel {
 
   /**
    * Computes `tokens` at `position`, at most a chunk of them.
-   * Throws what `Executor.run` throws.
+   * Throws what `runPass` throws.
    */
   async pass(
     tokens: readonly number[],
@@ -200,7 +200,8 @@ export class LoadedModel {
     const single = tokens.length === 1;
     const { pacer, prefetch } = this;
     if (single) prefetch.beforePass(tokens[0]!);
-    const result = await this.executor.run(
+    const result = await runPass(
+      this.executor,
       single ? this.#programs.decode : this.#programs.prefill,
       tokens,
       position,

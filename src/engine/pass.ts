@@ -1,10 +1,10 @@
-import { abortError } from "../errors.ts";
+import { abortError, SluiceError } from "../errors.ts";
 import type { Load } from "../experts/expert-cache.ts";
 import { ABSENT } from "../experts/page-table.ts";
 import type { ReadRange } from "../gpu/readback.ts";
 import type { MoeSteps, Program } from "../ops/program.ts";
 import { type FaultPlan, planFault } from "../scheduler/scheduler.ts";
-import { type Executor, unusableNumbers } from "./executor.ts";
+import type { Executor } from "./executor.ts";
 
 /** What argmax writes when no logit compares: every one is NaN. */
 const NOTHING = 0xffffffff;
@@ -56,11 +56,32 @@ interface Reading {
 }
 
 /**
+ * Computes `tokens` at `position` and the logits after the last of them.
+ * Throws "device-lost", "gpu-error", "bad-file" when the numbers are no numbers, "aborted" while loads are waited for,
+ * and what the model's source throws.
+ */
+export async function runPass(
+  executor: Executor,
+  program: Program,
+  tokens: readonly number[],
+  position: number,
+  options: PassOptions,
+): Promise<PassResult> {
+  executor.begin(tokens, position);
+  const pass = new Pass(executor, program, tokens.length, options);
+  try {
+    return await pass.run();
+  } finally {
+    pass.close();
+  }
+}
+
+/**
  * One pass under way. It is submitted in pieces that end before the experts of each cut layer: while the GPU works on
  * what lies between a cut layer's router and its experts, its choice is read and what is absent is loaded. A layer that
  * is not cut and faults makes the GPU skip the rest; from then on it is treated as cut. Nothing is computed twice.
  */
-export class Pass {
+class Pass {
   readonly #executor: Executor;
   readonly #program: Program;
   readonly #tokens: number;
@@ -336,4 +357,11 @@ async function orAborted<Result>(
   } finally {
     signal.removeEventListener("abort", stop);
   }
+}
+
+function unusableNumbers(): SluiceError {
+  return new SluiceError(
+    "bad-file",
+    "The model computed no usable number (every logit is NaN). The file's weights are damaged, or this GPU's driver is: try another file or browser.",
+  );
 }
