@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 
 
 @dataclass(frozen=True)
 class ModelConfig:
-    """A SmallThinker-style model: the router reads the residual stream before the attention norm."""
+    """Sizes, and what the routers read.
+
+    ``pre-attention`` (SmallThinker): the residual stream as it enters the layer. ``post-attention``: what the experts
+    read. ``previous-layer`` (Pre-gated MoE, arXiv 2308.12066): what the experts of the layer before read; the first
+    layer's router reads what its own do. ``decoupled`` (Read-ME's form, arXiv 2410.19123): a network of its own, one
+    for all layers, that sees the embeddings only.
+    """
 
     vocab_size: int = 2048
     hidden: int = 256
@@ -21,11 +27,15 @@ class ModelConfig:
     context: int = 1024
     rope_base: float = 10000.0
     norm_eps: float = 1e-5
+    router_input: str = "pre-attention"
 
 
 @dataclass(frozen=True)
 class TrainConfig:
-    """The run: small batches of whole documents; a flat rate (attention and experts: ``layer_rate``), then a fall."""
+    """The run: small batches of whole documents; a flat rate (attention and experts: ``layer_rate``), then a fall.
+
+    ``distilled`` is the share of distilled documents from chunk ``distilled_from`` on.
+    """
 
     tokens: int = 30_000_000
     batch_tokens: int = 4096
@@ -36,6 +46,9 @@ class TrainConfig:
     balance: float = 0.1
     reuse: float = 0.1
     seed: int = 20
+    first_chunk: int = 0
+    distilled: float = 0.0
+    distilled_from: int = 0
     log_every: int = 20
     eval_every: int = 400
 
@@ -74,7 +87,20 @@ SMOKE = Preset(
 
 PRESETS: dict[str, Preset] = {p.name: p for p in (FULL, TINY, SMOKE)}
 
+ROUTER_INPUTS = ("pre-attention", "post-attention", "previous-layer", "decoupled")
+
+
+def sibling(router_input: str, parent: Preset = TINY) -> Preset:
+    """The preset that turns a trained ``parent`` into a model whose routers read something else."""
+    model = replace(parent.model, router_input=router_input)
+    run = replace(
+        parent.train, tokens=1_000_000, rate=0.002, layer_rate=0.001, warmup_steps=50, decay_fraction=0.6,
+        balance=0.02, first_chunk=1000,
+    )
+    return Preset(f"{parent.name}-{router_input}", f"{parent.title}, {router_input} router", model, run)
+
 
 def preset_from_dict(data: dict) -> Preset:
-    """The preset stored in a checkpoint."""
-    return Preset(data["name"], data["title"], ModelConfig(**data["model"]), TrainConfig(**data["train"]))
+    """The preset stored in a checkpoint; the oldest had no reuse loss."""
+    run = {"reuse": 0.0} | data["train"]
+    return Preset(data["name"], data["title"], ModelConfig(**data["model"]), TrainConfig(**run))

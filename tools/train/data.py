@@ -12,6 +12,8 @@ from tokenizers import Tokenizer
 
 from bpe import END_OF_TEXT, END_OF_TEXT_ID, TURN_END, TURN_END_ID, TURN_START, TURN_START_ID
 from chats import Turns, conversation, system_line
+from config import TrainConfig
+from distilled import distilled
 from primers import echo, owners, repeats
 from stories import tell
 
@@ -45,6 +47,11 @@ def chat_text(turns: Turns, system: str = "") -> str:
     return "".join(f"{TURN_START}{role}\n{text}{TURN_END}\n" for role, text in messages)
 
 
+def as_text(made: str | Turns) -> str:
+    """Plain text as it is, a conversation in its form."""
+    return made if isinstance(made, str) else chat_text(made)
+
+
 def primer_share(chunk: int) -> float:
     """How many documents are exercises in copying: most at first, some later, none in what is held out."""
     return 0.0 if chunk == EVALUATION_CHUNK else 0.8 if 0 <= chunk < PRIMER_CHUNKS else 0.15
@@ -52,8 +59,7 @@ def primer_share(chunk: int) -> float:
 
 def primer(rng: random.Random) -> str:
     """One exercise."""
-    made = rng.choice((echo, owners, owners, repeats, repeats))(rng)
-    return made if isinstance(made, str) else chat_text(made)
+    return as_text(rng.choice((echo, owners, owners, repeats, repeats))(rng))
 
 
 def document(rng: random.Random, evaluation: bool = False) -> str:
@@ -63,12 +69,21 @@ def document(rng: random.Random, evaluation: bool = False) -> str:
     return chat_text(conversation(rng, evaluation), system_line(rng))
 
 
-def documents(seed: int, chunk: int, count: int) -> list[str]:
-    """The documents of a chunk: the same for the same seed and chunk. One chunk is held out."""
+def documents(seed: int, chunk: int, count: int, distilled_share: float = 0.0) -> list[str]:
+    """The documents of a chunk: the same for the same arguments. One chunk is held out."""
     rng = random.Random(f"{seed}/{chunk}")
     share = primer_share(chunk)
     evaluation = chunk == EVALUATION_CHUNK
-    return [primer(rng) if rng.random() < share else document(rng, evaluation) for _ in range(count)]
+
+    def make() -> str:
+        roll = rng.random()
+        if roll < share:
+            return primer(rng)
+        if roll < share + distilled_share:
+            return as_text(distilled(rng, evaluation))
+        return document(rng, evaluation)
+
+    return [make() for _ in range(count)]
 
 
 def encode(tokenizer: Tokenizer, texts: list[str]) -> list[list[int]]:
@@ -116,13 +131,14 @@ def group(tokenizer: Tokenizer, texts: list[str], batch_tokens: int, context: in
 
 
 def batches(
-    tokenizer: Tokenizer, seed: int, batch_tokens: int, context: int, start: tuple[int, int] = (0, 0)
+    tokenizer: Tokenizer, config: TrainConfig, context: int, start: tuple[int, int] | None = None
 ) -> Iterator[tuple[Batch, tuple[int, int]]]:
     """Batches without end, each with the position to resume from."""
-    chunk, first = start
+    chunk, first = start or (config.first_chunk, 0)
     while True:
-        texts = documents(seed, chunk, CHUNK_DOCUMENTS)
-        groups = group(tokenizer, texts, batch_tokens, context, random.Random(f"{seed}/{chunk}"))
+        share = config.distilled if chunk >= config.distilled_from else 0.0
+        texts = documents(config.seed, chunk, CHUNK_DOCUMENTS, share)
+        groups = group(tokenizer, texts, config.batch_tokens, context, random.Random(f"{config.seed}/{chunk}"))
         for index in range(first, len(groups)):
             yield groups[index], (chunk, index + 1)
         chunk, first = chunk + 1, 0

@@ -1,75 +1,85 @@
-"""Held-out perplexity and use of the experts, for a checkpoint or a GGUF file."""
+"""Held-out perplexity and routing, for checkpoints or GGUF files.
+
+``--text FILE`` measures a plain text instead, by the rule of the command ``sluice perplexity MODEL --text FILE``: the
+file is one text, tokenised as it is with no token added; it is cut into windows of 512 tokens that do not overlap, each
+in a context of its own; the first token of each window is not scored; the result is the mean over all scored tokens.
+"""
 
 from __future__ import annotations
 
 import argparse
 import json
 import math
-import random
 from pathlib import Path
 
 import torch
+import torch.nn.functional as F
 from tokenizers import Tokenizer
 
-from data import chat_text
-from chats import FACTS, SMALL_TALK, hard, story_turn
+from held_out import KINDS, held_out_documents, in_order
 from loading import load
 from model import Model
-from stories import tell
+from routing import markdown, routing_report
 from train import in_batches, losses
 
-SEED = 7
+WINDOW = 512
+ROUTING_TEXTS = 40
 
 
-def held_out_documents(kind: str, count: int) -> list[str]:
-    """Documents of one kind; stories are about pairs of character and object that training never saw."""
-    rng = random.Random(f"{SEED}/{kind}")
-    if kind == "stories":
-        return [tell(rng, evaluation=True).text for _ in range(count)]
-    if kind == "asked stories":
-        return [chat_text([story_turn(rng, True)[0]]) for _ in range(count)]
-    return [chat_text([rng.choice(FACTS + SMALL_TALK + (hard,))(rng)]) for _ in range(count)]
+def figures(nats: float, tokens: int) -> dict[str, float]:
+    """The mean loss and its perplexity."""
+    loss = nats / tokens
+    return {"loss": round(loss, 5), "perplexity": round(math.exp(loss), 4), "tokens": tokens}
 
 
-def expert_use(counts: torch.Tensor) -> list[dict[str, float]]:
-    """For each layer: entropy of the load (1: even), smallest and largest load over the mean, unused experts."""
-    report = []
-    for row in counts.double():
-        share = row / row.sum()
-        entropy = -(share * share.clamp(min=1e-12).log()).sum().item() / math.log(len(row))
-        report.append({
-            "entropy": round(entropy, 4), "least": round((row.min() / row.mean()).item(), 3),
-            "most": round((row.max() / row.mean()).item(), 3), "unused": int((row == 0).sum()),
-        })
+@torch.no_grad()
+def evaluate(model: Model, tokenizer: Tokenizer, count: int, kinds: tuple[str, ...] = KINDS) -> dict[str, object]:
+    """Losses and perplexities on held-out documents, and the routing of 2,000 tokens of them in order."""
+    report: dict[str, object] = {}
+    for kind in kinds:
+        total, known = 0.0, 0
+        for batch in in_batches(tokenizer, held_out_documents(kind, count), model.config.context):
+            total += losses(model, batch)[0].item() * batch.known()
+            known += batch.known()
+        report[kind] = figures(total, known)
+    report["routing"] = routing_report(model, tokenizer, in_order(ROUTING_TEXTS))
     return report
 
 
 @torch.no_grad()
-def evaluate(model: Model, tokenizer: Tokenizer, count: int) -> dict[str, object]:
-    """Losses, perplexities and use of the experts."""
-    report: dict[str, object] = {}
-    used = torch.zeros(model.config.layers, model.config.experts)
-    for kind in ("stories", "asked stories", "short answers"):
-        total, known = 0.0, 0
-        for batch in in_batches(tokenizer, held_out_documents(kind, count), model.config.context):
-            entropy, _, _, counts = losses(model, batch)
-            total += entropy.item() * batch.known()
-            known += batch.known()
-            used += counts
-        loss = total / known
-        report[kind] = {"loss": round(loss, 4), "perplexity": round(math.exp(loss), 3), "tokens": known}
-    report["experts by layer"] = expert_use(used)
-    return report
+def text_perplexity(model: Model, tokenizer: Tokenizer, text: str) -> dict[str, float]:
+    """The loss on a plain text, by the rule above."""
+    ids = tokenizer.encode(text).ids
+    total, scored = 0.0, 0
+    for start in range(0, len(ids), WINDOW):
+        window = torch.tensor([ids[start : start + WINDOW]])
+        if window.shape[1] < 2:
+            continue
+        logits = model(window[:, :-1])[0][0]
+        total += F.cross_entropy(logits.double(), window[0, 1:], reduction="sum").item()
+        scored += window.shape[1] - 1
+    return figures(total, scored) | {"textTokens": len(ids)}
 
 
 def main() -> None:
     """Command line."""
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("model", type=Path, nargs="+", help="checkpoint.pt or a .gguf")
     parser.add_argument("--count", type=int, default=150, help="documents of each kind")
+    parser.add_argument("--text", type=Path, help="measure this plain text instead")
+    parser.add_argument("--table", action="store_true", help="print the routing as Markdown tables, too")
     parser.add_argument("--out", type=Path, help="write the report as JSON")
     args = parser.parse_args()
-    reports = {path.name: evaluate(*load(path), args.count) for path in args.model}
+    reports = {}
+    for path in args.model:
+        model, tokenizer = load(path)
+        name = f"{path.parent.name}/{path.name}"
+        if args.text:
+            reports[name] = text_perplexity(model, tokenizer, args.text.read_text(encoding="utf-8"))
+        else:
+            reports[name] = evaluate(model, tokenizer, args.count)
+        if args.table and not args.text:
+            print(f"{name}\n\n{markdown(reports[name]['routing'])}\n")
     text = json.dumps(reports, indent=2)
     print(text)
     if args.out:

@@ -1,10 +1,11 @@
-"""Write a checkpoint as a GGUF file of llama.cpp's ``smallthinker`` architecture."""
+"""Write a checkpoint as a GGUF file: llama.cpp's architecture ``smallthinker``, or ``sluice`` for other routers."""
 
 from __future__ import annotations
 
 import argparse
 import json
 from pathlib import Path
+from typing import NamedTuple
 
 import gguf
 import numpy as np
@@ -13,7 +14,7 @@ from gguf import GGMLQuantizationType as Type
 
 from bpe import END_OF_TEXT_ID, SPECIALS, TURN_END_ID
 from config import Preset, preset_from_dict
-from loading import ARCH, tensor_names
+from loading import OWN_ARCH, arch_of, tensor_names
 from model import Model
 
 CHAT_TEMPLATE = (
@@ -21,6 +22,21 @@ CHAT_TEMPLATE = (
     "{{'<|im_start|>' + message['role'] + '\n' + message['content'] + '<|im_end|>' + '\n'}}"
     "{% endfor %}{% if add_generation_prompt %}{{ '<|im_start|>assistant\n' }}{% endif %}"
 )
+
+
+class Precision(NamedTuple):
+    """Types of the tensors: of embedding and attention, of the experts' gate and up, and of their down."""
+
+    main: Type
+    experts: Type
+    down: Type
+
+    @classmethod
+    def of(cls, main: Type, experts: Type | None = None, down: Type | None = None) -> Precision:
+        """What is not given is as what it is a part of."""
+        experts = main if experts is None else experts
+        return cls(main, experts, experts if down is None else down)
+
 
 FILE_TYPES = {Type.F32: gguf.LlamaFileType.ALL_F32, Type.Q8_0: gguf.LlamaFileType.MOSTLY_Q8_0,
               Type.Q4_0: gguf.LlamaFileType.MOSTLY_Q4_0}
@@ -51,6 +67,8 @@ def add_metadata(writer: gguf.GGUFWriter, preset: Preset, main_type: Type) -> No
     writer.add_rope_freq_base(config.rope_base)
     writer.add_rope_dimension_count(config.head_dim)
     writer.add_vocab_size(config.vocab_size)
+    if writer.arch == OWN_ARCH:
+        writer.add_string(f"{OWN_ARCH}.router_input", config.router_input)
 
 
 def add_tokenizer(writer: gguf.GGUFWriter, path: Path) -> None:
@@ -72,16 +90,16 @@ def add_tokenizer(writer: gguf.GGUFWriter, path: Path) -> None:
     writer.add_chat_template(CHAT_TEMPLATE)
 
 
-def tensor_type(name: str, shape: tuple[int, ...], main_type: Type, expert_type: Type) -> Type:
-    """Norms and routers stay F32; experts take their own type; rows must be whole blocks."""
+def tensor_type(name: str, shape: tuple[int, ...], precision: Precision) -> Type:
+    """Norms and routers stay F32; rows must be whole blocks."""
     if len(shape) < 2 or "ffn_gate_inp" in name:
         return Type.F32
-    wanted = expert_type if "_exps" in name else main_type
+    wanted = precision.down if "down_exps" in name else precision.experts if "_exps" in name else precision.main
     block, _ = gguf.GGML_QUANT_SIZES[wanted]
     return wanted if shape[-1] % block == 0 else Type.F32
 
 
-def export(checkpoint: Path, out: Path, main_type: Type, expert_type: Type) -> None:
+def export(checkpoint: Path, out: Path, precision: Precision) -> None:
     """Write the file."""
     state = torch.load(checkpoint, map_location="cpu", weights_only=True)
     preset = preset_from_dict(state["preset"])
@@ -89,12 +107,12 @@ def export(checkpoint: Path, out: Path, main_type: Type, expert_type: Type) -> N
     weights.load_state_dict(state["model"])
     parameters = dict(weights.named_parameters())
     out.parent.mkdir(parents=True, exist_ok=True)
-    writer = gguf.GGUFWriter(out, ARCH)
-    add_metadata(writer, preset, main_type)
+    writer = gguf.GGUFWriter(out, arch_of(preset.model))
+    add_metadata(writer, preset, precision.main)
     add_tokenizer(writer, checkpoint.parent / "tokenizer.json")
-    for ours, theirs in tensor_names(preset.model.layers).items():
+    for ours, theirs in tensor_names(preset.model).items():
         values = np.ascontiguousarray(parameters[ours].detach().numpy(), dtype=np.float32)
-        kind = tensor_type(theirs, values.shape, main_type, expert_type)
+        kind = tensor_type(theirs, values.shape, precision)
         data = values if kind == Type.F32 else gguf.quants.quantize(values, kind)
         writer.add_tensor(theirs, data, raw_dtype=kind)
     writer.write_header_to_file()
@@ -111,8 +129,10 @@ def main() -> None:
     parser.add_argument("out", type=Path)
     parser.add_argument("--type", default="Q8_0", choices=[t.name for t in FILE_TYPES], help="embedding and attention")
     parser.add_argument("--experts", choices=[t.name for t in FILE_TYPES], help="experts (as --type if not given)")
+    parser.add_argument("--down", choices=[t.name for t in FILE_TYPES], help="down-projections (as --experts)")
     args = parser.parse_args()
-    export(args.checkpoint, args.out, Type[args.type], Type[args.experts or args.type])
+    types = [Type[name] if name else None for name in (args.experts, args.down)]
+    export(args.checkpoint, args.out, Precision.of(Type[args.type], *types))
 
 
 if __name__ == "__main__":

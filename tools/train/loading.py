@@ -13,10 +13,15 @@ from bpe import SPECIALS, load_tokenizer
 from config import ModelConfig, preset_from_dict
 from model import Model
 
-ARCH = "smallthinker"
+OWN_ARCH = "sluice"
 
 
-def tensor_names(layers: int) -> dict[str, str]:
+def arch_of(config: ModelConfig) -> str:
+    """llama.cpp's architecture where there is one, or our own, whose metadata says what the routers read."""
+    return "smallthinker" if config.router_input == "pre-attention" else OWN_ARCH
+
+
+def tensor_names(config: ModelConfig) -> dict[str, str]:
     """GGUF names by the names of the PyTorch parameters."""
     names = {"embedding.weight": "token_embd.weight", "norm.weight": "output_norm.weight"}
     parts = {
@@ -25,8 +30,12 @@ def tensor_names(layers: int) -> dict[str, str]:
         "experts.router.weight": "ffn_gate_inp", "experts.gate": "ffn_gate_exps", "experts.up": "ffn_up_exps",
         "experts.down": "ffn_down_exps",
     }
-    for layer in range(layers):
+    for layer in range(config.layers):
         names |= {f"layers.{layer}.{ours}": f"blk.{layer}.{theirs}.weight" for ours, theirs in parts.items()}
+    if config.router_input == "decoupled":
+        early = {"attn_norm": "attn_norm", "attention.q": "attn_q", "attention.k": "attn_k", "attention.v": "attn_v",
+                 "attention.o": "attn_output", "norm": "norm"}
+        names |= {f"route.{ours}.weight": f"route_{theirs}.weight" for ours, theirs in early.items()}
     return names
 
 
@@ -48,16 +57,19 @@ def field(reader: gguf.GGUFReader, key: str) -> object:
 
 def gguf_config(reader: gguf.GGUFReader) -> ModelConfig:
     """The sizes in the metadata."""
+    arch = str(field(reader, "general.architecture"))
+
     def number(key: str) -> int:
-        return int(field(reader, f"{ARCH}.{key}"))
+        return int(field(reader, f"{arch}.{key}"))
 
     return ModelConfig(
         vocab_size=number("vocab_size"), hidden=number("embedding_length"), layers=number("block_count"),
         heads=number("attention.head_count"), kv_heads=number("attention.head_count_kv"),
         head_dim=number("attention.key_length"), experts=number("expert_count"),
         experts_used=number("expert_used_count"), expert_width=number("expert_feed_forward_length"),
-        context=number("context_length"), rope_base=float(field(reader, f"{ARCH}.rope.freq_base")),
-        norm_eps=float(field(reader, f"{ARCH}.attention.layer_norm_rms_epsilon")),
+        context=number("context_length"), rope_base=float(field(reader, f"{arch}.rope.freq_base")),
+        norm_eps=float(field(reader, f"{arch}.attention.layer_norm_rms_epsilon")),
+        router_input=str(field(reader, f"{arch}.router_input")) if arch == OWN_ARCH else "pre-attention",
     )
 
 
@@ -78,7 +90,7 @@ def load_gguf(path: Path) -> tuple[Model, Tokenizer]:
     model = Model(gguf_config(reader))
     stored = {t.name: t for t in reader.tensors}
     state = {}
-    for ours, theirs in tensor_names(model.config.layers).items():
+    for ours, theirs in tensor_names(model.config).items():
         tensor = stored[theirs]
         values = gguf.quants.dequantize(tensor.data, tensor.tensor_type)
         shape = tuple(int(n) for n in reversed(tensor.shape))

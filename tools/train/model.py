@@ -1,6 +1,8 @@
-"""The model: attention and a mixture of ReGLU experts, routed from the residual stream before attention."""
+"""The model: attention and a mixture of ReGLU experts. What the routers read is ``ModelConfig.router_input``."""
 
 from __future__ import annotations
+
+from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
@@ -116,8 +118,18 @@ class Experts(nn.Module):
         return out, self.balance_loss(scores, counts), counts
 
 
+class Step(NamedTuple):
+    """What a layer gives: the new residual stream, both losses, tokens per expert, and what its experts read."""
+
+    h: Tensor
+    balance: Tensor
+    reuse: Tensor
+    counts: Tensor
+    read: Tensor
+
+
 class Layer(nn.Module):
-    """One layer; the router sees the residual stream as it enters."""
+    """One layer."""
 
     def __init__(self, config: ModelConfig) -> None:
         super().__init__()
@@ -125,13 +137,29 @@ class Layer(nn.Module):
         self.attention = Attention(config)
         self.ffn_norm = nn.RMSNorm(config.hidden, eps=config.norm_eps)
         self.experts = Experts(config)
+        self.reads_entry = config.router_input == "pre-attention"
 
-    def forward(self, h: Tensor, cos: Tensor, sin: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        """The new residual stream, the balance loss, the reuse loss and tokens per expert."""
+    def forward(self, h: Tensor, cos: Tensor, sin: Tensor, given: Tensor | None = None) -> Step:
+        """Attention, then experts; ``given`` is what the router reads if it comes from outside the layer."""
         x = h + self.attention(self.attn_norm(h), cos, sin)
-        flat, residual = self.ffn_norm(x).flatten(0, 1), h.flatten(0, 1)
-        y, balance, counts = self.experts(flat, residual)
-        return x + y.view_as(x), balance, self.experts.reuse_loss(h), counts
+        read = self.ffn_norm(x)
+        seen = h if self.reads_entry else read if given is None else given
+        y, balance, counts = self.experts(read.flatten(0, 1), seen.flatten(0, 1))
+        return Step(x + y.view_as(x), balance, self.experts.reuse_loss(seen), counts, read)
+
+
+class EarlyRouter(nn.Module):
+    """The part of a decoupled router that all layers share: one attention over the embeddings."""
+
+    def __init__(self, config: ModelConfig) -> None:
+        super().__init__()
+        self.attn_norm = nn.RMSNorm(config.hidden, eps=config.norm_eps)
+        self.attention = Attention(config)
+        self.norm = nn.RMSNorm(config.hidden, eps=config.norm_eps)
+
+    def forward(self, embedded: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
+        """What the routers of all layers read."""
+        return self.norm(embedded + self.attention(self.attn_norm(embedded), cos, sin))
 
 
 class Model(nn.Module):
@@ -143,6 +171,7 @@ class Model(nn.Module):
         self.embedding = nn.Embedding(config.vocab_size, config.hidden)
         self.layers = nn.ModuleList(Layer(config) for _ in range(config.layers))
         self.norm = nn.RMSNorm(config.hidden, eps=config.norm_eps)
+        self.route = EarlyRouter(config) if config.router_input == "decoupled" else None
         cos, sin = rope_table(config, config.context)
         self.register_buffer("cos", cos, persistent=False)
         self.register_buffer("sin", sin, persistent=False)
@@ -161,17 +190,21 @@ class Model(nn.Module):
             nn.init.normal_(weight, std=std)
         for layer in self.layers:
             layer.attention.start_copying()
+        if self.route is not None:
+            self.route.attention.start_copying()
 
     def forward(self, ids: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         """Logits, mean balance loss, mean reuse loss, and tokens per expert ``[layers, experts]``."""
         h = self.embedding(ids)
         cos, sin = self.cos[: ids.shape[1]], self.sin[: ids.shape[1]]
-        balances, reuses, counts = [], [], []
+        given = self.route(h, cos, sin) if self.route is not None else None
+        steps: list[Step] = []
         for layer in self.layers:
-            h, balance, reuse, count = layer(h, cos, sin)
-            balances.append(balance)
-            reuses.append(reuse)
-            counts.append(count)
+            if steps and self.config.router_input == "previous-layer":
+                given = steps[-1].read
+            steps.append(layer(h, cos, sin, given))
+            h = steps[-1].h
+        _, balances, reuses, counts, _ = zip(*steps, strict=True)
         logits = F.linear(self.norm(h), self.embedding.weight)
         return logits, torch.stack(balances).mean(), torch.stack(reuses).mean(), torch.stack(counts)
 

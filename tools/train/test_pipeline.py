@@ -6,6 +6,7 @@ import random
 import re
 import tempfile
 import unittest
+import unittest.mock
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,12 +14,16 @@ import torch
 from gguf import GGMLQuantizationType as Type
 
 from bpe import SPECIALS, train_tokenizer
-from config import SMOKE
+from config import ROUTER_INPUTS, SMOKE
 from data import IGNORED, batches, documents, encode, group, wanted
-from export import export
+from distil_filter import document
+from distil_prompts import Job
+from distilled import answers
+from export import Precision, export
 from grammar import article, expand
 from loading import load
 from model import Experts, Model, rotate, rope_table
+from routing import belady, describe, lru, trace, uniform
 from stories import held_out, tell
 
 CONFIG = SMOKE.model
@@ -78,9 +83,10 @@ class DataTest(unittest.TestCase):
         for text in ("naïve café 😀\n\n x", "Once upon a time"):
             self.assertEqual(tokenizer.decode(tokenizer.encode(text).ids), text)
         self.assertEqual(encode(tokenizer, [""])[0], [0])
-        stream = batches(tokenizer, 1, 1024, 256)
+        config = replace(SMOKE.train, seed=1, batch_tokens=1024)
+        stream = batches(tokenizer, config, 256)
         first, second = next(stream), next(stream)
-        again = next(batches(tokenizer, 1, 1024, 256, first[1]))
+        again = next(batches(tokenizer, config, 256, first[1]))
         self.assertTrue(torch.equal(second[0].inputs, again[0].inputs))
 
 
@@ -111,19 +117,121 @@ class ModelTest(unittest.TestCase):
         torch.testing.assert_close(y[..., 0, :], x[..., 0, :])
 
 
+class RouterInputTest(unittest.TestCase):
+    """What the routers read, seen from outside: which inputs their choices depend on."""
+
+    def choices(self, model: Model, ids: list[int]) -> list[list[list[int]]]:
+        tokenizer = unittest.mock.Mock(encode=lambda _: unittest.mock.Mock(ids=ids))
+        return trace(model, tokenizer, [""], len(ids))
+
+    def model(self, router_input: str) -> Model:
+        torch.manual_seed(1)
+        return Model(replace(CONFIG, layers=3, vocab_size=50, router_input=router_input))
+
+    def after_damage(self, router_input: str, damage: str) -> list[bool]:
+        """For each layer, whether its choices stay when the weights whose name begins so are changed."""
+        ids = torch.randint(0, 50, (24,), generator=torch.Generator().manual_seed(1)).tolist()
+        model = self.model(router_input)
+        before = self.choices(model, ids)
+        with torch.no_grad():
+            for name, weight in model.named_parameters():
+                if name.startswith(damage):
+                    weight.add_(torch.randn_like(weight))
+        return [a == b for a, b in zip(before, self.choices(model, ids), strict=True)]
+
+    def test_pre_attention_routers_read_the_entry_of_their_layer(self) -> None:
+        self.assertEqual(self.after_damage("pre-attention", "layers.1.attention"), [True, True, False])
+
+    def test_post_attention_routers_read_what_their_experts_read(self) -> None:
+        self.assertEqual(self.after_damage("post-attention", "layers.1.attention"), [True, False, False])
+
+    def test_pre_gated_routers_read_what_the_experts_before_read(self) -> None:
+        self.assertEqual(self.after_damage("previous-layer", "layers.0.attention"), [False, False, False])
+        self.assertEqual(self.after_damage("previous-layer", "layers.1.attention"), [True, True, False])
+        self.assertEqual(self.after_damage("previous-layer", "layers.0.experts.down"), [True, True, False])
+
+    def test_decoupled_routers_read_no_layer(self) -> None:
+        for part in ("attention", "experts.down", "ffn_norm"):
+            self.assertEqual(self.after_damage("decoupled", f"layers.0.{part}"), [True, True, True])
+        self.assertEqual(self.after_damage("decoupled", "route.attention"), [False, False, False])
+
+
+class RoutingTest(unittest.TestCase):
+    """Caches on traces that were worked out by hand."""
+
+    def test_lru_and_belady(self) -> None:
+        choices = [[0], [1], [2], [0], [1], [2]]
+        self.assertEqual(lru(choices, 2), 0.0)
+        self.assertAlmostEqual(belady(choices, 2), 2 / 6)
+        self.assertAlmostEqual(lru(choices, 3), 3 / 6)
+
+    def test_a_token_keeps_its_own_experts(self) -> None:
+        self.assertAlmostEqual(lru([[0, 1], [2, 0], [0, 1]], 2), 2 / 6)
+
+    def test_belady_is_never_worse_than_lru(self) -> None:
+        rng = random.Random(5)
+        for _ in range(20):
+            choices = [rng.sample(range(8), 2) for _ in range(60)]
+            for slots in range(2, 9):
+                self.assertGreaterEqual(belady(choices, slots), lru(choices, slots))
+
+    def test_uniform_choices_are_even_and_hit_by_their_share(self) -> None:
+        report = describe(uniform(32, 4, 2000), 32)
+        self.assertGreater(report["entropy"], 0.999)
+        self.assertAlmostEqual(report["common"], 4 / 32, delta=0.01)
+        self.assertAlmostEqual(report["lru 50%"], 0.5, delta=0.02)
+
+
+class DistilTest(unittest.TestCase):
+    """Which answers are kept, and what becomes of them."""
+
+    def kept(self, kind: str, text: str, opening: str = "", ended: bool = True, thing: str = "") -> str | None:
+        made = document(Job(0, kind, "What?", opening, "fox", thing, 40, 0.5), text, ended)
+        return made and made["answer"]
+
+    def test_definitions(self) -> None:
+        keep = lambda text: self.kept("what", text, "A lamp is", thing="lamp")  # noqa: E731
+        self.assertEqual(keep(" a small light. It is nice."), "A lamp is a small light.")
+        for bad in (" a lamp that is lit.", " 20 lights in a row.", " light", " a gun with a light.", " a café light."):
+            self.assertIsNone(keep(bad), bad)
+
+    def test_stories_name_hero_and_thing_and_do_not_loop(self) -> None:
+        body = "She took it out of the box and gave it to an old friend who lived far away by the sea."
+        told = f"There was a fox. The fox had a lamp. {body} Then all of them sat down and looked at the stars."
+        self.assertEqual(self.kept("story", told, thing="lamp"), told)
+        self.assertIsNone(self.kept("story", told, thing="drum"))
+        self.assertIsNone(self.kept("story", told + " She was glad to see it." * 3, thing="lamp"))
+
+    def test_the_shares_and_the_split(self) -> None:
+        learned, kept_out = ({a["asked"] for a in side} for side in answers())
+        self.assertFalse(learned & kept_out)
+        self.assertGreater(len(kept_out), 40)
+        pool = [a["answer"] for a in answers()[0]]
+        texts = documents(1, 5, 600, 0.2)
+        share = sum(any(a in text for a in pool) for text in texts) / len(texts)
+        self.assertAlmostEqual(share, 0.2, delta=0.05)
+        self.assertEqual(documents(1, 5, 50), documents(1, 5, 50, 0.0))
+
+
 class FileTest(unittest.TestCase):
     """The GGUF file."""
 
     def test_f32_file_gives_the_same_logits(self) -> None:
+        for router_input in ROUTER_INPUTS:
+            with self.subTest(router_input):
+                self.check_file(router_input)
+
+    def check_file(self, router_input: str) -> None:
         torch.manual_seed(1)
         with tempfile.TemporaryDirectory() as name:
             folder = Path(name)
             tokenizer = train_tokenizer(documents(1, 0, 200), 600)
             tokenizer.save(str(folder / "tokenizer.json"))
-            preset = replace(SMOKE, model=replace(CONFIG, vocab_size=tokenizer.get_vocab_size()))
+            config = replace(CONFIG, vocab_size=tokenizer.get_vocab_size(), router_input=router_input)
+            preset = replace(SMOKE, model=config)
             model = Model(preset.model)
             torch.save({"preset": preset.as_dict(), "model": model.state_dict()}, folder / "checkpoint.pt")
-            export(folder / "checkpoint.pt", folder / "m.gguf", Type.F32, Type.F32)
+            export(folder / "checkpoint.pt", folder / "m.gguf", Precision.of(Type.F32))
             loaded, tokens = load(folder / "m.gguf")
             text = documents(1, 1, 3)[0]
             ids = tokenizer.encode(text).ids

@@ -6,6 +6,7 @@ import argparse
 import csv
 import os
 import random
+import shutil
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -19,6 +20,7 @@ from bpe import END_OF_TEXT_ID, load_tokenizer, train_tokenizer
 from config import PRESETS, Preset, TrainConfig
 from data import EVALUATION_CHUNK, IGNORED, TOKENIZER_CHUNK, Batch, batches, documents, group
 from model import Model
+from siblings import start_sibling
 
 TOKENIZER_DOCUMENTS = 40_000
 CHECKPOINT_SECONDS = 60.0
@@ -102,16 +104,18 @@ def save(path: Path, state: dict[str, object]) -> None:
     os.replace(partial, path)
 
 
-def train(preset: Preset, folder: Path) -> None:
-    """Train until the tokens are used up."""
+def train(preset: Preset, folder: Path, parent: Path | None = None) -> None:
+    """Train until the tokens are used up, from nothing or from the checkpoint of a ``parent``."""
     folder.mkdir(parents=True, exist_ok=True)
     config = preset.train
-    tokenizer, preset = prepare_tokenizer(preset, folder)
     torch.manual_seed(config.seed)
+    if parent:
+        shutil.copy(parent.parent / "tokenizer.json", folder / "tokenizer.json")
+    tokenizer, preset = prepare_tokenizer(preset, folder)
     where = device()
-    model = Model(preset.model).to(where)
+    model = (start_sibling(preset, parent) if parent else Model(preset.model)).to(where)
     optimizer = make_optimizer(model, config)
-    step, tokens, seconds, position = 0, 0, 0.0, (0, 0)
+    step, tokens, seconds, position = 0, 0, 0.0, None
     checkpoint = folder / "checkpoint.pt"
     if checkpoint.exists():
         state = torch.load(checkpoint, map_location=where, weights_only=True)
@@ -131,7 +135,7 @@ def train(preset: Preset, folder: Path) -> None:
     held_out = [b.to(where) for b in in_batches(tokenizer, unseen, preset.model.context)]
     total, active = model.count()
     print(f"{total} parameters, {active} used by a token, vocabulary {preset.model.vocab_size}, {where}", flush=True)
-    stream = batches(tokenizer, config.seed, config.batch_tokens, preset.model.context, position)
+    stream = batches(tokenizer, config, preset.model.context, position)
     last_save = time.monotonic()
     running = 0.0
     while tokens < config.tokens:
