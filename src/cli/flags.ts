@@ -1,10 +1,27 @@
 import { readFileSync } from "node:fs";
+import type { Command } from "commander";
 import { SluiceError } from "../errors.ts";
+import { evictionPolicies } from "../experts/policies/registry.ts";
+import { predictors } from "../experts/predictors/registry.ts";
 import type { ChatMessage, GenerateOptions, LoadOptions, Prompt } from "../rpc/api.ts";
 import { parseBudget } from "../scheduler/budget.ts";
+import { pacingRules } from "../scheduler/pacing/registry.ts";
+
+/** The flags of every command that loads a model: see `addLoadFlags`. */
+export interface LoadFlags {
+  readonly gpuBudget?: string;
+  readonly ramBudget?: string;
+  readonly diskBudget?: string;
+  readonly policy?: string;
+  readonly predictor?: string;
+  readonly pacing?: string;
+  readonly fill?: string;
+  readonly context?: string;
+  readonly variants?: string;
+}
 
 /** The flags of `generate` as they stand on the command line; those with a default are always there. */
-export interface GenerateFlags {
+export interface GenerateFlags extends LoadFlags {
   readonly prompt?: string;
   readonly tokens?: string;
   readonly chat?: string;
@@ -17,11 +34,30 @@ export interface GenerateFlags {
   readonly seed?: string;
   readonly stop: readonly string[];
   readonly topLogprobs?: string;
-  readonly gpuBudget?: string;
-  readonly context?: string;
-  readonly variants?: string;
   readonly trace?: string;
 }
+
+/** Gives a command the flags of {@link LoadFlags}. */
+export function addLoadFlags(command: Command): Command {
+  const policies = Object.keys(evictionPolicies).join(", ");
+  const knownPredictors = ["auto", "none", ...Object.keys(predictors)].join(", ");
+  return command
+    .option("--gpu-budget <budget>", "most to take of the GPU: 512MB, or 50% of the experts")
+    .option("--ram-budget <budget>", "most that expert records may take of RAM")
+    .option("--disk-budget <budget>", "most to keep in the browser's storage; 0MB keeps nothing")
+    .option("--policy <name>", `which expert leaves a full tier: ${policies}`)
+    .option("--predictor <name>", `who says what will be wanted: ${knownPredictors}`)
+    .option("--pacing <name>", `what is read how early: ${Object.keys(pacingRules).join(", ")}`)
+    .option(
+      "--fill <when>",
+      `when empty slots are filled: ${FILLS.join(", ")} (default: background)`,
+    )
+    .option("--context <tokens>", "longest conversation (default: the model's, at most 4096)")
+    .option("--variants <name>", `kernel variants: ${VARIANTS.join(", ")} (default: auto)`);
+}
+
+const FILLS = ["background", "wait", "off"] as const;
+const VARIANTS = ["auto", "serial", "workgroup"] as const;
 
 /** The prompt of `--prompt`, `--tokens` or `--chat`. Throws "bad-input" unless there is exactly one. */
 export function readPrompt(flags: GenerateFlags): Prompt {
@@ -57,13 +93,30 @@ export function readGenerateOptions(flags: GenerateFlags): GenerateOptions {
 }
 
 /** The engine's options for loading. Throws "bad-input", naming the flag. */
-export function readLoadOptions(flags: GenerateFlags): LoadOptions {
-  if (flags.gpuBudget !== undefined) parseBudget(flags.gpuBudget);
+export function readLoadOptions(flags: LoadFlags): LoadOptions {
+  const { gpuBudget, ramBudget, diskBudget } = flags;
+  for (const budget of [gpuBudget, ramBudget, diskBudget]) {
+    if (budget !== undefined) parseBudget(budget);
+  }
   return defined({
-    gpuBudget: flags.gpuBudget,
+    gpuBudget,
+    ramBudget,
+    diskBudget,
+    policy: readChoice("--policy", flags.policy, namesOf(evictionPolicies)),
+    predictor: readChoice("--predictor", flags.predictor, [
+      "auto",
+      "none",
+      ...namesOf(predictors),
+    ] as const),
+    pacing: readChoice("--pacing", flags.pacing, namesOf(pacingRules)),
+    fill: readChoice("--fill", flags.fill, FILLS),
     contextTokens: readContextFlag(flags.context),
-    variants: readChoice("--variants", flags.variants, ["auto", "serial", "workgroup"] as const),
+    variants: readChoice("--variants", flags.variants, VARIANTS),
   });
+}
+
+function namesOf<Registry extends object>(registry: Registry): (keyof Registry & string)[] {
+  return Object.keys(registry) as (keyof Registry & string)[];
 }
 
 /** The tokens of `--context`. Throws "bad-input". */

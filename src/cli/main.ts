@@ -1,11 +1,13 @@
 import { Command } from "commander";
 import { SluiceError } from "../errors.ts";
 import { explainFailure } from "./failure.ts";
+import { addLoadFlags } from "./flags.ts";
 import type { CommandContext, GenerateCommandFlags } from "./generate.ts";
 import type { InspectFlags } from "./inspect.ts";
 import type { PageAssets } from "./job.ts";
 import { createOutput } from "./output.ts";
 import { runtimeNames } from "./runtimes/registry.ts";
+import type { SimulateFlags } from "./simulate-flags.ts";
 
 /** Status of a process that an interrupt ended, as shells have it. */
 const INTERRUPTED = 130;
@@ -65,7 +67,7 @@ function createProgram(context: CommandContext): Command {
       await inspectCommand(model, flags, context);
     });
 
-  program
+  const generate = program
     .command("generate")
     .description("Continues a text, token ids or a conversation.")
     .argument("<model>", "path or URL of a GGUF")
@@ -84,9 +86,6 @@ function createProgram(context: CommandContext): Command {
     .option("--seed <number>", "same seed, same options, same tokens")
     .option("--stop <text>", "text that ends the reply; may be given more than once", collect, [])
     .option("--top-logprobs <count>", "log-probabilities of that many best tokens, with --json")
-    .option("--gpu-budget <budget>", "most to take of the GPU: 512MB, or 50% of the experts")
-    .option("--context <tokens>", "longest conversation (default: the model's, at most 4096)")
-    .option("--variants <name>", "kernel variants: auto, serial or workgroup (default: auto)")
     .option("--trace <file>", "write the experts that every token chose, as JSON")
     .option("--runtime <name>", `where to run: ${runtimeNames.join(", ")}`, "chromium")
     .option("--json", "one JSON object on standard output")
@@ -94,6 +93,28 @@ function createProgram(context: CommandContext): Command {
     .action(async (model: string, flags: GenerateCommandFlags) => {
       const { generateCommand } = await import("./generate.ts");
       await generateCommand(model, flags, context);
+    });
+  addLoadFlags(generate);
+
+  program
+    .command("simulate")
+    .description("Replays a trace: hit rates, stalls and speed for budgets, policies, predictors.")
+    .argument("<trace>", "file that generate --trace wrote")
+    .option("--gpu-budget <budget>", "budget to try; may be given more than once", collect, [])
+    .option("--ram-budget <budget>", "most to keep in RAM (default: 100%)")
+    .option("--disk-budget <budget>", "most to keep on disk (default: 100%)")
+    .option("--policy <name>", "policy to try, or belady; may be given more than once", collect, [])
+    .option("--predictor <name>", "who says what will be wanted, auto or none (default: auto)")
+    .option("--pacing <name>", "how far ahead is submitted (default: adaptive)")
+    .option("--costs <file>", "JSON file of a device's measured costs")
+    .option("--model <model>", "path or URL of the GGUF: its real bytes and memory plan")
+    .option("--context <tokens>", "longest conversation, for the plan of --model")
+    .option("--cold", "nothing is on disk at the start, as on a first visit")
+    .option("--layers", "the hit rate of each layer too")
+    .option("--json", "one JSON object on standard output")
+    .action(async (trace: string, flags: SimulateFlags) => {
+      const { simulateCommand } = await import("./simulate.ts");
+      await simulateCommand(trace, flags, context);
     });
 
   for (const command of [program, ...program.commands]) {

@@ -99,20 +99,7 @@ export async function reportModel(
   { contextTokens: wanted, gpuBudget, signal }: ReportOptions,
 ): Promise<ModelReport> {
   if (gpuBudget !== undefined) parseBudget(gpuBudget);
-  const file = await openGguf(source, { signal });
-  const spec = readModel({
-    metadata: file.metadata,
-    shape: (name) => file.tensors.get(name)?.shape,
-  });
-  const contextTokens = readContext(wanted, spec);
-  const pools = planPools(file, spec.moe);
-  const gpu = planGpu(file, spec, contextTokens);
-  const needs: GpuNeeds = {
-    residentBytes: gpu.weightBytes + gpu.kvCacheBytes + gpu.scratchBytes,
-    recordBytes: pools.map(({ recordBytes }) => recordBytes),
-    experts: Math.max(0, ...spec.moe.map(({ experts }) => experts)),
-    topK: Math.max(0, ...spec.moe.map(({ topK }) => topK)),
-  };
+  const { file, spec, contextTokens, pools, gpu, needs } = await planModel(source, wanted, signal);
   const formats = pools.flatMap(({ gate, up, down }) => [gate, up, down].map((m) => m.format.name));
   const tensors = [...file.tensors.values()];
   return {
@@ -145,6 +132,32 @@ export async function reportModel(
     },
     budgets: planBudgets(needs, gpuBudget),
   };
+}
+
+/**
+ * Reads a model's header and plans what it needs of the GPU.
+ * Throws "bad-file", "truncated-file", "unsupported-model", "unsupported-format", and "bad-input" for the context.
+ */
+export async function planModel(
+  source: ByteSource,
+  wantedContextTokens: number | undefined,
+  signal: AbortSignal,
+) {
+  const file = await openGguf(source, { signal });
+  const spec = readModel({
+    metadata: file.metadata,
+    shape: (name) => file.tensors.get(name)?.shape,
+  });
+  const contextTokens = readContext(wantedContextTokens, spec);
+  const pools = planPools(file, spec.moe);
+  const gpu = planGpu(file, spec, contextTokens);
+  const needs: GpuNeeds = {
+    residentBytes: gpu.weightBytes + gpu.kvCacheBytes + gpu.scratchBytes,
+    recordBytes: pools.map(({ recordBytes }) => recordBytes),
+    experts: Math.max(0, ...spec.moe.map(({ experts }) => experts)),
+    topK: Math.max(0, ...spec.moe.map(({ topK }) => topK)),
+  };
+  return { file, spec, contextTokens, pools, gpu, needs };
 }
 
 function readContext(wanted: number | undefined, spec: ModelSpec): number {
