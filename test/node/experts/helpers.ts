@@ -93,3 +93,12 @@ export function traceOf(experts: number, rows: readonly (readonly number[][])[])
     tokens: rows.map((layersOfToken, token) => ({ token, experts: layersOfToken.flat() })),
   };
 }
+
+/** The trace in passes of `sizes` tokens, as many as it has tokens for; the rest one by one. */
+export function inPasses(trace: RoutingTrace, sizes: readonly number[]): RoutingTrace {
+  const passes: number[] = [];
+  for (let left = trace.tokens.length; left > 0; left -= passes.at(-1)!) {
+    passes.push(Math.min(left, sizes[passes.length] ?? 1));
+  }
+  return { ...trace, passes };
+}

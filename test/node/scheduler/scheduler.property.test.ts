@@ -1,9 +1,17 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import type { ExpertCache } from "../../../src/experts/expert-cache.ts";
-import { simulate } from "../../../src/experts/simulator.ts";
+import { passesOf } from "../../../src/experts/trace.ts";
 import { planFault } from "../../../src/scheduler/scheduler.ts";
-import { cacheOf, checkInvariants, everyPolicy, serve, traceOf } from "../experts/helpers.ts";
+import { simulate } from "../../../src/scheduler/simulation/simulator.ts";
+import {
+  cacheOf,
+  checkInvariants,
+  everyPolicy,
+  inPasses,
+  serve,
+  traceOf,
+} from "../experts/helpers.ts";
 import { type Choose, type ExecutedRound, FakeExecutor } from "./fake-executor.ts";
 
 const EXPERTS = 8;
@@ -146,22 +154,24 @@ describe.for(everyPolicy)("fault plans with $name", ({ name, create }) => {
         const tokens = chunks.flat();
         const cache = cacheOf(EXPERTS, [slots], create);
         const executor = new FakeExecutor(cache, 0);
-        let pass = 0;
-        for (let start = 0; start < tokens.length; ) {
-          const end = start + (tokensOfPasses[pass++] ?? 1);
-          const ids = new Uint32Array(tokens.slice(start, end).flat());
-          cache.use(0, ids);
-          executor.run(planFault({ pool: 0, ids, topK, cache }), ids);
-          start = end;
+        const trace = inPasses(
+          traceOf(
+            EXPERTS,
+            tokens.map((experts) => [experts]),
+          ),
+          tokensOfPasses,
+        );
+        for (const { ids } of passesOf(trace)) {
+          cache.use(0, ids[0]!);
+          executor.run(planFault({ pool: 0, ids: ids[0]!, topK, cache }), ids[0]!);
         }
 
-        const trace = traceOf(
-          EXPERTS,
-          tokens.map((experts) => [experts]),
-        );
-        expect(
-          simulate(trace, { slotCounts: [slots], policy: name, passes: tokensOfPasses }),
-        ).toEqual(cache.counters);
+        const { hits, misses, evictions, loads } = simulate(trace, {
+          slotCounts: [slots],
+          policy: name,
+        });
+        const simulated = { hits, misses, evictions, loads: loads.ram + loads.disk + loads.source };
+        expect(simulated).toEqual(cache.counters);
       }),
       { numRuns: 150 },
     );

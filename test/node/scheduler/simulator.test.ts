@@ -2,7 +2,7 @@ import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import type { RoutingTrace } from "../../../src/experts/trace.ts";
 import { simulate } from "../../../src/scheduler/simulation/simulator.ts";
-import { everyPolicy, traceOf } from "../experts/helpers.ts";
+import { everyPolicy, inPasses, traceOf } from "../experts/helpers.ts";
 
 const EXPERTS = 8;
 
@@ -19,15 +19,6 @@ const anyTrace = fc
 /** Slot counts for each layer: `slots` of each. */
 function everywhere(trace: RoutingTrace, slots: number): number[] {
   return trace.layers.map(() => slots);
-}
-
-/** The trace in passes of `sizes` tokens, as many as it has tokens for; the rest one by one. */
-function inPasses(trace: RoutingTrace, sizes: readonly number[]): RoutingTrace {
-  const passes: number[] = [];
-  for (let left = trace.tokens.length; left > 0; left -= passes.at(-1)!) {
-    passes.push(Math.min(left, sizes[passes.length] ?? 1));
-  }
-  return { ...trace, passes };
 }
 
 /** The fewest misses that any choice of victims leads to, by trying all of them. One layer. */
