@@ -1,8 +1,10 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { belady } from "../../../src/experts/policies/belady.ts";
+import { costAware } from "../../../src/experts/policies/cost-aware.ts";
 import { lfuDecayed } from "../../../src/experts/policies/lfu-decayed.ts";
 import { lru } from "../../../src/experts/policies/lru.ts";
+import { pinned } from "../../../src/experts/policies/pinned.ts";
 import {
   DEFAULT_EVICTION_POLICY,
   evictionPolicies,
@@ -155,6 +157,105 @@ describe("lfuDecayed", () => {
       }),
       { numRuns: 100 },
     );
+  });
+});
+
+describe("costAware", () => {
+  test("evicts by uses alone when all cost the same to reload", () => {
+    fc.assert(
+      fc.property(fc.array(request, { maxLength: 40 }), (requests) => {
+        const byCost = costAware({ experts: 8, reloadCost: () => 7 });
+        const byUse = lfuDecayed({ experts: 8 });
+        for (const experts of requests) {
+          byCost.onUse(experts);
+          byUse.onUse(experts);
+        }
+
+        const all = [0, 1, 2, 3, 4, 5, 6, 7];
+        expect(evictionOrder(byCost, all)).toEqual(evictionOrder(byUse, all));
+      }),
+      { numRuns: 100 },
+    );
+  });
+
+  test("an expert of twice the cost stays for half the uses and no longer", () => {
+    const costs = [0, 2.1, 1, 1.9];
+    const policy = costAware({ experts: 4, reloadCost: (expert) => costs[expert]! }, Infinity);
+    for (const expert of [1, 2, 2, 3]) policy.onUse([expert]);
+
+    // Expected costs of a return: 2.1, 2, 1.9.
+    expect(evictionOrder(policy, [1, 2, 3])).toEqual([3, 2, 1]);
+  });
+
+  test("what comes back for nothing leaves before what was used less", () => {
+    const policy = costAware({ experts: 3, reloadCost: (expert) => (expert === 1 ? 0 : 1) });
+    for (const expert of [1, 1, 1, 2]) policy.onUse([expert]);
+
+    expect(evictionOrder(policy, [1, 2])).toEqual([1, 2]);
+  });
+
+  test("asks for the cost when it chooses: a record that went down a tier stays", () => {
+    let cost = 1;
+    const policy = costAware({ experts: 3, reloadCost: (expert) => (expert === 1 ? cost : 1) });
+    for (const expert of [1, 2]) policy.onUse([expert]);
+
+    expect(policy.victim([1, 2])).toBe(1);
+    cost = 10;
+    expect(policy.victim([1, 2])).toBe(2);
+  });
+});
+
+describe("pinned", () => {
+  test("keeps the most used up to its share, and evicts the rest by LRU", () => {
+    const policy = pinned({ experts: 8 }, 2 / 8);
+    for (const expert of [1, 1, 1, 2, 2, 3, 4, 5]) policy.onUse([expert]);
+
+    expect(evictionOrder(policy, [1, 2, 3, 4, 5])).toEqual([3, 4, 5, 2, 1]);
+  });
+
+  test("lets go of one that another overtakes", () => {
+    const policy = pinned({ experts: 8 }, 1 / 8);
+    for (const expert of [1, 1, 2, 2, 2, 3]) policy.onUse([expert]);
+
+    expect(evictionOrder(policy, [1, 2, 3])).toEqual([1, 3, 2]);
+  });
+
+  test("keeps exactly those that a count of all uses would", () => {
+    fc.assert(
+      fc.property(fc.array(request, { maxLength: 60 }), fc.nat(8), (requests, most) => {
+        const policy = pinned({ experts: 8 }, most / 8);
+        for (const experts of requests) policy.onUse(experts);
+        const uses = requests.flat();
+        const last = (expert: number) => uses.lastIndexOf(expert);
+        const count = (expert: number) => uses.filter((used) => used === expert).length;
+        const byUses = (a: number, b: number) => count(a) - count(b) || last(a) - last(b) || a - b;
+        const all = [0, 1, 2, 3, 4, 5, 6, 7];
+        const kept = all
+          .filter((expert) => count(expert) > 0)
+          .sort(byUses)
+          .slice(-most || all.length);
+        const others = all.filter((expert) => !kept.includes(expert));
+
+        expect(evictionOrder(policy, all)).toEqual([
+          ...others.sort((a, b) => last(a) - last(b) || a - b),
+          ...kept,
+        ]);
+      }),
+      { numRuns: 200 },
+    );
+  });
+});
+
+describe("half-lives", () => {
+  test("are counted in passes where one policy serves the requests of many layers", () => {
+    const one = lfuDecayed({ experts: 4 }, 2);
+    const three = lfuDecayed({ experts: 4, requestsPerPass: 3 }, 2);
+    for (const expert of [1, 1, 2, 2, 3]) {
+      one.onUse([expert]);
+      for (const used of [[expert], [0], [0]]) three.onUse(used);
+    }
+
+    expect(evictionOrder(three, [1, 2, 3])).toEqual(evictionOrder(one, [1, 2, 3]));
   });
 });
 
