@@ -172,6 +172,7 @@ export class PrefetchGauge {
 
   /** A pass is over. At the end of a window the predictor is judged by `costs`. */
   endPass(costs: PrefetchCosts): void {
+    const guessed = this.enabled;
     this.#named.clear();
     this.#passes++;
     for (const key of [...this.#unused]) {
@@ -180,7 +181,7 @@ export class PrefetchGauge {
     for (const key of [...this.#displaced]) {
       if (this.#state(key) !== "absent") this.#displaced.delete(key);
     }
-    if (!this.enabled || ++this.#window.passes < WINDOW_PASSES) return;
+    if (!guessed || ++this.#window.passes < WINDOW_PASSES) return;
     this.#judge(costs);
     this.#window = emptyWindow();
   }
