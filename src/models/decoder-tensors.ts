@@ -80,16 +80,21 @@ export function decoderTensors(
   return { resident, stacked };
 }
 
-function attentionTensors(spec: AttentionSpec, hidden: number): TensorSpec[] {
-  const { layer, heads, kvHeads, headDim, norm } = spec;
+/** The tensors of one attention block, named as `attentionBlock` names them. */
+export function attentionTensors(
+  spec: AttentionSpec,
+  hidden: number,
+  named: (part: string) => string = (part) => blockWeight(spec.layer, part),
+): TensorSpec[] {
+  const { heads, kvHeads, headDim, norm } = spec;
   const queryWidth = heads * headDim;
   const keyWidth = kvHeads * headDim;
   const tensors: TensorSpec[] = [
-    { name: blockWeight(layer, "attn_norm"), shape: [hidden] },
-    { name: blockWeight(layer, "attn_q"), shape: [queryWidth, hidden] },
-    { name: blockWeight(layer, "attn_k"), shape: [keyWidth, hidden] },
-    { name: blockWeight(layer, "attn_v"), shape: [keyWidth, hidden] },
-    { name: blockWeight(layer, "attn_output"), shape: [hidden, queryWidth] },
+    { name: named("attn_norm"), shape: [hidden] },
+    { name: named("attn_q"), shape: [queryWidth, hidden] },
+    { name: named("attn_k"), shape: [keyWidth, hidden] },
+    { name: named("attn_v"), shape: [keyWidth, hidden] },
+    { name: named("attn_output"), shape: [hidden, queryWidth] },
   ];
   if (norm) {
     tensors.push({ name: norm.q, shape: [norm.over === "head" ? headDim : queryWidth] });

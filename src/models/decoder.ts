@@ -1,7 +1,7 @@
 import type { Activation, AttentionSpec, MoeSpec, Ops, Routing } from "../ops/ops.ts";
 import { blockWeight, type DecoderConfig, readCount } from "./decoder-config.ts";
 import { checkTensors, type DecoderLayers, decoderTensors } from "./decoder-tensors.ts";
-import type { ModelFile, ModelSpec } from "./model.ts";
+import type { ModelFile, ModelSpec, TensorSpec } from "./model.ts";
 
 /** The same attention in every layer; an architecture overrides what differs. */
 export function attentionLayers(
@@ -55,14 +55,23 @@ export function moeLayers(
   }));
 }
 
+/** What a decoder has beside its layers. */
+export interface BesideLayers {
+  /** Further attention blocks, numbered on from the layers: each has a KV cache. */
+  readonly attention: readonly AttentionSpec[];
+  readonly resident: readonly TensorSpec[];
+}
+
 /** The spec of a decoder, once the file's tensors are known to be those that it needs. */
 export function decoderSpec(
   file: ModelFile,
   config: DecoderConfig,
   layers: DecoderLayers,
   forward: ModelSpec["forward"],
+  beside: BesideLayers = { attention: [], resident: [] },
 ): ModelSpec {
-  const { resident, stacked } = decoderTensors(config, layers);
+  const { resident: ofLayers, stacked } = decoderTensors(config, layers);
+  const resident = [...ofLayers, ...beside.resident];
   checkTensors(file, config, resident, stacked);
   return {
     architecture: config.architecture,
@@ -70,7 +79,7 @@ export function decoderSpec(
     hidden: config.hidden,
     vocab: config.vocab,
     contextTokens: config.contextTokens,
-    attention: layers.attention,
+    attention: [...layers.attention, ...beside.attention],
     moe: layers.moe,
     resident,
     stacked,
@@ -78,20 +87,24 @@ export function decoderSpec(
   };
 }
 
-/** `x + attention(norm(x))`. x `[tokens, hidden]` -> `[tokens, hidden]` */
+/**
+ * `x + attention(norm(x))`. x `[tokens, hidden]` -> `[tokens, hidden]`
+ *
+ * @param named the tensor of each part: `attn_norm`, `attn_q`, …; by default the block's
+ */
 export function attentionBlock<Tensor extends Activation, Choice extends Routing>(
   ops: Ops<Tensor, Choice>,
   x: Tensor,
   spec: AttentionSpec,
   epsilon: number,
+  named: (part: string) => string = (part) => blockWeight(spec.layer, part),
 ): Tensor {
-  const { layer } = spec;
-  const normed = ops.rmsNorm(x, blockWeight(layer, "attn_norm"), epsilon);
-  const q = ops.linear(normed, blockWeight(layer, "attn_q")); // [tokens, heads * headDim]
-  const k = ops.linear(normed, blockWeight(layer, "attn_k")); // [tokens, kvHeads * headDim]
-  const v = ops.linear(normed, blockWeight(layer, "attn_v")); // [tokens, kvHeads * headDim]
+  const normed = ops.rmsNorm(x, named("attn_norm"), epsilon);
+  const q = ops.linear(normed, named("attn_q")); // [tokens, heads * headDim]
+  const k = ops.linear(normed, named("attn_k")); // [tokens, kvHeads * headDim]
+  const v = ops.linear(normed, named("attn_v")); // [tokens, kvHeads * headDim]
   const mixed = ops.attention(q, k, v, spec); // [tokens, heads * headDim]
-  return ops.linear(mixed, blockWeight(layer, "attn_output"), { residual: x });
+  return ops.linear(mixed, named("attn_output"), { residual: x });
 }
 
 /** `x + moe(norm(x))`, where the router reads what the experts read. x `[tokens, hidden]` -> `[tokens, hidden]` */

@@ -15,7 +15,7 @@ export interface ModelSpec {
   readonly vocab: number;
   /** Longest context that the model was trained for, in tokens. */
   readonly contextTokens: number;
-  /** One for each layer. */
+  /** One for each layer, then those beside the layers; each has a KV cache. */
   readonly attention: readonly AttentionSpec[];
   /** One for each MoE layer, in order; empty for a dense model. */
   readonly moe: readonly MoeSpec[];

@@ -3,6 +3,7 @@ import { llama } from "./llama.ts";
 import type { Architecture, ModelFile, ModelSpec } from "./model.ts";
 import { olmoe } from "./olmoe.ts";
 import { qwen3moe } from "./qwen3moe.ts";
+import { sluice } from "./sluice.ts";
 import { smallthinker } from "./smallthinker.ts";
 
 /** Every architecture, by its name in a GGUF. To add one: write its file and name it here. */
@@ -11,6 +12,7 @@ export const architectures = {
   qwen3moe,
   olmoe,
   llama,
+  sluice,
 } as const satisfies Record<string, Architecture>;
 
 /** The name of an architecture. */

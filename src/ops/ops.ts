@@ -84,6 +84,13 @@ export interface AttentionSpec {
   };
 }
 
+/**
+ * What a router reads, and so how early its choice is known: what the experts read (`post-attention`), the raw residual
+ * before attention (`pre-attention`), what the experts of the layer before read (`previous-layer`), or a network of its
+ * own beside the model, which decides for all layers at once (`decoupled`).
+ */
+export type RouterInput = "post-attention" | "pre-attention" | "previous-layer" | "decoupled";
+
 /** One MoE layer as data (DESIGN section 6). */
 export interface MoeSpec {
   readonly layer: number;
@@ -94,8 +101,7 @@ export interface MoeSpec {
   readonly hidden: number;
   /** Width of one expert. */
   readonly ffn: number;
-  /** Where the router reads: the normed residual before the experts, or the raw residual before attention. */
-  readonly routerInput: "post-attention" | "pre-attention";
+  readonly routerInput: RouterInput;
   /** Router matrix `[experts, hidden]`. */
   readonly router: string;
   readonly score: ScoreName;
