@@ -1,10 +1,10 @@
 import { SluiceError } from "../../errors.ts";
 
-/** What the simulator's clock goes by: milliseconds, and milliseconds a byte. All are at least 0. */
+/** What the simulator's clock goes by: milliseconds, and milliseconds a byte. All are finite and at least 0. */
 export interface CostModel {
   /** One token through one MoE layer with everything resident, attention included. */
   readonly layerMs: number;
-  /** The part of `layerMs` that the experts take; what lies before it hides a readback of an early router. */
+  /** The part of `layerMs` that the experts take, at most all of it; what lies before it hides a readback of an early router. */
   readonly expertMs: number;
   /** What a further token of the same pass adds to `layerMs`. */
   readonly prefillLayerMs: number;
@@ -64,7 +64,7 @@ export function parseCosts(text: string): CostModel {
     if (!names.includes(name)) {
       throw badCosts(`"${name}" is not a cost; the costs are ${names.join(", ")}`);
     }
-    if (typeof cost !== "number" || !(cost >= 0)) {
+    if (typeof cost !== "number" || !(cost >= 0 && cost < Infinity)) {
       throw badCosts(`${name} is ${JSON.stringify(cost)}, must be a number, at least 0`);
     }
   }

@@ -18,7 +18,7 @@ import { PrefetchGauge } from "../prefetch-gauge.ts";
 import { type CostModel, DEFAULT_COSTS } from "./cost-model.ts";
 import { type SimulationResult, summarise } from "./result.ts";
 import { hasRoom, keepBelow, VirtualLoads } from "./virtual-loads.ts";
-import { VirtualPasses } from "./virtual-passes.ts";
+import { type Lead, VirtualPasses } from "./virtual-passes.ts";
 
 /** What to replay a trace against. */
 export interface Simulation {
@@ -73,8 +73,7 @@ export function simulate(trace: RoutingTrace, simulation: Simulation): Simulatio
     topK: trace.topK,
     estimate: new FaultEstimate(pools.length),
     pacing: pacingRules[simulation.pacing ?? DEFAULT_PACING],
-    leadMs: leadOf(predictor, costs),
-    knowsPass: leadOf(predictor, costs) === Infinity,
+    lead: leadOf(predictor),
     guesser:
       predictor?.kind === "guess"
         ? predictor.create({ pools, experts: trace.experts, topK: trace.topK })
@@ -99,17 +98,16 @@ function usable(name: PredictorName, { routerInput }: RoutingTrace): Predictor {
   return predictor;
 }
 
-/** How long before its experts a layer's choice is known. */
-function leadOf(predictor: Predictor | undefined, { layerMs, expertMs }: CostModel): number {
-  if (predictor?.kind !== "exact") return 0;
+function leadOf(predictor: Predictor | undefined): Lead {
+  if (predictor?.kind !== "exact") return "none";
   switch (predictor.routerInput) {
     case "pre-attention":
-      return layerMs - expertMs;
+      return "attention";
     case "previous-layer":
-      return layerMs;
+      return "layer";
     case "decoupled":
     case "token":
-      return Infinity;
+      return "pass";
     default:
       return predictor.routerInput satisfies never;
   }

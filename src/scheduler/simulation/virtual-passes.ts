@@ -11,6 +11,12 @@ import { planFault } from "../scheduler.ts";
 import type { CostModel } from "./cost-model.ts";
 import type { VirtualLoads } from "./virtual-loads.ts";
 
+/**
+ * How long before its experts a layer's choice is known on the GPU: not at all, by what lies before them in the layer,
+ * by a whole layer; `pass`: before the pass begins, and to the host.
+ */
+export type Lead = "none" | "attention" | "layer" | "pass";
+
 /** What passes run on: the engine's own objects, and a clock. */
 export interface PassParts {
   readonly cache: ExpertCache;
@@ -22,10 +28,8 @@ export interface PassParts {
   /** The pool of each MoE layer. */
   readonly pools: readonly number[];
   readonly topK: number;
-  /** How long before its experts a layer's choice is known on the GPU; Infinity: before the pass, on the host too. */
-  readonly leadMs: number;
-  /** Says what a pass will want before it begins; for exact predictors with an infinite lead. */
-  readonly knowsPass: boolean;
+  /** How long before its experts a layer's choice is known. */
+  readonly lead: Lead;
   readonly guesser: Guesser | undefined;
   readonly gauge: PrefetchGauge;
 }
@@ -47,7 +51,7 @@ export interface PassCounters {
 interface Work {
   readonly layerMs: number;
   readonly expertMs: number;
-  /** `leadMs`, at most what lies before it. */
+  /** How long before its experts a layer's choice is known. */
   readonly leadMs: number;
 }
 
@@ -140,10 +144,11 @@ export class VirtualPasses {
   }
 
   #workOf(tokens: number): Work {
-    const { costs, leadMs } = this.#parts;
+    const { costs, lead } = this.#parts;
     const layerMs = costs.layerMs + (tokens - 1) * costs.prefillLayerMs;
-    const scale = costs.layerMs > 0 ? layerMs / costs.layerMs : 1;
-    return { layerMs, expertMs: costs.expertMs * scale, leadMs: leadMs * scale };
+    const expertMs = costs.layerMs > 0 ? layerMs * (costs.expertMs / costs.layerMs) : layerMs;
+    const leads = { none: 0, attention: layerMs - expertMs, layer: layerMs, pass: Infinity };
+    return { layerMs, expertMs, leadMs: leads[lead] };
   }
 
   #cutsOf(tokens: number, work: Work): readonly number[] {
@@ -179,7 +184,7 @@ export class VirtualPasses {
   }
 
   #readCut(routerMs: number, hostMs: number): number {
-    if (this.#parts.knowsPass) return hostMs;
+    if (this.#parts.lead === "pass") return hostMs;
     this.counters.readbacks++;
     return routerMs + this.#parts.costs.readbackMs;
   }
@@ -234,9 +239,9 @@ export class VirtualPasses {
   }
 
   #guessPass({ tokens, ids }: TracedPass, nowMs: number): void {
-    const { guesser, knowsPass } = this.#parts;
+    const { guesser, lead } = this.#parts;
     if (tokens.length > 1) return;
-    if (knowsPass) {
+    if (lead === "pass") {
       const known = ids.flatMap((chosen, moe) =>
         [...chosen].map((expert) => ({ moe, expert, probability: 1 })),
       );

@@ -1,6 +1,11 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import type { RoutingTrace } from "../../../src/experts/trace.ts";
+import { SluiceError } from "../../../src/errors.ts";
+import type { Predictor } from "../../../src/experts/predictors/predictor.ts";
+import { type PredictorName, predictors } from "../../../src/experts/predictors/registry.ts";
+import { passesOf, type RoutingTrace } from "../../../src/experts/trace.ts";
+import { type PacingName, pacingRules } from "../../../src/scheduler/pacing/registry.ts";
+import { DEFAULT_COSTS } from "../../../src/scheduler/simulation/cost-model.ts";
 import { simulate } from "../../../src/scheduler/simulation/simulator.ts";
 import { everyPolicy, inPasses, traceOf } from "../experts/helpers.ts";
 
@@ -201,3 +206,144 @@ describe("Belady", () => {
     );
   });
 });
+
+describe("a run of every kind", () => {
+  const policies = [...everyPolicy.map(({ name }) => name), "belady" as const];
+  const names = Object.keys(predictors) as PredictorName[];
+  const usable = names.filter((name) => {
+    const predictor: Predictor = predictors[name];
+    return predictor.kind === "exact" || !predictor.needsGpuGuesses;
+  });
+  const anySimulation = fc.record({
+    policy: fc.constantFrom(...policies),
+    predictor: fc.constantFrom("none" as const, ...usable),
+    pacing: fc.constantFrom(...(Object.keys(pacingRules) as PacingName[])),
+    ramBudgetBytes: fc.nat(900),
+    diskBudgetBytes: fc.nat(900),
+    diskFilled: fc.boolean(),
+    costs: fc
+      .record(mapValues(DEFAULT_COSTS, () => fc.double({ min: 0, max: 3, noNaN: true })))
+      .map((costs) => ({ ...costs, expertMs: Math.min(costs.expertMs, costs.layerMs) })),
+  });
+  const run = fc.tuple(
+    anyTrace,
+    fc.array(fc.integer({ min: 1, max: 6 }), { maxLength: 4 }),
+    fc.nat(EXPERTS),
+    fc.boolean(),
+    anySimulation,
+  );
+
+  test("keeps every account: choices, loads, bytes, budgets, time", () => {
+    fc.assert(
+      fc.property(run, ([oneByOne, sizes, spare, filled, simulation]) => {
+        const trace = { ...inPasses(oneByOne, sizes), filled };
+        const slotCounts = everywhere(trace, Math.min(EXPERTS, trace.topK + spare));
+        const recordBytes = trace.layers.map((_, pool) => 50 + 50 * pool);
+
+        const result = simulate(trace, { ...simulation, slotCounts, recordBytes });
+
+        let choices = 0;
+        for (const { ids } of passesOf(trace))
+          for (const chosen of ids) choices += new Set(chosen).size;
+        expect(result.hits + result.misses).toBe(choices);
+        const { issued, used, late, wasted } = result.prefetch;
+        const loads = result.loads.ram + result.loads.disk + result.loads.source;
+        // A prompt in the middle may wait for a prefetch without being asked about it.
+        expect(loads).toBeLessThanOrEqual(result.misses - late + issued);
+        const onePrompt = trace.passes?.slice(1).every((tokens) => tokens === 1);
+        if (onePrompt) expect(loads).toBe(result.misses - late + issued);
+        expect(used + late + wasted).toBeLessThanOrEqual(issued);
+        expect(result.ramBytes).toBeLessThanOrEqual(simulation.ramBudgetBytes);
+        expect(result.diskBytes).toBeLessThanOrEqual(simulation.diskBudgetBytes);
+        expect(result.totalMs * (1 + 1e-9)).toBeGreaterThanOrEqual(result.stallMs);
+        expect(Number.isFinite(result.totalMs)).toBe(true);
+        expect(result.readbacks).toBeGreaterThanOrEqual([...passesOf(trace)].length);
+        expect(simulate(trace, { ...simulation, slotCounts, recordBytes })).toEqual(result);
+      }),
+      { numRuns: 300 },
+    );
+  });
+
+  test("hits and misses depend on slots and policy alone, unless something is prefetched", () => {
+    const early = fc.constantFrom("none" as const, "pre-attention" as const, "pre-gate" as const);
+    const byUses = everyPolicy.map(({ name }) => name).filter((name) => name !== "cost-aware");
+    fc.assert(
+      fc.property(
+        run,
+        early,
+        fc.constantFrom(...byUses),
+        ([one, sizes, spare, filled, simulation], predictor, policy) => {
+          const trace = { ...inPasses(one, sizes), filled };
+          const slotCounts = everywhere(trace, Math.min(EXPERTS, trace.topK + spare));
+
+          const plain = simulate(trace, { slotCounts, policy });
+          const other = simulate(trace, { ...simulation, slotCounts, policy, predictor });
+
+          expect(other.layers).toEqual(plain.layers);
+        },
+      ),
+      { numRuns: 200 },
+    );
+  });
+
+  test("a router that knows the pass ahead never misses what RAM has", () => {
+    fc.assert(
+      fc.property(
+        anyTrace,
+        fc.constantFrom("decoupled" as const, "hash" as const),
+        (trace, predictor) => {
+          const slotCounts = everywhere(trace, trace.topK);
+
+          const result = simulate(
+            { ...trace, filled: true },
+            { slotCounts, policy: "lru", predictor },
+          );
+
+          expect(result.misses).toBe(0);
+          expect(result.prefetch).toMatchObject({ late: 0, wasted: 0 });
+          expect(result.prefetch.used).toBe(result.prefetch.issued);
+        },
+      ),
+      { numRuns: 100 },
+    );
+  });
+});
+
+test("a global sweep with one slot too few hits nothing under LRU: why pools have their own", () => {
+  const rows = Array.from({ length: 10 }, () => [[0], [1], [2]]);
+  const shared = { ...traceOf(EXPERTS, rows), pools: [0, 0, 0] };
+
+  expect(simulate(shared, { slotCounts: [2], policy: "lru" }).hits).toBe(0);
+  expect(simulate(traceOf(EXPERTS, rows), { slotCounts: [1, 1, 1], policy: "lru" }).hits).toBe(27);
+});
+
+test("slots that were filled hold the experts that the background loads first", () => {
+  const trace = traceOf(EXPERTS, [[[0]], [[1]], [[2]]]);
+
+  expect(simulate(trace, { slotCounts: [2], policy: "lru" }).hits).toBe(0);
+  expect(simulate({ ...trace, filled: true }, { slotCounts: [2], policy: "lru" }).hits).toBe(2);
+});
+
+test("a predictor that reads the GPU cannot be simulated, nor an exact one of other routers", () => {
+  const trace = { ...traceOf(4, [[[0]]]), routerInput: "post-attention" as const };
+  const options = { slotCounts: [2], policy: "lru" } as const;
+
+  expect(() => simulate(trace, { ...options, predictor: "next-layer" })).toThrow(SluiceError);
+  expect(() => simulate(trace, { ...options, predictor: "hash" })).toThrow('"post-attention"');
+});
+
+test("fewer slots than a token uses are too few", () => {
+  const trace = traceOf(4, [[[0, 1]]]);
+
+  expect(() => simulate(trace, { slotCounts: [1], policy: "lru" })).toThrow(
+    expect.objectContaining({ code: "budget-too-small" }),
+  );
+});
+
+function mapValues<Key extends string, Value>(
+  object: Readonly<Record<Key, unknown>>,
+  value: () => Value,
+): Record<Key, Value> {
+  const entries = Object.keys(object).map((key) => [key, value()]);
+  return Object.fromEntries(entries) as Record<Key, Value>;
+}
