@@ -1,4 +1,5 @@
 import type { ExpertCache } from "../experts/expert-cache.ts";
+import { ABSENT } from "../experts/page-table.ts";
 import type { GpuContext } from "../gpu/device.ts";
 import { Readback, type ReadRange } from "../gpu/readback.ts";
 import type { MoeSpec } from "../ops/ops.ts";
@@ -114,8 +115,8 @@ export class Executor {
   }
 
   /**
-   * Times the decode program: an empty readback, a pass whose steps all return at once, and a whole one over whatever
-   * is in the first slots. To be called before the first pass of a conversation: it writes position 0 of the KV cache.
+   * Times the decode program: an empty readback, a pass whose steps all return at once, and a whole one, without experts
+   * and with whatever is in the first slots. To be called before the first pass of a conversation: it writes position 0 of the KV cache.
    */
   async calibrate(program: Program): Promise<PassCosts> {
     const { control, context, moe } = this.parts;
@@ -133,17 +134,20 @@ export class Executor {
       }
       return times.sort((a, b) => a - b)[times.length >> 1]!;
     };
-    for (const [index, { topK }] of moe.entries()) {
-      this.writeSlots(
-        program,
-        index,
-        Uint32Array.from({ length: topK }, (_, slot) => slot),
-      );
-    }
+    const setSlots = (slotOf: (choice: number) => number) => {
+      for (const [index, { topK }] of moe.entries()) {
+        const choices = Uint32Array.from({ length: topK }, (_, choice) => slotOf(choice));
+        this.writeSlots(program, index, choices);
+      }
+    };
+    const end = program.steps.length;
     const readback = await time(NO_LAYER, 0);
-    const skipped = Math.max(0, (await time(NO_LAYER, program.steps.length)) - readback);
-    const pass = Math.max(skipped, (await time(0, program.steps.length)) - readback);
-    return { readback, skipped, pass };
+    const skipped = Math.max(0, (await time(NO_LAYER, end)) - readback);
+    setSlots(() => ABSENT);
+    const withoutExperts = Math.max(skipped, (await time(0, end)) - readback);
+    setSlots((choice) => choice);
+    const pass = Math.max(withoutExperts, (await time(0, end)) - readback);
+    return { readback, skipped, withoutExperts, pass };
   }
 
   dispose(): void {

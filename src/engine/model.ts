@@ -236,10 +236,14 @@ export class LoadedModel {
     return ids.some((expert) => this.cache.state(pool, expert) !== "ready");
   }
 
-  /** Dispatches of the decode program that belong to layers: all but embedding, final norm, head and argmax. */
+  /** Steps of the decode program, and those of them that belong to layers: all but embedding, final norm, head and argmax. */
+  get steps(): { readonly all: number; readonly ofLayers: number } {
+    const all = this.#programs.decode.steps.length;
+    return { all, ofLayers: all - 4 };
+  }
+
   get dispatchesPerLayer(): number {
-    const outside = 4;
-    return (this.#programs.decode.steps.length - outside) / this.spec.layers;
+    return this.steps.ofLayers / this.spec.layers;
   }
 
   get budgetBytes(): number {

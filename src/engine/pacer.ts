@@ -18,6 +18,8 @@ export interface PassCosts {
   readonly readback: number;
   /** A whole pass, all experts resident. */
   readonly pass: number;
+  /** The same without its experts' products. */
+  readonly withoutExperts: number;
   /** A whole pass whose steps return at once. */
   readonly skipped: number;
 }
@@ -38,14 +40,14 @@ export class Pacer {
   }
 
   /** Takes over measured costs; `overlap` is what lies between a layer's router and its experts in `decode`. */
-  setCosts({ readback, pass, skipped }: PassCosts, decode: Program): void {
+  setCosts({ readback, pass, withoutExperts, skipped }: PassCosts, decode: Program): void {
     const between = decode.moe.reduce((sum, { router, first }) => sum + first - router - 1, 0);
     const layers = Math.max(1, this.#layers);
     this.#costs = {
       readback,
       layer: pass / layers,
       skipped: skipped / layers,
-      overlap: (pass * between) / layers / decode.steps.length,
+      overlap: (withoutExperts * between) / layers / decode.steps.length,
     };
   }
 

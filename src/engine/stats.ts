@@ -104,6 +104,7 @@ export class ReplyMeter {
       ramBudgetBytes: tiers.budgetBytes("ram"),
       diskBytes: tiers.bytes("disk"),
       diskBudgetBytes: tiers.budgetBytes("disk"),
+      costs: costsOf(model),
       bytesUploaded: now.uploaded - start.uploaded,
       bytesBeforeFirstToken: first.received,
       gpuBytes: memory.bytes,
@@ -113,4 +114,20 @@ export class ReplyMeter {
       contextUsed: history.length,
     };
   }
+}
+
+/** What was measured, as the simulator takes it. */
+function costsOf({ costs, spec, store, steps }: LoadedModel): EngineStats["costs"] {
+  const { readback, pass, withoutExperts, skipped } = costs;
+  const layers = Math.max(1, spec.moe.length);
+  const { uploadMs, bytesUploaded } = store.counters;
+  const passMs = (withoutExperts * (steps.all - steps.ofLayers)) / steps.all;
+  return {
+    layerMs: (pass - passMs) / layers,
+    expertMs: (pass - withoutExperts) / layers,
+    skippedLayerMs: skipped / layers,
+    passMs,
+    readbackMs: readback,
+    ...(bytesUploaded > 0 && { uploadMs: 0, uploadMsPerByte: uploadMs / bytesUploaded }),
+  };
 }

@@ -202,11 +202,29 @@ export interface EngineStats {
   readonly diskBudgetBytes: number;
   readonly bytesUploaded: number;
   readonly bytesBeforeFirstToken: number;
+  /** Measured when the model was loaded, in milliseconds: what `simulate --costs` takes. */
+  readonly costs: MeasuredCosts;
   readonly gpuBytes: number;
   readonly gpuBudgetBytes: number;
   readonly residentExperts: number;
   readonly totalExperts: number;
   readonly contextUsed: number;
+}
+
+/** Times of a pass of one token on this device, in milliseconds. */
+export interface MeasuredCosts {
+  /** One MoE layer, attention included, and the part of it that its experts take. */
+  readonly layerMs: number;
+  readonly expertMs: number;
+  /** One layer's steps when they return at once. */
+  readonly skippedLayerMs: number;
+  /** What lies outside the layers. */
+  readonly passMs: number;
+  /** From submit to mapped, with nothing else running. */
+  readonly readbackMs: number;
+  /** Once something was uploaded: for each record, and for each byte. */
+  readonly uploadMs?: number;
+  readonly uploadMsPerByte?: number;
 }
 
 /** Where every expert is, for a map: one byte each, `layers * experts` long. */
