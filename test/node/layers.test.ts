@@ -36,7 +36,7 @@ const MAY_IMPORT_TYPES: Record<string, readonly string[]> = {
   tokenizer: ["gguf"],
   models: ["gguf"],
   engine: ["rpc"],
-  rpc: ["engine"],
+  rpc: ["engine", "experts", "scheduler"],
   faces: ["engine"],
   index: ["engine"],
 };

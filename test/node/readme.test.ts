@@ -2,15 +2,19 @@ import { readFile } from "node:fs/promises";
 import { expect, test } from "vitest";
 import { runtimes } from "../../src/cli/runtimes/registry.ts";
 import { evictionPolicies } from "../../src/experts/policies/registry.ts";
+import { predictors } from "../../src/experts/predictors/registry.ts";
 import { weightFormats } from "../../src/formats/registry.ts";
 import { architectures } from "../../src/models/registry.ts";
 import { scoreFunctions } from "../../src/routing/registry.ts";
+import { pacingRules } from "../../src/scheduler/pacing/registry.ts";
 
 const ROWS = {
   architectures,
   "weight formats": weightFormats,
   routers: scoreFunctions,
   "cache policies": evictionPolicies,
+  predictors,
+  "pacing rules": pacingRules,
   "runtimes of the command": runtimes,
 };
 

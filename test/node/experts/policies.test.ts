@@ -9,7 +9,7 @@ import {
   DEFAULT_EVICTION_POLICY,
   evictionPolicies,
 } from "../../../src/experts/policies/registry.ts";
-import { everyPolicy } from "./helpers.ts";
+import { cacheOf, everyPolicy, serve } from "./helpers.ts";
 
 const request = fc.uniqueArray(fc.nat(7), { minLength: 1, maxLength: 4 });
 
@@ -66,6 +66,28 @@ describe.for(everyPolicy)("$name", ({ create }) => {
 
         expect(evictionOrder(policy, some)).toEqual(all.filter((expert) => some.includes(expert)));
       }),
+      { numRuns: 100 },
+    );
+  });
+});
+
+describe.for(everyPolicy)("$name has the stack property", ({ create }) => {
+  test("what is resident with fewer slots is resident with more", () => {
+    fc.assert(
+      fc.property(
+        fc.array(request, { maxLength: 40 }),
+        fc.integer({ min: 4, max: 7 }),
+        (requests, slots) => {
+          const fewer = cacheOf(8, [slots], create);
+          const more = cacheOf(8, [slots + 1], create);
+          for (const experts of requests) {
+            serve(fewer, 0, experts);
+            serve(more, 0, experts);
+
+            expect(more.ready(0)).toEqual(expect.arrayContaining(fewer.ready(0)));
+          }
+        },
+      ),
       { numRuns: 100 },
     );
   });
