@@ -10,8 +10,10 @@ export interface SimulationResult {
   /** Distinct experts of a layer and pass that were ready, and that were not. */
   readonly hits: number;
   readonly misses: number;
-  /** Layers that the GPU found with an expert absent. */
+  /** Layers of a pass that waited for a load; one from RAM is no wait where an exact predictor named it early. */
   readonly faults: number;
+  /** Layers without a cut that stopped the GPU because an expert was absent. */
+  readonly stops: number;
   readonly readbacks: number;
   /** Experts that made room for a load. */
   readonly evictions: number;
@@ -63,7 +65,7 @@ export function summarise(finished: Finished): SimulationResult {
   const { trace, passes, ends, cache, tiers, loads, gauge, clock } = finished;
   const { hits, misses, evictions } = cache.counters;
   const { loadsFrom, bytesUploaded, bytesFromDisk, bytesFromNetwork } = loads.counters;
-  const { faults, readbacks, stallMs } = clock.counters;
+  const { faults, stops, readbacks, stallMs } = clock.counters;
   const passMs = ends.map((end, pass) => end - (ends[pass - 1] ?? 0));
   const tokenMs = passMs.filter((_, pass) => passes[pass]!.tokens.length === 1);
   const decodeMs = sum(tokenMs);
@@ -72,6 +74,7 @@ export function summarise(finished: Finished): SimulationResult {
     hits,
     misses,
     faults,
+    stops,
     readbacks,
     evictions,
     loads: loadsFrom,

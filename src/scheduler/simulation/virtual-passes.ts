@@ -36,8 +36,10 @@ export interface PassParts {
 
 /** What passes did so far. */
 export interface PassCounters {
-  /** Layers that the GPU found with an expert absent. */
+  /** Layers of a pass that waited for a load; one from RAM is no wait where an exact predictor named it early. */
   faults: number;
+  /** Layers without a cut that stopped the GPU because an expert was absent. */
+  stops: number;
   /** Readbacks, of faults, cuts and ends. */
   readbacks: number;
   /** Time in which the GPU had nothing to do but wait for records. */
@@ -53,6 +55,17 @@ interface Work {
   readonly expertMs: number;
   /** How long before its experts a layer's choice is known. */
   readonly leadMs: number;
+}
+
+/** A layer whose choice the host knows. */
+interface KnownLayer {
+  readonly moe: number;
+  /** When the host knows it, and when the GPU could start the experts. */
+  readonly hostMs: number;
+  readonly expertsMs: number;
+  readonly expertMs: number;
+  /** The choice was read early. */
+  readonly ahead: boolean;
 }
 
 /** How far a pass is. */
@@ -89,7 +102,14 @@ export class VirtualPasses {
   constructor(parts: PassParts) {
     this.#parts = parts;
     const zeros = () => parts.pools.map(() => 0);
-    this.counters = { faults: 0, readbacks: 0, stallMs: 0, hits: zeros(), misses: zeros() };
+    this.counters = {
+      faults: 0,
+      stops: 0,
+      readbacks: 0,
+      stallMs: 0,
+      hits: zeros(),
+      misses: zeros(),
+    };
   }
 
   /** Runs a pass that starts at a time; the time at which its result is known. */
@@ -139,7 +159,8 @@ export class VirtualPasses {
     if (!faulted) this.#guessLayer(pass, stop + 1, hostMs);
     // Behind a fault, what lies between the router and the experts is still to be done.
     const expertsMs = faulted ? hostMs + (dueMs - routerMs) : dueMs;
-    const served = this.#serve(pass, stop, hostMs, expertsMs, work);
+    const ahead = this.#parts.lead !== "none" && !faulted;
+    const served = this.#serve(pass.ids[stop]!, { ...work, moe: stop, hostMs, expertsMs, ahead });
     return { moe: stop + 1, counted: stop + 1, ...served };
   }
 
@@ -178,7 +199,7 @@ export class VirtualPasses {
 
   #readFault(routerMs: number, skippedLayers: number): number {
     const { skippedLayerMs, readbackMs } = this.#parts.costs;
-    this.counters.faults++;
+    this.counters.stops++;
     this.counters.readbacks++;
     return routerMs + skippedLayers * skippedLayerMs + readbackMs;
   }
@@ -207,21 +228,20 @@ export class VirtualPasses {
     }
   }
 
-  /** Computes a layer's experts in rounds. @param dueMs when the GPU could start them */
-  #serve(
-    { ids }: TracedPass,
-    moe: number,
-    readMs: number,
-    dueMs: number,
-    { expertMs }: Work,
-  ): Pick<Progress, "hostMs" | "pieceMs" | "layerMs"> {
-    const { cache, loads, pools, topK } = this.#parts;
-    const pool = pools[moe]!;
-    let hostMs = readMs;
-    let gpuMs = Math.max(dueMs, readMs);
+  /** Computes a layer's experts in rounds. */
+  #serve(ids: Uint32Array, layer: KnownLayer): Pick<Progress, "hostMs" | "pieceMs" | "layerMs"> {
+    const { cache, tiers, loads, pools, topK } = this.#parts;
+    const pool = pools[layer.moe]!;
+    let { hostMs } = layer;
+    let gpuMs = Math.max(layer.expertsMs, hostMs);
     let pieceMs = gpuMs;
-    const plan = planFault({ pool, ids: ids[moe]!, topK, cache });
+    let waited = false;
+    const plan = planFault({ pool, ids, topK, cache });
     for (let round = plan.next(); round; round = plan.next()) {
+      const instant =
+        round.waits.length === 0 &&
+        round.loads.every(({ expert }) => tiers.locate(pool, expert) === "ram");
+      waited ||= !instant || (!layer.ahead && round.loads.length > 0);
       for (const load of round.loads) loads.begin(pool, load, "demand", hostMs);
       const under = [...round.loads.map(({ expert }) => expert), ...round.waits].filter(
         (expert) => cache.state(pool, expert) === "loading",
@@ -233,8 +253,9 @@ export class VirtualPasses {
       pieceMs = Math.max(gpuMs, hostMs, loads.uploadedMs);
       this.counters.stallMs += pieceMs - gpuMs;
       const computed = slots.filter((slot) => slot !== ABSENT).length;
-      gpuMs = pieceMs + (expertMs * computed) / slots.length;
+      gpuMs = pieceMs + (layer.expertMs * computed) / slots.length;
     }
+    if (waited) this.counters.faults++;
     return { hostMs, pieceMs, layerMs: gpuMs };
   }
 

@@ -41,7 +41,7 @@ describe("a token's time", () => {
     const result = simulate(trace, { ...BASE, slotCounts: [4, 4] });
 
     // 2 * 10 + 5 + 3
-    expect(result).toMatchObject({ totalMs: 28, stallMs: 0, faults: 0, readbacks: 1 });
+    expect(result).toMatchObject({ totalMs: 28, stallMs: 0, faults: 0, stops: 0, readbacks: 1 });
     expect(result.tokensPerSecond).toBeCloseTo(1000 / 28, 9);
   });
 
@@ -50,14 +50,14 @@ describe("a token's time", () => {
 
     // Layer 0: its router at 6, both layers skipped 8, known 11, landed 18, uploaded 19, done 23.
     // Layer 1: its router at 29, skipped 30, known 33, landed 40, uploaded 41, done 45; then 5 and 3.
-    expect(result).toMatchObject({ totalMs: 53, stallMs: 16, faults: 2, readbacks: 3 });
+    expect(result).toMatchObject({ totalMs: 53, stallMs: 16, faults: 2, stops: 2, readbacks: 3 });
   });
 
   test("a cut saves the skipped steps", () => {
     const result = simulate(twoMisses, { ...cold, pacing: "layer" });
 
     // Known at 9, uploaded 17, done 21; known at 30, uploaded 38, done 42; then 5 and 3.
-    expect(result).toMatchObject({ totalMs: 50, stallMs: 16, faults: 0, readbacks: 3 });
+    expect(result).toMatchObject({ totalMs: 50, stallMs: 16, faults: 2, stops: 0, readbacks: 3 });
   });
 
   test("a router before attention is read, and loads begin, while attention runs", () => {
@@ -72,7 +72,7 @@ describe("a token's time", () => {
 
     // Layer 0: its router at 0, skipped 2, known 5, due at 11, uploaded 13, done 17.
     // Layer 1: its router at 17, skipped 18, known 21, due at 27, uploaded 29, done 33; then 5 and 3.
-    expect(result).toMatchObject({ totalMs: 41, stallMs: 4, faults: 2 });
+    expect(result).toMatchObject({ totalMs: 41, stallMs: 4, stops: 2, faults: 2 });
   });
 
   test("a cut without a miss costs what of the readback nothing hides", () => {
@@ -110,6 +110,17 @@ describe("a token's time", () => {
 
     // Known at 9, bytes 19 and 29, landed 26 and 36, uploaded 37, done 41; then 5 and 3.
     expect(result).toMatchObject({ totalMs: 49, bytesFromDisk: 200, bytesUploaded: 200 });
+  });
+
+  test("what an exact predictor names and RAM has is no fault", () => {
+    const trace = { ...twoMisses, tokens: [{ token: 0, experts: [3, 3] }], filled: true };
+    const options = { ...BASE, slotCounts: [2, 2], pacing: "layer" } as const;
+
+    expect(simulate(trace, { ...options, predictor: "pre-attention" })).toMatchObject({
+      faults: 0,
+      misses: 2,
+    });
+    expect(simulate(trace, options)).toMatchObject({ faults: 2, misses: 2 });
   });
 
   test("from RAM there is only the upload, from the network its latency", () => {
