@@ -13,7 +13,7 @@ const everyRule = Object.entries(pacingRules).map(([name, rule]) => ({
   rule: rule as PacingRule,
 }));
 
-const milliseconds = fc.double({ min: 0, max: 100, noNaN: true });
+const milliseconds = fc.double({ min: 0, max: 8, noNaN: true });
 const anyContext: fc.Arbitrary<PacingContext> = fc.record({
   faultProbability: fc.array(fc.double({ min: 0, max: 1, noNaN: true }), { maxLength: 8 }),
   costs: fc.record({
