@@ -22,6 +22,11 @@ export interface ByteSource {
    * "not-found" if the source is remote.
    */
   read(offset: number, length: number, options?: ReadOptions): Promise<Uint8Array<ArrayBuffer>>;
+  /**
+   * Makes reads under way that touch `[offset, offset + length)` at least as urgent as `priority`: what was fetched ahead
+   * has become wanted. Sources that do not queue have no use for it.
+   */
+  raise?(offset: number, length: number, priority: ReadPriority): void;
   /** Gives back what the source holds; reads fail afterwards. */
   close?(): Promise<void>;
 }

@@ -1,5 +1,7 @@
 import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
+import { setTimeout as sleep } from "node:timers/promises";
+import { createRandom, type Random } from "../../src/numeric/random.ts";
 
 /** How a {@link FileServer} behaves; change it between requests. */
 export interface ServerBehaviour {
@@ -13,16 +15,42 @@ export interface ServerBehaviour {
   breakAfterBytes?: number;
   /** How many bodies break off; all if absent. */
   breaks?: number;
-  /** Wait before each answer. */
+  /** Wait before each answer: its first byte comes this late. */
   delayMs?: number;
+  /** What all connections together bring; without end if absent. */
+  bytesPerSecond?: number;
+  /** The share of answers, 0 to 1, that break off at a random byte; see `seed`. */
+  drops?: number;
+  /** Decides which answers break off, and where; read when the server starts. */
+  seed?: number;
+  /** Seconds or a date, sent with each of `statuses`. */
+  retryAfter?: string;
+  /** Whether a page of another origin may see Content-Range, ETag and Retry-After; true if absent. */
+  exposeHeaders?: boolean;
   /** Send the headers and then nothing, this many times. */
   stalls?: number;
   /** Answer the next requests by these statuses, one each, before answering well. */
   statuses?: number[];
-  /** The tag to send. */
+  /** The tag to send; a weak one does not satisfy If-Range. */
   etag?: string;
+  /** The date to send. */
+  lastModified?: string;
   /** Honour Range but start this many bytes late. */
   rangeShift?: number;
+}
+
+/** One request, in the order in which they came. */
+export interface RequestRecord {
+  readonly method: string;
+  /** Bytes `[start, end)` that were asked for; undefined without Range. */
+  readonly range: { readonly start: number; readonly end: number } | undefined;
+  /** Milliseconds from the server's start. */
+  readonly atMs: number;
+  readonly headers: IncomingMessage["headers"];
+  /** Body bytes that were sent. */
+  sentBytes: number;
+  /** When the answer ended, well or not; undefined while it goes on. */
+  endedMs: number | undefined;
 }
 
 /** A local server of one file that misbehaves on demand. */
@@ -31,10 +59,24 @@ export interface FileServer extends AsyncDisposable {
   readonly behaviour: ServerBehaviour;
   /** Requests that have come. */
   readonly requests: number;
+  /** Every request, in the order in which they came. */
+  readonly log: readonly RequestRecord[];
   /** Body bytes that have been sent. */
   readonly sentBytes: number;
   /** The most requests that were open at once. */
   readonly mostOpen: number;
+  /** Breaks every connection and takes no other until `goOnline`. */
+  goOffline(): void;
+  goOnline(): void;
+}
+
+/** What the answers of a server share. */
+interface Host {
+  readonly file: Uint8Array;
+  readonly behaviour: ServerBehaviour;
+  readonly random: Random;
+  /** When the connection is free again; see `paced`. */
+  freeMs: number;
 }
 
 /** Serves `file` at any path of 127.0.0.1 with CORS and Range; `await using` stops it. */
@@ -42,31 +84,45 @@ export async function serveFile(
   file: Uint8Array,
   behaviour: ServerBehaviour = {},
 ): Promise<FileServer> {
-  const counts = { requests: 0, sentBytes: 0, open: 0, mostOpen: 0 };
+  const host: Host = { file, behaviour, random: createRandom(behaviour.seed ?? 1), freeMs: 0 };
+  const started = performance.now();
+  const log: RequestRecord[] = [];
+  let [open, mostOpen, online] = [0, 0, true];
   const server = createServer((request, response) => {
-    counts.requests += 1;
-    counts.open += 1;
-    counts.mostOpen = Math.max(counts.mostOpen, counts.open);
+    const record = recordOf(request, performance.now() - started);
+    log.push(record);
+    open += 1;
+    mostOpen = Math.max(mostOpen, open);
     response.on("close", () => {
-      counts.open -= 1;
+      open -= 1;
+      record.endedMs = performance.now() - started;
     });
-    setTimeout(() => {
-      counts.sentBytes += answer(file, behaviour, request, response);
-    }, behaviour.delayMs ?? 0);
+    setTimeout(() => void answer(host, request, response, record), behaviour.delayMs ?? 0);
+  });
+  server.on("connection", (socket) => {
+    if (!online) socket.destroy();
   });
   await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
   const { port } = server.address() as AddressInfo;
   return {
     url: `http://127.0.0.1:${port}/model.gguf`,
     behaviour,
+    log,
     get requests() {
-      return counts.requests;
+      return log.length;
     },
     get sentBytes() {
-      return counts.sentBytes;
+      return log.reduce((sum, record) => sum + record.sentBytes, 0);
     },
     get mostOpen() {
-      return counts.mostOpen;
+      return mostOpen;
+    },
+    goOffline() {
+      online = false;
+      server.closeAllConnections();
+    },
+    goOnline() {
+      online = true;
     },
     async [Symbol.asyncDispose]() {
       server.closeAllConnections();
@@ -75,53 +131,74 @@ export async function serveFile(
   };
 }
 
-/** Answers one request and gives the bytes of body that it sent. */
-function answer(
-  file: Uint8Array,
-  behaviour: ServerBehaviour,
+function recordOf(request: IncomingMessage, atMs: number): RequestRecord {
+  const { method = "GET", headers } = request;
+  const range = rangeOf(request);
+  return { method, range, atMs, headers, sentBytes: 0, endedMs: undefined };
+}
+
+function rangeOf(request: IncomingMessage): RequestRecord["range"] {
+  const match = /^bytes=(\d+)-(\d+)$/.exec(request.headers.range ?? "");
+  return match ? { start: Number(match[1]), end: Number(match[2]) + 1 } : undefined;
+}
+
+/** Answers one request; resolves when its body has gone or broken off. */
+async function answer(
+  host: Host,
   request: IncomingMessage,
   response: ServerResponse,
-): number {
-  response.setHeader("Access-Control-Allow-Origin", "*");
-  response.setHeader("Access-Control-Allow-Headers", "Range, If-Range");
-  response.setHeader("Access-Control-Expose-Headers", "Content-Range, ETag");
+  record: RequestRecord,
+): Promise<void> {
+  const { behaviour } = host;
+  allowOrigins(behaviour, response);
   const status = behaviour.statuses?.shift();
   if (status !== undefined || request.method === "OPTIONS") {
+    if (behaviour.retryAfter) response.setHeader("Retry-After", behaviour.retryAfter);
     response.writeHead(status ?? 204).end();
-    return 0;
+    return;
   }
-  const etag = behaviour.etag ?? '"first"';
-  response.setHeader("ETag", etag);
-  const body = setRange(file, behaviour, request, response, etag);
+  response.setHeader("ETag", behaviour.etag ?? '"first"');
+  if (behaviour.lastModified) response.setHeader("Last-Modified", behaviour.lastModified);
+  const body = setRange(host, request, response);
   if (!behaviour.noLength) response.setHeader("Content-Length", body.length);
   if (request.method === "HEAD") {
     response.end();
-    return 0;
+    return;
   }
   if ((behaviour.stalls ?? 0) > 0) {
     behaviour.stalls = (behaviour.stalls ?? 0) - 1;
     response.flushHeaders();
-    return 0;
+    return;
   }
-  return sendBody(body, behaviour, response);
+  await sendBody(host, body, response, record);
+}
+
+function allowOrigins(behaviour: ServerBehaviour, response: ServerResponse): void {
+  response.setHeader("Access-Control-Allow-Origin", "*");
+  response.setHeader("Access-Control-Allow-Headers", "Range, If-Range");
+  if (behaviour.exposeHeaders ?? true) {
+    response.setHeader("Access-Control-Expose-Headers", "Content-Range, ETag, Retry-After");
+  }
 }
 
 /** Sets status and Content-Range and gives the body that goes with them. */
 function setRange(
-  file: Uint8Array,
-  behaviour: ServerBehaviour,
+  { file, behaviour }: Host,
   request: IncomingMessage,
   response: ServerResponse,
-  etag: string,
 ): Uint8Array {
-  const match = /^bytes=(\d+)-(\d+)$/.exec(request.headers.range ?? "");
+  const range = rangeOf(request);
   const condition = request.headers["if-range"];
-  if (!match || behaviour.noRange || (condition !== undefined && condition !== etag)) {
+  const validators = [behaviour.etag ?? '"first"', behaviour.lastModified].filter(
+    (validator) => !validator?.startsWith("W/"),
+  );
+  const holds = condition === undefined || validators.includes(String(condition));
+  if (!range || behaviour.noRange || !holds) {
     response.statusCode = 200;
     return file;
   }
-  const start = Number(match[1]) + (behaviour.rangeShift ?? 0);
-  const end = Math.min(Number(match[2]) + 1, file.length);
+  const start = range.start + (behaviour.rangeShift ?? 0);
+  const end = Math.min(range.end, file.length);
   if (start >= end) {
     response.statusCode = 416;
     return new Uint8Array(0);
@@ -133,13 +210,56 @@ function setRange(
   return file.subarray(start, end);
 }
 
-function sendBody(body: Uint8Array, behaviour: ServerBehaviour, response: ServerResponse): number {
-  const limit = behaviour.breakAfterBytes;
-  if (limit === undefined || body.length <= limit || behaviour.breaks === 0) {
-    response.end(body);
-    return body.length;
+async function sendBody(
+  host: Host,
+  body: Uint8Array,
+  response: ServerResponse,
+  record: RequestRecord,
+): Promise<void> {
+  const sent = body.subarray(0, breakingPoint(host, body.length));
+  if (host.behaviour.bytesPerSecond === undefined) {
+    record.sentBytes = sent.length;
+    if (sent.length < body.length) response.write(sent, () => response.destroy());
+    else response.end(sent);
+    return;
   }
+  for (let from = 0; from < sent.length && !response.destroyed; from += PIECE_BYTES) {
+    const piece = sent.subarray(from, from + PIECE_BYTES);
+    await paced(host, piece.length);
+    record.sentBytes += piece.length;
+    if (!response.write(piece)) await drained(response);
+  }
+  if (sent.length < body.length) response.destroy();
+  else response.end();
+}
+
+/** Bytes of a body of `length` that go before its connection breaks. */
+function breakingPoint({ behaviour, random }: Host, length: number): number {
+  if (behaviour.drops !== undefined && random.uniform() < behaviour.drops) {
+    return random.integer(length);
+  }
+  const limit = behaviour.breakAfterBytes;
+  if (limit === undefined || length <= limit || behaviour.breaks === 0) return length;
   if (behaviour.breaks !== undefined) behaviour.breaks -= 1;
-  response.write(body.subarray(0, limit), () => response.destroy());
   return limit;
+}
+
+/** What connections take turns by. */
+const PIECE_BYTES = 8192;
+
+/** Resolves when the link that all connections share has brought the next `bytes`. */
+async function paced(host: Host, bytes: number): Promise<void> {
+  const now = performance.now();
+  const speed = host.behaviour.bytesPerSecond ?? Number.POSITIVE_INFINITY;
+  host.freeMs = Math.max(host.freeMs, now) + (1000 * bytes) / speed;
+  // Timers are whole milliseconds and late: what is owed is slept off when it is worth a timer.
+  await sleep(Math.max(0, Math.floor(host.freeMs - now)));
+}
+
+async function drained(response: ServerResponse): Promise<void> {
+  if (response.destroyed) return;
+  await new Promise<void>((resolve) => {
+    response.once("drain", resolve);
+    response.once("close", resolve);
+  });
 }
