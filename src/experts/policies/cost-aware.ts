@@ -5,7 +5,7 @@ import { Recency } from "./recency.ts";
 /**
  * Evicts the expert whose return is expected to cost least: probability of use × cost of reloading it. The probability
  * is that of `lfu-decayed`; with equal costs the two policies are one. Ties go to the cheaper one, then to the one used
- * longest ago, then to the lowest index.
+ * less, then to the one used longest ago, then to the lowest index.
  *
  * Costs differ where records do (a Q4_K_M file mixes types) and where the tiers below do: a record that is still in RAM
  * comes back in a fraction of the time of one that only the network has.
@@ -33,6 +33,7 @@ export function costAware(
         (a, b) =>
           compareScores(losses.get(a)!, losses.get(b)!) ||
           compareScores(costs.get(a)!, costs.get(b)!) ||
+          compareScores(frequency.score(a), frequency.score(b)) ||
           recency.compare(a, b),
       );
     },

@@ -185,8 +185,8 @@ describe("lfuDecayed", () => {
 describe("costAware", () => {
   test("evicts by uses alone when all cost the same to reload", () => {
     fc.assert(
-      fc.property(fc.array(request, { maxLength: 40 }), (requests) => {
-        const byCost = costAware({ experts: 8, reloadCost: () => 7 });
+      fc.property(fc.array(request, { maxLength: 40 }), fc.nat(2), (requests, cost) => {
+        const byCost = costAware({ experts: 8, reloadCost: () => cost });
         const byUse = lfuDecayed({ experts: 8 });
         for (const experts of requests) {
           byCost.onUse(experts);
