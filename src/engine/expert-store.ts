@@ -72,8 +72,9 @@ export class ExpertStore {
     return landing;
   }
 
-  /** Resolves when the load of an expert that somebody began has ended, well or not. */
+  /** Hurries a load that somebody began, and resolves when it has ended, well or not. */
   async landed(pool: number, expert: number): Promise<void> {
+    this.records.hurry(pool, expert);
     await this.#landings.get(`${pool}/${expert}`)?.catch(() => {});
   }
 

@@ -2,8 +2,9 @@ import type { ExpertCache } from "../experts/expert-cache.ts";
 import { nextFill, nextKept } from "../scheduler/fill.ts";
 import type { ExpertStore } from "./expert-store.ts";
 
-/** Loads at once: enough to hide a source's latency, few enough that a fault's loads are not held up. */
-const PARALLEL_LOADS = 4;
+/** Bytes under way at once, and the loads that they may come to: enough for requests to be shared and latency hidden. */
+const BYTES_UNDER_WAY = 4e6;
+const LOADS_UNDER_WAY = { least: 4, most: 16 };
 
 /**
  * Completes the tiers in the background, never evicting: first the empty slots on the GPU, then RAM and disk as far as
@@ -16,11 +17,16 @@ export class Filler {
   #running:
     | { stopped: boolean; readonly gpu: Promise<void>; readonly done: Promise<void> }
     | undefined;
+  readonly #lanes: number;
   #filled = 0;
 
-  constructor(cache: ExpertCache, store: ExpertStore) {
+  /** @param recordBytes of the largest record */
+  constructor(cache: ExpertCache, store: ExpertStore, recordBytes: number) {
     this.#cache = cache;
     this.#store = store;
+    const { least, most } = LOADS_UNDER_WAY;
+    const fitting = Math.floor(BYTES_UNDER_WAY / Math.max(1, recordBytes));
+    this.#lanes = Math.min(most, Math.max(least, fitting));
   }
 
   /** Experts that were brought to the GPU ahead of any need. */
@@ -31,9 +37,9 @@ export class Filler {
   start(): void {
     if (this.#running) return;
     const run = { stopped: false };
-    const gpu = inLanes(() => this.#fillSlots(run));
+    const gpu = this.#inLanes(() => this.#fillSlots(run));
     const asked = new Set<string>();
-    const done = gpu.then(() => inLanes(() => this.#fillBelow(run, asked)));
+    const done = gpu.then(() => this.#inLanes(() => this.#fillBelow(run, asked)));
     this.#running = Object.assign(run, { gpu, done });
   }
 
@@ -83,8 +89,8 @@ export class Filler {
       // See the class comment.
     }
   }
-}
 
-async function inLanes(work: () => Promise<void>): Promise<void> {
-  await Promise.all(Array.from({ length: PARALLEL_LOADS }, work));
+  async #inLanes(work: () => Promise<void>): Promise<void> {
+    await Promise.all(Array.from({ length: this.#lanes }, work));
+  }
 }

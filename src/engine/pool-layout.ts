@@ -2,7 +2,7 @@ import { SluiceError } from "../errors.ts";
 import { planPlanes, repackMatrix, type WeightFormat } from "../formats/format.ts";
 import type { GgufFile, TensorInfo } from "../gguf/gguf.ts";
 import type { MoeSpec } from "../ops/ops.ts";
-import type { ReadOptions } from "../storage/byte-source.ts";
+import type { ReadOptions, ReadPriority } from "../storage/byte-source.ts";
 import { formatOf, tensorOf } from "./weights.ts";
 
 /** One of the three matrices of an expert: where it lies in the file, and where in a record. */
@@ -49,11 +49,6 @@ export function planPools(file: GgufFile, moe: readonly MoeSpec[]): PoolLayout[]
   return pools;
 }
 
-/** Bytes that one expert takes in the file. */
-export function fileBytesOf({ gate, up, down }: PoolLayout): number {
-  return gate.fileBytes + up.fileBytes + down.fileBytes;
-}
-
 /** Reads one expert's matrices from the file and lays them out as a record. Throws what the source throws. */
 export async function readRecord(
   file: GgufFile,
@@ -70,4 +65,16 @@ export async function readRecord(
     }),
   );
   return record;
+}
+
+/** Tells the source that what {@link readRecord} reads has become more urgent. */
+export function raiseRecord(
+  { source }: GgufFile,
+  { gate, up, down }: PoolLayout,
+  expert: number,
+  priority: ReadPriority,
+): void {
+  for (const { info, fileBytes } of [gate, up, down]) {
+    source.raise?.(info.byteOffset + expert * fileBytes, fileBytes, priority);
+  }
 }

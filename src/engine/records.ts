@@ -2,7 +2,7 @@ import type { LowerTier, LowerTiers } from "../experts/lower-tiers.ts";
 import type { GgufFile } from "../gguf/gguf.ts";
 import type { ReadPriority } from "../storage/byte-source.ts";
 import type { RecordStore } from "../storage/store/record-store.ts";
-import { type PoolLayout, readRecord } from "./pool-layout.ts";
+import { type PoolLayout, raiseRecord, readRecord } from "./pool-layout.ts";
 
 /** What was done to get records since the start. */
 export interface RecordCounters {
@@ -84,7 +84,8 @@ export class Records {
     if (this.inRam(pool, expert)) return this.fromRam(pool, expert);
     const key = keyOf(pool, expert);
     let coming = this.#coming.get(key);
-    if (!coming) {
+    if (coming) raiseRecord(this.#file, this.#pools[pool]!, expert, priority);
+    else {
       coming = this.#fetch(pool, expert, priority).finally(() => this.#coming.delete(key));
       this.#coming.set(key, coming);
     }
@@ -116,6 +117,12 @@ export class Records {
   stop(): void {
     this.#stop.abort();
     this.#stop = new AbortController();
+  }
+
+  /** A token waits for a record that is under way. */
+  hurry(pool: number, expert: number): void {
+    if (!this.#coming.has(keyOf(pool, expert))) return;
+    raiseRecord(this.#file, this.#pools[pool]!, expert, "demand");
   }
 
   /** Changes what RAM and disk may take, in bytes; what leaves is let go at once. */

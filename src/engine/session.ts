@@ -134,7 +134,7 @@ export async function createSession(
       },
       onRecording: () => report("pipelines"),
     });
-    filler = new Filler(model.cache, model.store);
+    filler = new Filler(model.cache, model.store, Math.max(0, ...model.needs.recordBytes));
     const fill = options.fill !== "off";
     if (fill) filler.start();
     if (options.fill === "wait") await waitUntilFilled(model, filler, hooks);
