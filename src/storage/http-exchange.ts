@@ -8,6 +8,8 @@ export interface RetryRule {
   readonly firstDelayMs: number;
   /** A request that brings nothing for this long is started again. */
   readonly stallMs: number;
+  /** How long failures are not counted while the host system says that it is offline. */
+  readonly offlineMs: number;
 }
 
 /** What the requests for one file share. */
@@ -17,6 +19,8 @@ export interface HttpContext {
   readonly retry: RetryRule;
   /** Ends the whole source, where a read's own signal ends only that read. */
   readonly signal: AbortSignal | undefined;
+  /** When the host may be asked again: one answer that asks for a pause holds all requests back. */
+  notBeforeMs: number;
   /** Told of every chunk of a file's bytes. */
   received(bytes: number): void;
 }
@@ -52,21 +56,33 @@ export async function withRetries<T>(
   signal: AbortSignal | undefined,
   attempt: (progress: () => void) => Promise<T>,
 ): Promise<T> {
-  const { attempts, firstDelayMs } = context.retry;
+  const { attempts, firstDelayMs, offlineMs } = context.retry;
+  let reachedMs = performance.now();
   for (let failures = 0; ; ) {
     try {
+      const pauseMs = context.notBeforeMs - performance.now();
+      if (pauseMs > 0) await sleep(pauseMs, signal, context.url);
       return await attempt(() => {
         failures = 0;
+        reachedMs = performance.now();
       });
     } catch (error) {
       throwIfAborted(signal, `Reading ${context.url}`);
       if (!(error instanceof Transient)) throw error;
       failures += 1;
-      if (failures >= attempts) throw networkError(context.url, error, failures);
-      const delay = Math.min(firstDelayMs * 2 ** (failures - 1), LONGEST_DELAY_MS);
-      await sleep(Math.max(delay, error.retryAfterMs), signal, context.url);
+      const now = performance.now();
+      const mayComeBack = isOffline() && now - reachedMs < offlineMs;
+      if (failures >= attempts && !mayComeBack) throw networkError(context.url, error, failures);
+      context.notBeforeMs = Math.max(context.notBeforeMs, now + error.retryAfterMs);
+      const delayMs = Math.min(firstDelayMs * 2 ** (failures - 1), LONGEST_DELAY_MS);
+      await sleep(delayMs, signal, context.url, "or online");
     }
   }
+}
+
+/** Only a sure "no connection at all" counts: hosts that cannot tell say that they are online. */
+function isOffline(): boolean {
+  return globalThis.navigator?.onLine === false;
 }
 
 /**
@@ -83,6 +99,9 @@ export async function exchange<T>(context: HttpContext, request: Exchange<T>): P
     const response = await context.fetch(context.url, {
       method,
       headers,
+      // Parts are kept by this runtime, with checksums, and not twice. Chromium's cache would besides let only one
+      // request for an address through at a time, and could mix parts of two versions of the file.
+      cache: "no-store",
       signal: connection.signal,
     });
     refuseStatus(response, context.url);
@@ -179,31 +198,40 @@ function refuseStatus(response: Response, url: string): void {
   throw new SluiceError("network", `${url}: the host refused (${status}). ${advice}`);
 }
 
-/** The pause that the host asks for, in seconds; dates are not honoured. */
+/** The pause that the host asks for, in seconds or up to a date. CORS hides it unless the host exposes it. */
 function retryAfterMs(response: Response): number {
-  const seconds = Number(response.headers.get("Retry-After") ?? 0);
-  return seconds > 0 ? Math.min(seconds * 1000, LONGEST_RETRY_AFTER_MS) : 0;
+  const wanted = response.headers.get("Retry-After") ?? "";
+  const ms = /^\d+$/.test(wanted) ? 1000 * Number(wanted) : Date.parse(wanted) - Date.now();
+  return ms > 0 ? Math.min(ms, LONGEST_RETRY_AFTER_MS) : 0;
 }
 
 function networkError(url: string, error: Transient, failures: number): SluiceError {
   return new SluiceError(
     "network",
-    `${url}: cannot be read: ${error.message}; tried ${failures} times. ` +
+    `${url}: cannot be read: ${isOffline() ? "this machine is offline" : error.message}; tried ${failures} times. ` +
       "Check the address and the connection and load again, or download the file and choose it from disk.",
     { cause: error.cause ?? error },
   );
 }
 
-async function sleep(ms: number, signal: AbortSignal | undefined, url: string): Promise<void> {
+/** @param until whether the pause ends early when the host system comes back online */
+async function sleep(
+  ms: number,
+  signal: AbortSignal | undefined,
+  url: string,
+  until?: "or online",
+): Promise<void> {
+  throwIfAborted(signal, `Reading ${url}`);
   await new Promise<void>((resolve, reject) => {
-    const onAbort = () => {
+    const settle = () => {
       clearTimeout(timer);
-      reject(abortError(`Reading ${url}`));
+      signal?.removeEventListener("abort", settle);
+      if (until) globalThis.removeEventListener?.("online", settle);
+      if (signal?.aborted) reject(abortError(`Reading ${url}`));
+      else resolve();
     };
-    const timer = setTimeout(() => {
-      signal?.removeEventListener("abort", onAbort);
-      resolve();
-    }, ms);
-    signal?.addEventListener("abort", onAbort, { once: true });
+    const timer = setTimeout(settle, ms);
+    signal?.addEventListener("abort", settle, { once: true });
+    if (until) globalThis.addEventListener?.("online", settle, { once: true });
   });
 }

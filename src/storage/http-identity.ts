@@ -3,6 +3,8 @@ import { SluiceError } from "../errors.ts";
 /** What tells one version of a remote file from another; undefined where CORS hides the header. */
 export interface FileIdentity {
   readonly etag: string | undefined;
+  /** Whether the host says that files of one tag may differ in their bytes. */
+  readonly weak: boolean;
   readonly modified: string | undefined;
 }
 
@@ -14,9 +16,11 @@ export interface ContentRange {
 }
 
 export function identityOf(response: Response): FileIdentity {
+  const etag = response.headers.get("ETag") ?? undefined;
   return {
     // A proxy that compresses may weaken the tag of the same file.
-    etag: response.headers.get("ETag")?.replace(/^W\//, ""),
+    etag: etag?.replace(/^W\//, ""),
+    weak: etag?.startsWith("W/") ?? false,
     modified: response.headers.get("Last-Modified") ?? undefined,
   };
 }

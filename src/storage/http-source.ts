@@ -23,6 +23,8 @@ export interface HttpSource extends ByteSource {
   readonly received: number;
   /** Whether the host serves parts; otherwise one stream brings the file from its start. */
   readonly ranged: boolean;
+  /** What tells this version of the file from others. */
+  readonly identity: FileIdentity;
   close(): Promise<void>;
 }
 
@@ -37,8 +39,9 @@ export interface HttpOptions {
   readonly retry?: Partial<RetryRule>;
 }
 
-const RETRY: RetryRule = { attempts: 6, firstDelayMs: 250, stallMs: 30_000 };
-const REQUESTS = 4;
+const RETRY: RetryRule = { attempts: 6, firstDelayMs: 250, stallMs: 30_000, offlineMs: 60_000 };
+// As many as a browser opens to a host that speaks HTTP/1.1, and as the coalescing source sends.
+const REQUESTS = 6;
 
 /**
  * Opens the file at `url` for reading by Range requests.
@@ -60,6 +63,7 @@ export async function openHttpSource(url: string, options: HttpOptions = {}): Pr
     fetch: options.fetch ?? ((input, init) => fetch(input, init)),
     retry: { ...RETRY, ...options.retry },
     signal: options.signal,
+    notBeforeMs: 0,
     received(bytes) {
       received += bytes;
       options.onBytes?.(bytes);
@@ -71,6 +75,7 @@ export async function openHttpSource(url: string, options: HttpOptions = {}): Pr
     : await openSequentialSource(context, probed);
   return {
     ...source,
+    identity: probed.identity,
     get received() {
       return received;
     },
@@ -125,11 +130,12 @@ function rangedSource(
   context: HttpContext,
   { bytes, identity }: { bytes: number; identity: FileIdentity },
   requests: number,
-): Omit<HttpSource, "received"> {
+): Omit<HttpSource, "received" | "identity"> {
   const { url } = context;
   const enter = createGate(requests, `Reading ${url}`);
   const closing = new AbortController();
   const condition = ifRange(url, identity);
+  const conditional = "If-Range" in condition;
 
   async function fetchPart(
     part: Uint8Array<ArrayBuffer>,
@@ -144,7 +150,7 @@ function rangedSource(
         headers,
         signal,
         async use(response, chunks) {
-          expectPart(response, start, { url, bytes, identity });
+          expectPart(response, start, { url, bytes, identity, conditional });
           for await (const chunk of chunks) {
             if (chunk.length > part.length - got)
               throw wrongPart(url, "more bytes than were asked for");
@@ -191,9 +197,10 @@ export function joined(...signals: (AbortSignal | undefined)[]): AbortSignal {
  * `If-Range` makes the host answer 200 if the file has changed. Across origins it would cost a CORS
  * preflight that few hosts of models allow; there the answers' own tags are compared instead.
  */
-function ifRange(url: string, { etag, modified }: FileIdentity): Record<string, string> {
+function ifRange(url: string, { etag, weak, modified }: FileIdentity): Record<string, string> {
   const origin = globalThis.location?.origin;
-  const validator = etag?.startsWith('"') ? etag : modified;
+  // No weak tag fulfils the condition: every answer would be the whole file.
+  const validator = etag !== undefined && !weak ? etag : modified;
   const sameOrigin = origin === undefined || new URL(url).origin === origin;
   return validator !== undefined && sameOrigin ? { "If-Range": validator } : {};
 }
@@ -201,12 +208,18 @@ function ifRange(url: string, { etag, modified }: FileIdentity): Record<string, 
 function expectPart(
   response: Response,
   start: number,
-  file: { url: string; bytes: number; identity: FileIdentity },
+  file: { url: string; bytes: number; identity: FileIdentity; conditional: boolean },
 ): void {
-  const { url, bytes, identity } = file;
+  const { url, bytes, identity, conditional } = file;
   expectSameFile(response, identity, url);
-  // 200 answers an If-Range that no longer holds, 416 a range past the end of a file that shrank.
-  if (response.status !== 206) throw changedError(url);
+  // 416 answers a range past the end of a file that shrank, 200 an If-Range that no longer holds.
+  if (response.status === 416) throw changedError(url);
+  if (response.status !== 206) {
+    const tag = identityOf(response).etag;
+    if (conditional && tag !== identity.etag) throw changedError(url);
+    // One of several servers behind the address may not know Range: another try may find another.
+    throw new Transient("the host sent the whole file where a part was asked for");
+  }
   const range = contentRangeOf(response);
   if (range === undefined) return;
   if (range.bytes !== undefined && range.bytes !== bytes) throw changedError(url);

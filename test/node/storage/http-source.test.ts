@@ -1,4 +1,4 @@
-import { describe, expect, onTestFinished, test } from "vitest";
+import { describe, expect, onTestFinished, test, vi } from "vitest";
 import {
   type HttpOptions,
   type HttpSource,
@@ -68,6 +68,26 @@ describe("a host that serves parts", () => {
     expect(server.requests).toBe(6);
   });
 
+  test.for([
+    ["seconds", () => "1"],
+    ["a date", () => new Date(Date.now() + 2000).toUTCString()],
+  ] as const)("says when to come back in %s, and no request comes before", async ([, when]) => {
+    const server = await serve();
+    const source = await open(server);
+    server.behaviour.retryAfter = when();
+    server.behaviour.statuses = [429];
+    const reads = [0, 1000].map(async (offset) => {
+      if (offset > 0) await new Promise((resolve) => setTimeout(resolve, 50));
+      return source.read(offset, 5);
+    });
+
+    expect(await Promise.all(reads)).toEqual([content.slice(0, 5), content.slice(1000, 1005)]);
+    const [refused, ...later] = server.log.slice(1);
+    // Both reads wait: the pause is the host's, not the request's. Dates are whole seconds.
+    expect(later.length).toBe(2);
+    for (const { atMs } of later) expect(atMs - (refused?.atMs ?? 0)).toBeGreaterThan(950);
+  });
+
   test("is given up after as many failures as the rule says", async () => {
     const server = await serve({ statuses: [500, 500, 500, 500] });
 
@@ -105,6 +125,65 @@ describe("a host that serves parts", () => {
     });
   });
 
+  test("may answer the whole file now and then", async () => {
+    const server = await serve();
+    const source = await open(server, {
+      async fetch(input, init) {
+        server.behaviour.noRange = server.requests === 1;
+        return fetch(input, init);
+      },
+    });
+
+    expect(await source.read(7, 7)).toEqual(content.slice(7, 14));
+    expect(server.requests).toBe(3);
+  });
+
+  test("may not answer the whole file every time, which does not mean that it changed", async () => {
+    const server = await serve();
+    const source = await open(server);
+    server.behaviour.noRange = true;
+
+    await expect(source.read(7, 7)).rejects.toMatchObject({
+      code: "network",
+      message: expect.stringMatching(/the whole file where a part was asked for; tried 3 times/),
+    });
+  });
+
+  test("is not asked to compare a tag that it calls weak", async () => {
+    const server = await serve({ etag: 'W/"first"' });
+    const source = await open(server);
+
+    expect(await source.read(7, 7)).toEqual(content.slice(7, 14));
+    expect(server.log.at(-1)?.headers["if-range"]).toBeUndefined();
+  });
+
+  test("is asked to compare the date where there is no better tag", async () => {
+    const lastModified = "Tue, 03 Jun 2025 10:00:00 GMT";
+    const server = await serve({ etag: 'W/"first"', lastModified });
+    const source = await open(server);
+    await source.read(7, 7);
+
+    expect(server.log.at(-1)?.headers["if-range"]).toBe(lastModified);
+    server.behaviour.lastModified = "Wed, 04 Jun 2025 10:00:00 GMT";
+    await expect(source.read(7, 7)).rejects.toMatchObject({
+      message: expect.stringMatching(/changed on the host/),
+    });
+  });
+
+  test("is asked past the browser's cache", async () => {
+    const server = await serve();
+    const modes: (string | undefined)[] = [];
+    const source = await open(server, {
+      fetch(input, init) {
+        modes.push(init?.cache);
+        return fetch(input, init);
+      },
+    });
+    await source.read(0, 10);
+
+    expect(modes).toEqual(["no-store", "no-store"]);
+  });
+
   test("must send the part that was asked for", async () => {
     const server = await serve();
     const source = await open(server);
@@ -122,6 +201,78 @@ describe("a host that serves parts", () => {
     const source = await openHttpSource(server.url);
 
     expect(source.bytes).toBe(0);
+  });
+});
+
+describe("a connection that is lost", () => {
+  test("and comes back soon is not noticed by who reads", async () => {
+    const server = await serve({ bytesPerSecond: 3e6 });
+    const source = await open(server, { retry: { ...quick, attempts: 8, firstDelayMs: 10 } });
+    const reading = source.read(0, content.length);
+    setTimeout(() => server.goOffline(), 40);
+    setTimeout(() => server.goOnline(), 90);
+
+    expect(Buffer.compare(await reading, content)).toBe(0);
+    expect(server.requests).toBeGreaterThan(2);
+    const last = server.log.at(-1);
+    expect(last?.range?.start, "the byte where the last request resumed").toBeGreaterThan(0);
+  });
+
+  test("ends the read when it does not come back", async () => {
+    const server = await serve();
+    const source = await open(server);
+    server.goOffline();
+
+    await expect(source.read(0, 10)).rejects.toMatchObject({
+      code: "network",
+      message: expect.stringMatching(/connection failed.*tried 3 times.*load again/),
+    });
+  });
+
+  test("is waited for as long as the host system knows that it is offline", async () => {
+    const server = await serve();
+    const source = await open(server, { retry: { ...quick, offlineMs: 10_000 } });
+    vi.stubGlobal("navigator", { onLine: false });
+    onTestFinished(() => {
+      vi.unstubAllGlobals();
+    });
+    server.goOffline();
+    const reading = source.read(0, 10);
+    // Ten tries, where three in a row are enough to give up a host that cannot be reached.
+    setTimeout(() => server.goOnline(), 400);
+
+    expect(await reading).toEqual(content.slice(0, 10));
+  });
+
+  test("is tried again the moment that the host system is back online", async () => {
+    const target = new EventTarget();
+    vi.stubGlobal("addEventListener", target.addEventListener.bind(target));
+    vi.stubGlobal("removeEventListener", target.removeEventListener.bind(target));
+    onTestFinished(() => {
+      vi.unstubAllGlobals();
+    });
+    const server = await serve();
+    const source = await open(server, { retry: { ...quick, firstDelayMs: 60_000 } });
+    server.goOffline();
+    const reading = source.read(0, 10);
+    setTimeout(() => {
+      server.goOnline();
+      target.dispatchEvent(new Event("online"));
+    }, 100);
+
+    expect(await reading).toEqual(content.slice(0, 10));
+  });
+
+  test("at random, again and again, costs no byte and doubles none", async () => {
+    const server = await serve({ drops: 0.5, seed: 7, bytesPerSecond: 20e6 });
+    const source = await open(server, { retry: { ...quick, attempts: 20 } });
+    const offsets = Array.from({ length: 30 }, (_, index) => index * 10_000);
+    const parts = await Promise.all(offsets.map((offset) => source.read(offset, 10_000)));
+
+    for (const [index, part] of parts.entries()) {
+      expect(Buffer.compare(part, content.subarray(index * 10_000, (index + 1) * 10_000))).toBe(0);
+    }
+    expect(server.requests).toBeGreaterThan(31);
   });
 });
 
