@@ -105,7 +105,7 @@ starts empty, with LRU and with Belady's optimum. The last row is the same for c
 ## Siblings
 
 `test/models` has three models fine-tuned from Sluice Tiny (4 layers, hidden 128, 16 experts, pre-attention routers) for
-1 million tokens each, for tests and measurements of prefetch. Their routers read what the experts read
+0.8 million tokens each, for tests and measurements of prefetch. Their routers read what the experts read
 (`post-attention`), what the experts of the layer before read (`pre-gated`), or a small network apart from the layers
 that sees the embeddings only (`decoupled`).
 

@@ -34,6 +34,7 @@ class ModelConfig:
 class TrainConfig:
     """The run: small batches of whole documents; a flat rate (attention and experts: ``layer_rate``), then a fall.
 
+    The reuse loss weighs ``early_reuse`` for the first ``early_tokens``, ``reuse`` after that.
     ``distilled`` is the share of distilled documents from chunk ``distilled_from`` on.
     """
 
@@ -44,7 +45,9 @@ class TrainConfig:
     warmup_steps: int = 100
     decay_fraction: float = 0.4
     balance: float = 0.1
-    reuse: float = 0.1
+    reuse: float = 0.005
+    early_reuse: float = 0.0
+    early_tokens: int = 0
     seed: int = 20
     first_chunk: int = 0
     distilled: float = 0.0
@@ -68,7 +71,11 @@ class Preset:
 
 
 FULL = Preset(
-    "full", "Sluice Small", ModelConfig(layers=6), TrainConfig(tokens=11_000_000, batch_tokens=2048, rate=0.0025)
+    "full", "Sluice Small", ModelConfig(layers=6),
+    TrainConfig(
+        tokens=8_200_000, batch_tokens=2048, rate=0.0025, balance=0.05, early_reuse=0.1, early_tokens=4_250_000,
+        distilled=0.12, distilled_from=30,
+    ),
 )
 
 TINY = Preset(
@@ -94,7 +101,7 @@ def sibling(router_input: str, parent: Preset = TINY) -> Preset:
     """The preset that turns a trained ``parent`` into a model whose routers read something else."""
     model = replace(parent.model, router_input=router_input)
     run = replace(
-        parent.train, tokens=1_000_000, rate=0.002, layer_rate=0.001, warmup_steps=50, decay_fraction=0.6,
+        parent.train, tokens=800_000, rate=0.002, layer_rate=0.001, warmup_steps=50, decay_fraction=0.6,
         balance=0.02, first_chunk=1000,
     )
     return Preset(f"{parent.name}-{router_input}", f"{parent.title}, {router_input} router", model, run)

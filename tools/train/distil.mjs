@@ -32,7 +32,12 @@ async function complete(sequence, kept, { id, prompt, limit, temperature, seed }
   const made = [];
   const tokens = model.tokenize(prompt, true);
   const repeatPenalty = { ...REPEATS, punishTokens: () => made.slice(-REPEATS.lastTokens) };
-  for await (const token of sequence.evaluate(tokens, { ...SAMPLING, temperature, seed, repeatPenalty })) {
+  for await (const token of sequence.evaluate(tokens, {
+    ...SAMPLING,
+    temperature,
+    seed,
+    repeatPenalty,
+  })) {
     made.push(token);
     if (made.length >= limit) break;
   }

@@ -145,7 +145,8 @@ def train(preset: Preset, folder: Path, parent: Path | None = None) -> None:
         for parameters in optimizer.param_groups:
             parameters["lr"] = factor * parameters["rate"]
         entropy, balance, reuse, _ = losses(model, batch.to(where))
-        (entropy + config.balance * balance + config.reuse * reuse).backward()
+        reuse_weight = config.early_reuse if tokens < config.early_tokens else config.reuse
+        (entropy + config.balance * balance + reuse_weight * reuse).backward()
         torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
         optimizer.step()
         optimizer.zero_grad(set_to_none=True)
