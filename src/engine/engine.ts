@@ -12,10 +12,22 @@ import type {
   Prompt,
   TokenChunk,
 } from "../rpc/api.ts";
-import { bytesOfBudget } from "../scheduler/budget.ts";
+import {
+  deleteStored,
+  listStored,
+  persistStorage,
+  verifyStored,
+} from "../storage/store/manager.ts";
 import { readPrompt } from "./prompt.ts";
 import { reply } from "./reply.ts";
-import { createSession, openModel, ramBudgetBytes, readBudgets, type Session } from "./session.ts";
+import {
+  createSession,
+  diskBudgetBytes,
+  openModel,
+  ramBudgetBytes,
+  readBudgets,
+  type Session,
+} from "./session.ts";
 import { readSettings } from "./settings.ts";
 import { ReplyMeter } from "./stats.ts";
 import type { Engine, EngineHost, EngineSource } from "./types.ts";
@@ -115,8 +127,11 @@ class GpuEngine implements Engine {
         lower.ram = ram ?? lower.ram;
         lower.disk = disk ?? lower.disk;
         await records.setBudget("ram", ramBudgetBytes(lower.ram, model.expertPlan));
-        if (disk)
-          await records.setBudget("disk", bytesOfBudget(disk, model.expertPlan.expertBytes));
+        if (disk) {
+          const { store } = session.source;
+          await records.setBudget("disk", diskBudgetBytes(disk, model.expertPlan, store));
+          if (disk.kind === "bytes") await store?.setBudget(disk.bytes);
+        }
       } finally {
         if (session.fill) filler.start();
       }
@@ -148,6 +163,11 @@ class GpuEngine implements Engine {
   tokenize(text: string): readonly number[] {
     return this.#loaded("tokenize").tokenizer.encode(text, { addBos: false, parseSpecial: false });
   }
+
+  listStored = listStored;
+  verifyStored = verifyStored;
+  deleteStored = deleteStored;
+  persistStorage = persistStorage;
 
   async dispose(): Promise<void> {
     this.#state = "disposed";
@@ -190,6 +210,7 @@ class GpuEngine implements Engine {
     await this.#exclusive(async () => {
       session.filler.stop();
       await session.model.store.stop();
+      await session.model.store.records.written();
       session.model.dispose();
       await session.source.close?.();
     });

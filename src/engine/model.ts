@@ -20,6 +20,7 @@ import {
 } from "../scheduler/budget.ts";
 import type { PacingName } from "../scheduler/pacing/registry.ts";
 import type { PrefetchCosts } from "../scheduler/prefetch-gauge.ts";
+import type { ByteSource } from "../storage/byte-source.ts";
 import type { RecordStore } from "../storage/store/record-store.ts";
 import { CONTROL_WORDS, Executor } from "./executor.ts";
 import { ExpertStore } from "./expert-store.ts";
@@ -45,8 +46,10 @@ export interface ModelOptions {
   readonly budget: ParsedBudget | undefined;
   /** Of RAM, in bytes, once it is known how many experts the GPU holds. */
   readonly ramBudgetBytes: (plan: ExpertPlan) => number;
-  readonly diskBudgetBytes: number;
+  readonly diskBudgetBytes: (plan: ExpertPlan) => number;
   readonly disk: RecordStore | undefined;
+  /** Where experts are read: nothing of it is kept as it is in the file. */
+  readonly passing: ByteSource;
   readonly policy: EvictionPolicyName;
   readonly predictor: PredictorChoice;
   readonly pacing: PacingName;
@@ -340,16 +343,18 @@ function createSlots(
     createPolicy: evictionPolicies[policy],
     reloadCost: (pool, expert) => tiers.reloadCost(pool, expert),
   });
+  const expertPlan = expertPlanOf(needs, (pool) => plan.slotCounts[pool]!);
   const onGpu = (pool: number, expert: number) => cache.state(pool, expert) !== "absent";
   const tiers = new LowerTiers({
     experts,
     recordBytes,
-    ramBudgetBytes: options.ramBudgetBytes(expertPlanOf(needs, (pool) => plan.slotCounts[pool]!)),
-    diskBudgetBytes: options.diskBudgetBytes,
+    ramBudgetBytes: options.ramBudgetBytes(expertPlan),
+    diskBudgetBytes: options.diskBudgetBytes(expertPlan),
     policy,
     onGpu,
   });
-  const records = new Records({ file, pools, experts, onGpu, tiers, disk });
+  const passing = { ...file, source: options.passing };
+  const records = new Records({ file: passing, pools, experts, onGpu, tiers, disk });
   return { cache, store: new ExpertStore(context, pools, cache, records), plan };
 }
 

@@ -1,4 +1,4 @@
-import type { LowerTier, LowerTiers } from "../experts/lower-tiers.ts";
+import type { LowerTier, LowerTiers, RecordId } from "../experts/lower-tiers.ts";
 import type { GgufFile } from "../gguf/gguf.ts";
 import type { ReadPriority } from "../storage/byte-source.ts";
 import type { RecordStore } from "../storage/store/record-store.ts";
@@ -51,7 +51,9 @@ export class Records {
     this.tiers = tiers;
     this.#disk = disk;
     for (const { pool, expert } of this.#all()) {
-      if (disk?.has(keyOf(pool, expert))) this.#applyToDisk(tiers.admit("disk", pool, expert));
+      if (!disk?.has(keyOf(pool, expert))) continue;
+      const admitted = tiers.admit("disk", pool, expert);
+      this.#removeFromDisk(admitted ? admitted.evicted : [{ pool, expert }]);
     }
   }
 
@@ -111,6 +113,12 @@ export class Records {
     const fitsDisk =
       place === "source" && this.#disk?.writable === true && this.hasRoom("disk", pool);
     return fitsRam || fitsDisk;
+  }
+
+  /** The key of the record that leaves the disk first. */
+  coldestOnDisk(): string | undefined {
+    const coldest = this.tiers.coldest("disk");
+    return coldest && keyOf(coldest.pool, coldest.expert);
   }
 
   /** Gives up every record that is under way. */
@@ -198,7 +206,7 @@ export class Records {
     this.#ram.set(keyOf(pool, expert), record);
   }
 
-  #dropFromRam(experts: readonly { pool: number; expert: number }[]): void {
+  #dropFromRam(experts: readonly RecordId[]): void {
     for (const { pool, expert } of experts) this.#ram.delete(keyOf(pool, expert));
   }
 
@@ -207,7 +215,7 @@ export class Records {
     if (!this.#disk?.writable) return;
     const admitted = this.tiers.admit("disk", pool, expert);
     if (!admitted) return;
-    this.#applyToDisk(admitted);
+    this.#removeFromDisk(admitted.evicted);
     const write = this.#disk
       .write(keyOf(pool, expert), record)
       .catch(() => false)
@@ -218,10 +226,8 @@ export class Records {
     this.#writes.add(write);
   }
 
-  #applyToDisk(
-    admitted: { evicted: readonly { pool: number; expert: number }[] } | undefined,
-  ): void {
-    for (const { pool, expert } of admitted?.evicted ?? []) {
+  #removeFromDisk(experts: readonly RecordId[]): void {
+    for (const { pool, expert } of experts) {
       void this.#disk?.remove(keyOf(pool, expert)).catch(() => {});
     }
   }

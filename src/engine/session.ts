@@ -13,11 +13,13 @@ import { readModel } from "../models/registry.ts";
 import type { Budget, LoadOptions, LoadProgress, ModelInfo } from "../rpc/api.ts";
 import { bytesOfBudget, type ParsedBudget, parseBudget } from "../scheduler/budget.ts";
 import { DEFAULT_PACING, type PacingName, pacingRules } from "../scheduler/pacing/registry.ts";
+import type { RecordStore } from "../storage/store/record-store.ts";
 import { createTokenizer, type TextTokenizer } from "../tokenizer/tokenizer.ts";
 import { Filler } from "./filler.ts";
 import { History } from "./history.ts";
 import { type ExpertPlan, LoadedModel } from "./model.ts";
 import { choosePredictor, type PredictorChoice } from "./prefetch.ts";
+import { expertOf } from "./records.ts";
 import { type CountedSource, openSource } from "./source.ts";
 import type { EngineSource } from "./types.ts";
 
@@ -30,6 +32,8 @@ const PROGRESS_MS = 100;
 /** A file whose header was read and found to be a model that can be run. */
 export interface OpenedModel {
   readonly source: CountedSource;
+  /** Says which record leaves the disk first; the model knows, once it is loaded. */
+  readonly kept: { coldest: () => string | undefined };
   readonly file: GgufFile;
   readonly spec: ModelSpec;
   readonly tokenizer: TextTokenizer;
@@ -49,7 +53,7 @@ export interface WantedMemory {
 }
 
 /** A model that is loaded, with everything that belongs to it. Owned by the engine. */
-export interface Session extends Omit<OpenedModel, "contextTokens" | "wanted"> {
+export interface Session extends Omit<OpenedModel, "contextTokens" | "wanted" | "kept"> {
   readonly context: GpuContext;
   readonly info: ModelInfo;
   readonly model: LoadedModel;
@@ -81,7 +85,12 @@ export async function openModel(
     ram: options.ramBudget,
     disk: options.diskBudget,
   });
-  const source = await openSource(from, signal);
+  const kept: { coldest: () => string | undefined } = { coldest: () => undefined };
+  const source = await openSource(
+    from,
+    { budgetBytes: storeBudgetBytes(budgets.disk), coldest: () => kept.coldest() },
+    signal,
+  );
   try {
     const file = await openGguf(source, { signal });
     const spec = readModel({
@@ -92,7 +101,7 @@ export async function openModel(
     const contextTokens = readContext(options.contextTokens, spec);
     const wanted = { ...budgets, ...readPolicies(options, spec) };
     throwIfAborted(signal, "Loading the model");
-    return { source, file, spec, tokenizer, contextTokens, wanted };
+    return { source, kept, file, spec, tokenizer, contextTokens, wanted };
   } catch (error) {
     await source.close?.();
     throw error;
@@ -106,7 +115,7 @@ export async function createSession(
   options: LoadOptions,
   hooks: LoadHooks,
 ): Promise<Session> {
-  const { source, file, spec, tokenizer, contextTokens, wanted } = opened;
+  const { source, kept, file, spec, tokenizer, contextTokens, wanted } = opened;
   const totalBytes = spec.resident.reduce(
     (sum, { name }) => sum + (file.tensors.get(name)?.bytes ?? 0),
     0,
@@ -120,8 +129,9 @@ export async function createSession(
     model = await LoadedModel.load(context, file, spec, {
       budget: wanted.gpu,
       ramBudgetBytes: (plan) => ramBudgetBytes(wanted.ram, plan),
-      diskBudgetBytes: Infinity,
-      disk: undefined,
+      diskBudgetBytes: (plan) => diskBudgetBytes(wanted.disk, plan, source.store),
+      disk: source.store,
+      passing: source.passing,
       policy: wanted.policy,
       predictor: wanted.predictor,
       pacing: wanted.pacing,
@@ -139,7 +149,10 @@ export async function createSession(
     if (fill) filler.start();
     if (options.fill === "wait") await waitUntilFilled(model, filler, hooks);
     report("ready");
+    const { records } = model.store;
+    kept.coldest = () => records.coldestOnDisk();
     const info = describe(file, model, tokenizer);
+    void source.store?.describe(info.name, model.cache.pools * model.cache.experts);
     const history = new History();
     const lower = { ram: wanted.ram, disk: wanted.disk };
     return { context, source, file, spec, tokenizer, info, model, history, filler, fill, lower };
@@ -221,6 +234,27 @@ export function ramBudgetBytes(budget: ParsedBudget | undefined, plan: ExpertPla
   if (budget) return bytesOfBudget(budget, plan.expertBytes);
   if (plan.gpuExpertBytes >= plan.expertBytes) return 0;
   return Math.min(plan.expertBytes, deviceMemoryBytes() / 4);
+}
+
+/**
+ * Bytes that a model may take on disk in all. A share is of its experts; what every token needs, and the header, come
+ * on top of that.
+ */
+function storeBudgetBytes(budget: ParsedBudget | undefined): number {
+  return budget?.kind === "bytes" ? budget.bytes : Number.POSITIVE_INFINITY;
+}
+
+/** Bytes that records may take on disk: what is left of a budget in bytes once the other pieces are there. */
+export function diskBudgetBytes(
+  budget: ParsedBudget | undefined,
+  plan: ExpertPlan,
+  store: RecordStore | undefined,
+): number {
+  if (!store) return 0;
+  if (budget?.kind !== "bytes") return Math.floor((budget?.share ?? 1) * plan.expertBytes);
+  let others = 0;
+  for (const key of store.keys()) if (!expertOf(key)) others += store.bytesOf(key) ?? 0;
+  return Math.max(0, budget.bytes - others);
 }
 
 /** What the browser tells of the device's memory: a hint, capped and rounded; an assumption where it tells nothing. */

@@ -2,13 +2,14 @@ import type { GpuContext } from "../gpu/device.ts";
 import type { EngineStats } from "../rpc/api.ts";
 import type { History } from "./history.ts";
 import type { LoadedModel } from "./model.ts";
+import type { CountedSource } from "./source.ts";
 
 /** What is metered; see the engine's session. */
 export interface Metered {
   readonly context: GpuContext;
   readonly model: LoadedModel;
   readonly history: History;
-  readonly source: { readonly kind: "network" | "disk" | "memory"; readonly received: number };
+  readonly source: Pick<CountedSource, "kind" | "received" | "fromDisk">;
 }
 
 /** Counters at one moment; differences of two are what was done in between. */
@@ -18,6 +19,7 @@ function snapshot({ model, source }: Metered) {
     executor: model.executor.counters,
     cache: model.cache.counters,
     received: source.received,
+    fromDisk: source.fromDisk,
     uploaded: model.store.counters.bytesUploaded,
     records: model.store.records.counters,
     prefetch: model.prefetch.stats,

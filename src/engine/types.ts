@@ -9,7 +9,9 @@ import type {
   LoadProgress,
   ModelInfo,
   Prompt,
+  StorageReport,
   TokenChunk,
+  VerifyReport,
 } from "../rpc/api.ts";
 import type { ByteSource } from "../storage/byte-source.ts";
 
@@ -45,6 +47,14 @@ export interface Engine {
   stats(): EngineStats;
   expertMap(): ExpertMap;
   tokenize(text: string): readonly number[];
+  /** The models that this site keeps on disk. */
+  listStored(): Promise<StorageReport>;
+  /** Reads what is kept of a model and drops what is damaged. Throws "not-found". */
+  verifyStored(id: string): Promise<VerifyReport>;
+  /** Deletes what is kept of a model. Throws "not-found", and "engine-state" while any tab has it loaded. */
+  deleteStored(id: string): Promise<void>;
+  /** Asks the browser not to clear this site's storage by itself; whether it agreed. */
+  persistStorage(): Promise<boolean>;
   /** Frees everything. The engine cannot be used after that. */
   dispose(): Promise<void>;
 }

@@ -2,7 +2,8 @@
 import { type Endpoint, releaseProxy, wrap } from "comlink";
 import { SluiceError, throwIfAborted } from "../errors.ts";
 import type {
-  Budget,
+  BudgetBytes,
+  Budgets,
   EngineStats,
   ExpertMap,
   GenerateOptions,
@@ -12,6 +13,8 @@ import type {
   ModelSource,
   Prompt,
   ReplyStep,
+  StorageReport,
+  VerifyReport,
   WorkerApi,
 } from "./api.ts";
 import { installErrorTransfer } from "./errors.ts";
@@ -56,11 +59,19 @@ export interface EngineClient {
   generate(prompt: string | Prompt, options?: GenerateCallOptions): Reply;
   /** Name of the model that was loaded last; undefined before. */
   modelName(): string | undefined;
-  /** Changes the GPU budget, also during a reply. */
-  setBudget(budget: { readonly gpu: Budget }): Promise<{ readonly gpuBudgetBytes: number }>;
+  /** Changes the budgets that are named, also during a reply. */
+  setBudget(budgets: Budgets): Promise<BudgetBytes>;
   stats(): Promise<EngineStats>;
   expertMap(): Promise<ExpertMap>;
   tokenize(text: string): Promise<readonly number[]>;
+  /** The models that this site keeps on disk. */
+  listStored(): Promise<StorageReport>;
+  /** Reads what is kept of a model and drops what is damaged. Throws "not-found". */
+  verifyStored(id: string): Promise<VerifyReport>;
+  /** Deletes what is kept of a model. Throws "not-found", and "engine-state" while any tab has it loaded. */
+  deleteStored(id: string): Promise<void>;
+  /** Asks the browser not to clear this site's storage by itself; whether it agreed. */
+  persistStorage(): Promise<boolean>;
   /** Frees everything and ends the worker. Later calls reject with "engine-state". */
   dispose(): Promise<void>;
   /** Ends the worker at once, whatever it does: calls that wait reject with "worker-died". */
@@ -128,10 +139,14 @@ export async function connectWorker(
     load,
     generate,
     modelName: () => modelName,
-    setBudget: (budget) => lifeline.run(() => remote.setBudget(budget)),
+    setBudget: (budgets) => lifeline.run(() => remote.setBudget(budgets)),
     stats: () => lifeline.run(() => remote.stats()),
     expertMap: () => lifeline.run(() => remote.expertMap()),
     tokenize: (text) => lifeline.run(() => remote.tokenize(text)),
+    listStored: () => lifeline.run(() => remote.listStored()),
+    verifyStored: (id) => lifeline.run(() => remote.verifyStored(id)),
+    deleteStored: (id) => lifeline.run(() => remote.deleteStored(id)),
+    persistStorage: () => lifeline.run(() => remote.persistStorage()),
     dispose,
     terminate: () => lifeline.end(new SluiceError("worker-died", "The worker was terminated.")),
     [Symbol.asyncDispose]: dispose,

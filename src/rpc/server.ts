@@ -84,6 +84,10 @@ function createWorkerApi(engine: Engine): WorkerApi {
     stats: async () => engine.stats(),
     expertMap: async () => engine.expertMap(),
     tokenize: async (text) => engine.tokenize(text),
+    listStored: () => engine.listStored(),
+    verifyStored: (id) => engine.verifyStored(id),
+    deleteStored: (id) => engine.deleteStored(id),
+    persistStorage: () => engine.persistStorage(),
 
     async dispose() {
       for (const controller of calls.values()) controller.abort();

@@ -99,8 +99,8 @@ export async function exchange<T>(context: HttpContext, request: Exchange<T>): P
     const response = await context.fetch(context.url, {
       method,
       headers,
-      // Parts are kept by this runtime, with checksums, and not twice. Chromium's cache would besides let only one
-      // request for an address through at a time, and could mix parts of two versions of the file.
+      // The runtime keeps parts itself, with checksums: a copy in the browser's cache would push out other sites'
+      // files, and could answer with a part of an older version of this one.
       cache: "no-store",
       signal: connection.signal,
     });

@@ -23,7 +23,7 @@ interface Waiter {
 export async function openSequentialSource(
   context: HttpContext,
   file: { readonly bytes: number | undefined; readonly identity: FileIdentity },
-): Promise<Omit<HttpSource, "received">> {
+): Promise<Omit<HttpSource, "received" | "identity">> {
   const { url } = context;
   const closing = new AbortController();
   const signal = context.signal

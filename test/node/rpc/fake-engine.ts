@@ -1,5 +1,5 @@
 import type { Engine } from "../../../src/engine/types.ts";
-import type { EngineStats, GenerateResult, ModelInfo } from "../../../src/rpc/api.ts";
+import type { EngineStats, GenerateResult, ModelInfo, StorageReport } from "../../../src/rpc/api.ts";
 
 /** An engine by script: each call does what the test gave it, and counts the tokens it was asked for. */
 export interface FakeEngine extends Engine {
@@ -12,6 +12,13 @@ export interface FakeEngine extends Engine {
 
 export const MODEL = { name: "fake", architecture: "fake", layers: 2 } as ModelInfo;
 export const STATS = { adapter: "fake adapter", tokens: 0 } as EngineStats;
+
+export const STORAGE: StorageReport = {
+  models: [],
+  usedBytes: 1,
+  quotaBytes: 2,
+  persisted: false,
+};
 
 /** A fake that answers `words`, one a token, with the calls in `script` in place of its own. */
 export function createFakeEngine(
@@ -54,7 +61,7 @@ export function createFakeEngine(
       return result(count < words.length ? "length" : "stop");
     },
     async setBudget() {
-      return { gpuBudgetBytes: 42 };
+      return { gpuBudgetBytes: 42, ramBudgetBytes: 43, diskBudgetBytes: 44 };
     },
     stats: () => STATS,
     expertMap: () => ({
@@ -62,8 +69,14 @@ export function createFakeEngine(
       experts: 2,
       state: Uint8Array.of(0, 2),
       uses: new Uint16Array(2),
+      below: Uint8Array.of(1, 2),
+      prefetched: Uint8Array.of(0, 1),
     }),
     tokenize: (text) => [...text].map((char) => char.charCodeAt(0)),
+    listStored: async () => STORAGE,
+    verifyStored: async () => ({ checked: 5, damaged: 1 }),
+    async deleteStored() {},
+    persistStorage: async () => true,
     async dispose() {
       fake.disposed = true;
     },
