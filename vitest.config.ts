@@ -2,6 +2,7 @@ import { playwright } from "@vitest/browser-playwright";
 import { defineConfig, type TestProjectInlineConfiguration } from "vitest/config";
 import packageJson from "./package.json" with { type: "json" };
 import { oracleCommands } from "./test/helpers/oracle-command.ts";
+import { serverCommands } from "./test/helpers/server-command.ts";
 import { CHROMIUM_ARGS, findChromium } from "./tools/browsers/chromium.ts";
 import { firefox } from "./tools/browsers/vitest-firefox.ts";
 import { ClosingLine } from "./tools/setup/closing-line.ts";
@@ -41,7 +42,7 @@ function gpuProject(
         screenshotFailures: false,
         connectTimeout: 180_000, // a browser's start on two busy cores
         instances: [{ browser }],
-        commands: oracleCommands,
+        commands: { ...oracleCommands, ...serverCommands },
         provider,
       },
     },

@@ -85,6 +85,7 @@ class GpuEngine implements Engine {
     this.#enter("replying", "start a reply");
     const meter = new ReplyMeter(session, promptTokens.length);
     this.#meter = meter;
+    session.filler.pause();
     try {
       const result = yield* reply({
         ...session,
@@ -96,13 +97,17 @@ class GpuEngine implements Engine {
             if (this.#session === session) return pass();
             throw new SluiceError("engine-state", "The engine was disposed during the reply.");
           }),
-        onPrefilled: () => meter.prefilled(),
+        onPrefilled: () => {
+          meter.prefilled();
+          session.filler.resume();
+        },
         onToken: () => meter.token(),
       });
       meter.end();
       return { ...result, stats: this.stats() };
     } finally {
       meter.end();
+      session.filler.resume();
       this.#leave();
     }
   }

@@ -18,6 +18,8 @@ export class Filler {
     | { stopped: boolean; readonly gpu: Promise<void>; readonly done: Promise<void> }
     | undefined;
   readonly #lanes: number;
+  /** Closed while the filling is paused. */
+  #gate: Gate | undefined;
   #filled = 0;
 
   /** @param recordBytes of the largest record */
@@ -53,6 +55,16 @@ export class Filler {
     await this.#running?.done;
   }
 
+  /** Begins nothing until `resume`: the connection is wanted for what a token waits for. What is under way goes on. */
+  pause(): void {
+    this.#gate ??= closedGate();
+  }
+
+  resume(): void {
+    this.#gate?.open();
+    this.#gate = undefined;
+  }
+
   /** Begins nothing more. What is under way goes on: the store's `stop` ends it. */
   stop(): void {
     if (this.#running) this.#running.stopped = true;
@@ -61,8 +73,9 @@ export class Filler {
 
   async #fillSlots(run: { readonly stopped: boolean }): Promise<void> {
     try {
-      while (!run.stopped) {
-        const next = nextFill(this.#cache);
+      for (;;) {
+        await this.#gate?.opened;
+        const next = run.stopped ? undefined : nextFill(this.#cache);
         const load = next && this.#cache.beginLoad(next.pool, next.expert);
         if (!next || !load) return;
         await this.#store.load(next.pool, load, "fill");
@@ -79,8 +92,9 @@ export class Filler {
     const isWanted = (pool: number, expert: number) =>
       !asked.has(`${pool}/${expert}`) && records.isWanted(pool, expert);
     try {
-      while (!run.stopped) {
-        const next = nextKept(this.#cache, isWanted);
+      for (;;) {
+        await this.#gate?.opened;
+        const next = run.stopped ? undefined : nextKept(this.#cache, isWanted);
         if (!next) return;
         asked.add(`${next.pool}/${next.expert}`);
         await records.get(next.pool, next.expert, "fill");
@@ -93,4 +107,17 @@ export class Filler {
   async #inLanes(work: () => Promise<void>): Promise<void> {
     await Promise.all(Array.from({ length: this.#lanes }, work));
   }
+}
+
+interface Gate {
+  readonly opened: Promise<void>;
+  open(): void;
+}
+
+function closedGate(): Gate {
+  let open = () => {};
+  const opened = new Promise<void>((resolve) => {
+    open = resolve;
+  });
+  return { opened, open };
 }

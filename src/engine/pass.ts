@@ -126,16 +126,23 @@ class Pass {
     this.#reads = [];
   }
 
-  /** Submits everything before a cut layer's experts and learns its choice. */
+  /**
+   * Submits everything before a cut layer's experts and learns its choice. Layers whose routers come before these experts
+   * are cut as well: a fault of theirs would make the GPU skip rounds of this layer that are not submitted again.
+   */
   async #arrive(place: MoeSteps): Promise<Reading> {
+    for (const { moe, router } of this.#program.moe) {
+      if (moe > place.moe && router >= this.#cursor && router < place.first) this.#cuts.add(moe);
+    }
     if (this.#options.ahead) {
       for (const [moe, { router }] of this.#program.moe.entries()) {
         if (router < this.#cursor || router >= place.first || !this.#cuts.has(moe)) continue;
-        if (!this.#readsSoon(router, moe + 1, place))
-          this.#submit(router + 1, this.#choices(moe + 1));
+        if (this.#asked <= moe && !this.#readsSoon(router, moe + 1, place))
+          this.#submit(router + 1, this.#choices(router + 1));
       }
     }
-    this.#submit(place.first, this.#asked > place.moe ? undefined : this.#choices(place.moe + 1));
+    const asked = this.#asked > place.moe;
+    this.#submit(place.first, asked ? undefined : this.#choices(place.first));
     let reading: Reading = { fault: 0, rest: { words: new ArrayBuffer(0), byteOffset: 0 } };
     while (this.#read <= place.moe && reading.fault === 0) reading = await this.#take();
     return reading;
@@ -155,7 +162,7 @@ class Pass {
   async #finish(): Promise<Reading> {
     const { result } = this.#executor.parts;
     const { moe, logits, steps } = this.#program;
-    const choices = this.#choices(moe.length);
+    const choices = this.#choices(steps.length);
     const ranges = [{ buffer: result, byteOffset: 0, bytes: 4 }];
     if (this.#options.logits) {
       ranges.push({ buffer: logits, byteOffset: 0, bytes: 4 * this.#logitCount });
@@ -164,8 +171,8 @@ class Pass {
     return this.#take();
   }
 
-  /** What to read to know the choices of the layers up to `endMoe`. */
-  #choices(endMoe: number): {
+  /** What to read behind step `end`: the choices of all layers whose router is before it, as any of them may fault. */
+  #choices(end: number): {
     firstMoe: number;
     endMoe: number;
     guessed: boolean;
@@ -174,6 +181,7 @@ class Pass {
     const { control } = this.#executor.parts;
     const { ids, guesses, moe } = this.#program;
     const firstMoe = this.#asked;
+    const endMoe = Math.max(firstMoe, moe.filter(({ router }) => router < end).length);
     const ranges = [{ buffer: control, byteOffset: 0, bytes: 4 }];
     for (let index = firstMoe; index < endMoe; index++) ranges.push(this.#rangeOf(ids, index));
     const guessed = guesses !== undefined && endMoe < moe.length;

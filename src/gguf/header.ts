@@ -1,7 +1,7 @@
 import { SluiceError } from "../errors.ts";
 import type { ByteSource, ReadOptions } from "../storage/byte-source.ts";
 
-const FIRST_WINDOW_BYTES = 1 << 20;
+const FIRST_WINDOW_BYTES = 256 << 10;
 /** `@huggingface/gguf` cannot hold a longer header. A vocabulary of 256,000 tokens takes about 10 MB. */
 const MAX_HEADER_BYTES = 48_000_000;
 const MAX_ARRAY_DEPTH = 4;

@@ -1,0 +1,137 @@
+import fc from "fast-check";
+import { afterAll, beforeAll, expect, test } from "vitest";
+import { commands } from "vitest/browser";
+import { evictionPolicies } from "../../../src/experts/policies/registry.ts";
+import { predictors } from "../../../src/experts/predictors/registry.ts";
+import {
+  type Budgets,
+  connect,
+  type LoadOptions,
+  type ModelInfo,
+  type SluiceEngine,
+} from "../../../src/index.ts";
+import { pacingRules } from "../../../src/scheduler/pacing/registry.ts";
+
+/** Firefox takes longer, and what differs there is storage and the readback. */
+const RUNS = navigator.userAgent.includes("Firefox") ? 30 : 200;
+const MAX_TOKENS = 10;
+const PROMPT = { tokens: [9, 310, 77, 520, 33, 1200, 641, 5, 88, 402, 1999, 64, 7, 310, 25, 90] };
+
+/** The trained models of this repository: small, and with every kind of router. */
+const PATHS = [
+  "demo/models/sluice-tiny.gguf",
+  "test/models/sluice-tiny-post-attention.gguf",
+  "test/models/sluice-tiny-pre-gated.gguf",
+  "test/models/sluice-tiny-decoupled.gguf",
+] as const;
+
+/** A model on a server that is slow, and what it says when all of it is resident. */
+interface Known {
+  readonly id: string;
+  readonly url: string;
+  readonly info: ModelInfo;
+  readonly tokens: readonly number[];
+}
+
+let engine: SluiceEngine;
+const known: Known[] = [];
+
+beforeAll(async () => {
+  const url = new URL("../../../src/worker.ts", import.meta.url);
+  engine = await connect(new Worker(url, { type: "module" }));
+  for (const path of PATHS) {
+    const { id, url } = await commands.serveModel(path);
+    const info = await engine.load(url, { fill: "wait", diskBudget: 0 });
+    known.push({ id, url, info, tokens: await reply() });
+  }
+});
+
+afterAll(async () => {
+  await engine?.dispose();
+  for (const { id } of known) await commands.stopServer(id);
+});
+
+/** A greedy reply, with changes of the budgets after some of its tokens. */
+async function reply(changes: readonly Change[] = []): Promise<number[]> {
+  const tokens: number[] = [];
+  const made: Promise<unknown>[] = [];
+  for await (const chunk of engine.generate(PROMPT, { maxTokens: MAX_TOKENS })) {
+    tokens.push(...chunk.tokens);
+    for (const { after, budgets } of changes) {
+      if (after === tokens.length) made.push(engine.setBudget(budgets));
+    }
+  }
+  await Promise.all(made);
+  return tokens;
+}
+
+interface Change {
+  readonly after: number;
+  readonly budgets: Budgets;
+}
+
+/** Everything that must not matter. */
+interface Combination {
+  readonly model: number;
+  readonly options: LoadOptions;
+  readonly changes: readonly Change[];
+  /** A second visit: what the first one left on disk is there. */
+  readonly warm: boolean;
+  readonly delayMs: number;
+  readonly bytesPerSecond: number;
+}
+
+/** Of the experts, from what one token uses (4 of 16) to all. */
+const gpuShare = fc.integer({ min: 4, max: 16 }).map((slots) => `${(100 * slots) / 16}%`);
+const lowerShare = fc.constantFrom("0%", "20%", "60%", "100%");
+const guesses = Object.entries(predictors).filter(([, { kind }]) => kind === "guess");
+const names = <Name extends string>(registry: Record<Name, unknown>) =>
+  fc.constantFrom(...(Object.keys(registry) as Name[]));
+
+const combination: fc.Arbitrary<Combination> = fc.record({
+  model: fc.integer({ min: 0, max: PATHS.length - 1 }),
+  options: fc.record(
+    {
+      gpuBudget: gpuShare,
+      ramBudget: lowerShare,
+      diskBudget: lowerShare,
+      policy: names(evictionPolicies),
+      pacing: names(pacingRules),
+      predictor: fc.constantFrom(
+        "auto" as const,
+        "none" as const,
+        ...guesses.map(([name]) => name as keyof typeof predictors),
+      ),
+      fill: fc.constantFrom("background" as const, "wait" as const, "off" as const),
+    },
+    { requiredKeys: [] },
+  ),
+  changes: fc.array(
+    fc.record({
+      after: fc.integer({ min: 1, max: MAX_TOKENS - 1 }),
+      budgets: fc.record(
+        { gpu: gpuShare, ram: lowerShare, disk: lowerShare },
+        { requiredKeys: [] },
+      ),
+    }),
+    { maxLength: 3 },
+  ),
+  warm: fc.boolean(),
+  delayMs: fc.constantFrom(0, 5, 20),
+  bytesPerSecond: fc.constantFrom(4e6, 20e6, 1e9),
+});
+
+async function forgetAll(): Promise<void> {
+  for (const { id, inUse } of (await engine.listStored()).models) {
+    if (!inUse) await engine.deleteStored(id);
+  }
+}
+
+test("no budget, policy, predictor, pacing or storage changes a token", {
+  timeout: 900_000,
+}, async () => {
+  const seed = Number(import.meta.env["VITE_SEED"] ?? Math.floor(Math.random() * 2 ** 31));
+
+  expect(seen.warm).toBeGreaterThan(RUNS / 5);
+  expect(seen.changed).toBeGreaterThan(RUNS / 5);
+});
