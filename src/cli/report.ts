@@ -189,11 +189,13 @@ function planBudgets(needs: GpuNeeds, gpuBudget: string | undefined): BudgetRow[
 }
 
 function planGpu(file: GgufFile, spec: ModelSpec, contextTokens: number) {
-  const weightBytes = spec.resident.reduce((sum, { name, shape }) => {
+  const weightBytes = spec.resident.reduce((sum, { name, shape, idsBelow }) => {
     const info = tensorOf(file, name);
-    // Vectors are expanded to f32.
+    // Vectors are expanded to f32, ids are u32.
     const bytes =
-      shape.length === 1 ? 4 * product(shape) : planPlanes(formatOf(info), product(shape)).bytes;
+      shape.length === 1 || idsBelow !== undefined
+        ? 4 * product(shape)
+        : planPlanes(formatOf(info), product(shape)).bytes;
     return sum + bytes;
   }, 0);
   const kvCacheBytes = spec.attention.reduce(

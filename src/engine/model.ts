@@ -432,6 +432,7 @@ function allocateFixed(
       pageFirst: (pool) => pool * experts,
       result,
       matrix: (name) => weights.matrix(name),
+      table: (name) => weights.table(name),
       vector,
       vectors: (first, second) => weights.vectors([first, second]),
       kvCache: (layer) => kvCaches[layer]!,

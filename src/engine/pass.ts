@@ -161,7 +161,7 @@ class Pass {
 
   async #finish(): Promise<Reading> {
     const { result } = this.#executor.parts;
-    const { moe, logits, steps } = this.#program;
+    const { logits, steps } = this.#program;
     const choices = this.#choices(steps.length);
     const ranges = [{ buffer: result, byteOffset: 0, bytes: 4 }];
     if (this.#options.logits) {

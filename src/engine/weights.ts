@@ -4,7 +4,7 @@ import { formatOfGgmlType, weightFormats } from "../formats/registry.ts";
 import type { GgufFile, TensorInfo } from "../gguf/gguf.ts";
 import type { GpuContext } from "../gpu/device.ts";
 import type { TensorSpec } from "../models/model.ts";
-import type { GpuMatrix } from "../ops/gpu-resources.ts";
+import type { GpuMatrix, GpuTable } from "../ops/gpu-resources.ts";
 
 /** Reads of the file are at most this long, so that little of it is in memory at once. */
 const READ_BYTES = 4 * 1024 * 1024;
@@ -22,6 +22,7 @@ const PIECE_BLOCKS = 4;
 export class ResidentWeights {
   readonly #context: GpuContext;
   readonly #matrices = new Map<string, GpuMatrix>();
+  readonly #tables = new Map<string, GpuTable>();
   readonly #vectors = new Map<string, Float32Array<ArrayBuffer>>();
   readonly #vectorBuffers = new Map<string, GPUBuffer>();
 
@@ -33,6 +34,13 @@ export class ResidentWeights {
     const matrix = this.#matrices.get(name);
     if (!matrix) throw new Error(`unreachable: ${name} is not among the model's matrices`);
     return matrix;
+  }
+
+  /** A table of ids. */
+  table(name: string): GpuTable {
+    const table = this.#tables.get(name);
+    if (!table) throw new Error(`unreachable: ${name} is not among the model's tables`);
+    return table;
   }
 
   /** The values of a vector. */
@@ -63,7 +71,8 @@ export class ResidentWeights {
 
   /**
    * Reads `specs` from the file, in the order in which they lie there, and uploads them piece by piece.
-   * Throws "unsupported-format", "truncated-file", "out-of-memory", "aborted" and what the source throws.
+   * Throws "unsupported-format", "bad-file" for an id that there is not, "truncated-file", "out-of-memory", "aborted" and
+   * what the source throws.
    */
   async load(
     file: GgufFile,
@@ -73,7 +82,7 @@ export class ResidentWeights {
   ): Promise<void> {
     // Room for all of it first: a device that has none says so before anything is read.
     const parts = await this.#context.memory.guard("the model's weights", () =>
-      specs.flatMap((spec) => this.#open(tensorOf(file, spec.name))),
+      specs.flatMap((spec) => this.#open(tensorOf(file, spec.name), spec)),
     );
     parts.sort((a, b) => a.byteOffset - b.byteOffset);
     let queuedBytes = 0;
@@ -96,13 +105,16 @@ export class ResidentWeights {
 
   dispose(): void {
     for (const { buffer } of this.#matrices.values()) this.#context.memory.release(buffer);
+    for (const { buffer } of this.#tables.values()) this.#context.memory.release(buffer);
     for (const buffer of this.#vectorBuffers.values()) this.#context.memory.release(buffer);
     this.#matrices.clear();
+    this.#tables.clear();
     this.#vectorBuffers.clear();
   }
 
   /** Makes room for a tensor and cuts it into parts to be read. */
-  #open(info: TensorInfo): Part[] {
+  #open(info: TensorInfo, { idsBelow }: TensorSpec): Part[] {
+    if (idsBelow !== undefined) return this.#openTable(info, idsBelow);
     const format = formatOf(info);
     if (info.shape.length === 1) {
       const { byteOffset, bytes } = info;
@@ -113,6 +125,21 @@ export class ResidentWeights {
 
   #takeVector(info: TensorInfo, format: WeightFormat, blocks: Uint8Array): void {
     this.#vectors.set(info.name, format.decode(blocks) as Float32Array<ArrayBuffer>);
+  }
+
+  #openTable(info: TensorInfo, idsBelow: number): Part[] {
+    const [rows, cols] = info.shape as [number, number];
+    const buffer = this.#context.memory.storage(info.name, 4 * rows * cols);
+    this.#tables.set(info.name, { buffer, rows, cols });
+    const { queue } = this.#context.device;
+    const parts: Part[] = [];
+    for (let first = 0; first < info.bytes; first += READ_BYTES) {
+      const bytes = Math.min(READ_BYTES, info.bytes - first);
+      const take = (read: Uint8Array) =>
+        queue.writeBuffer(buffer, first, readIds(info, read, idsBelow));
+      parts.push({ byteOffset: info.byteOffset + first, bytes, take });
+    }
+    return parts;
   }
 
   #openMatrix(info: TensorInfo, format: WeightFormat): Part[] {
@@ -187,6 +214,43 @@ export function tensorOf(file: GgufFile, name: string): TensorInfo {
     );
   }
   return info;
+}
+
+/** Bytes of an id in a file: I32 and F32 alike. */
+const ID_BYTES = 4;
+
+/** Number types that a table of ids is stored in, by GGML's numbers. */
+const ID_TYPES: ReadonlyMap<number, "getInt32" | "getFloat32"> = new Map([
+  [26, "getInt32"],
+  [0, "getFloat32"],
+]);
+
+/** Ids as u32. Throws "unsupported-format", or "bad-file" for one that is no whole number below `idsBelow`. */
+export function readIds(
+  { name, ggmlType }: Pick<TensorInfo, "name" | "ggmlType">,
+  bytes: Uint8Array,
+  idsBelow: number,
+): Uint32Array<ArrayBuffer> {
+  const getter = ID_TYPES.get(ggmlType);
+  if (!getter) {
+    throw new SluiceError(
+      "unsupported-format",
+      `${name} is stored as GGML type ${ggmlType}; Sluice reads tables of ids as I32 or F32. Convert the model again.`,
+    );
+  }
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  const ids = new Uint32Array(bytes.length / ID_BYTES);
+  for (let index = 0; index < ids.length; index++) {
+    const id = view[getter](ID_BYTES * index, true);
+    if (!Number.isInteger(id) || id < 0 || id >= idsBelow) {
+      throw new SluiceError(
+        "bad-file",
+        `${name} holds the id ${id}; wanted a whole number from 0 to ${idsBelow - 1}. Get the file again or use another.`,
+      );
+    }
+    ids[index] = id;
+  }
+  return ids;
 }
 
 /** How a tensor is stored. Throws "unsupported-format" naming it and what there is. */

@@ -5,6 +5,7 @@ import { embed } from "./embed.ts";
 import { expertDown } from "./expert_down.ts";
 import { expertGateUp } from "./expert_gate_up.ts";
 import { gatedUnit } from "./gated_unit.ts";
+import { hashRouter } from "./hash_router.ts";
 import { lastToken } from "./last_token.ts";
 import { matmul } from "./matmul.ts";
 import { matvec } from "./matvec.ts";
@@ -21,6 +22,7 @@ export const kernels = [
   expertDown,
   expertGateUp,
   gatedUnit,
+  hashRouter,
   lastToken,
   matmul,
   matvec,

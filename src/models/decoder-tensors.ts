@@ -39,6 +39,7 @@ const REFUSED_BLOCK_TENSORS: readonly (readonly [name: string, what: string])[] 
   ["ffn_down.bias", "has biases of the feed-forward network"],
   ["ffn_gate_inp.bias", "has biases of the router"],
   ["exp_probs_b.bias", "has biases of the choice of experts"],
+  ["ffn_gate_tid2eid.weight", "has a table of experts by token id"],
   ["ffn_gate_exps.bias", "has biases of experts"],
   ["ffn_up_exps.bias", "has biases of experts"],
   ["ffn_down_exps.bias", "has biases of experts"],
@@ -70,7 +71,7 @@ export function decoderTensors(
     if (layers.denseFfn) resident.push(...denseTensors(spec.layer, layers.denseFfn, hidden));
   }
   for (const spec of layers.moe) {
-    resident.push({ name: spec.router, shape: [spec.experts, hidden] });
+    resident.push(routerTensor(spec, vocab));
   }
   const stacked = layers.moe.flatMap((spec) => [
     { name: spec.gate, shape: [spec.experts, spec.ffn, hidden] },
@@ -78,6 +79,12 @@ export function decoderTensors(
     { name: spec.down, shape: [spec.experts, hidden, spec.ffn] },
   ]);
   return { resident, stacked };
+}
+
+function routerTensor({ router, routerInput, experts, topK, hidden }: MoeSpec, vocab: number) {
+  return routerInput === "token"
+    ? { name: router, shape: [vocab, topK], idsBelow: experts }
+    : { name: router, shape: [experts, hidden] };
 }
 
 /** The tensors of one attention block, named as `attentionBlock` names them. */

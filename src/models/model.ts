@@ -5,6 +5,8 @@ export interface TensorSpec {
   readonly name: string;
   /** Row-major: `[rows, cols]`, or `[experts, rows, cols]`. */
   readonly shape: readonly number[];
+  /** A table of ids, whole numbers below this, stored as I32 or F32; undefined for weights. */
+  readonly idsBelow?: number;
 }
 
 /** A model, read from a file's metadata: everything that loading, planning memory and running need to know. */

@@ -29,7 +29,8 @@ interface Pass<Tensor, Choice> {
  *
  * `previous-layer`: from the second block on the router reads the normed input of the experts before (Pre-gated MoE,
  * arXiv 2308.12066); the first block's reads its own. `decoupled`: all routers read one attention block over the
- * embeddings, before the first layer (after Read-ME, NeurIPS 2024).
+ * embeddings, before the first layer (after Read-ME, NeurIPS 2024). `token`: `blk.N.ffn_gate_tid2eid` `[vocab, topK]`
+ * has the experts of each token id, and they count alike (Hash Layers, arXiv 2106.04426); no router is computed.
  */
 export const sluice: Architecture = {
   read(file) {
@@ -42,13 +43,16 @@ export const sluice: Architecture = {
       score: "sigmoid",
       renormalise: true,
       activation: "relu",
-    });
+    }).map((spec) => (routerInput === "token" ? byTable(spec) : spec));
     const beside = routerInput === "decoupled" ? routerNetwork(config, attention[0]!) : undefined;
     const forward = <Tensor extends Activation, Choice extends Routing>(
       ops: Ops<Tensor, Choice>,
     ) => {
       const pass: Pass<Tensor, Choice> = { x: ops.embed("token_embd.weight"), ahead: new Map() };
       if (beside) decideAll(ops, pass, moe, beside.attention[0]!, config);
+      if (routerInput === "token") {
+        for (const spec of moe) pass.ahead.set(spec, ops.routeByToken(spec));
+      }
       for (const [layer, spec] of moe.entries()) {
         runLayer(ops, pass, { attention: attention[layer]!, spec, next: moe[layer + 1] }, config);
       }
@@ -86,6 +90,11 @@ function runLayer<Tensor extends Activation, Choice extends Routing>(
   pass.x = ops.experts(normed, choice, spec, { residual: x });
 }
 
+/** The layer with the table of token ids in the place of its router's matrix. */
+function byTable(spec: MoeSpec): MoeSpec {
+  return { ...spec, router: blockWeight(spec.layer, "ffn_gate_tid2eid") };
+}
+
 /** The attention block that a decoupled router has beside the layers. */
 function routerNetwork(config: DecoderConfig, like: AttentionSpec): BesideLayers {
   const attention = { ...like, layer: config.layers };
@@ -101,6 +110,7 @@ const ROUTER_INPUTS: readonly RouterInput[] = [
   "pre-attention",
   "previous-layer",
   "decoupled",
+  "token",
 ];
 
 function readRouterInput({ metadata }: ModelFile): RouterInput {

@@ -5,6 +5,7 @@ import { embed } from "../kernels/embed.ts";
 import { expertDown } from "../kernels/expert_down.ts";
 import { expertGateUp } from "../kernels/expert_gate_up.ts";
 import { gatedUnit } from "../kernels/gated_unit.ts";
+import { hashRouter } from "../kernels/hash_router.ts";
 import { lastToken } from "../kernels/last_token.ts";
 import { matmul } from "../kernels/matmul.ts";
 import { matvec } from "../kernels/matvec.ts";
@@ -234,6 +235,45 @@ export class GpuOps implements Ops<GpuTensor, GpuRouting> {
     const next = this.#moe[moe + 1];
     if (this.#guesses && next) this.#dispatchRouter(x, next, this.#guesses, "chooses");
     return { topK: spec.topK, moe, router: step };
+  }
+
+  routeByToken(spec: MoeSpec): GpuRouting {
+    const moe = this.#moe.indexOf(spec);
+    const step = this.#recorder.length;
+    this.#dispatchTable(
+      spec,
+      { ids: this.#ids, slots: this.#slots, weights: this.#weights },
+      "looks-up",
+    );
+    const next = this.#moe[moe + 1];
+    if (this.#guesses && next) this.#dispatchTable(next, this.#guesses, "chooses");
+    return { topK: spec.topK, moe, router: step };
+  }
+
+  #dispatchTable(spec: MoeSpec, out: RoutingBuffers, task: "looks-up" | "chooses"): void {
+    const moe = this.#moe.indexOf(spec);
+    const { buffer, rows, cols } = this.#gpu.table(spec.router);
+    checkWidth(spec.router, spec.topK, cols);
+    const params = {
+      vocab: rows,
+      top_k: spec.topK,
+      moe_index: moe,
+      page_first: this.#gpu.pageFirst(spec.pool),
+      routing_first: this.#routingFirst[moe]!,
+      looks_up: task === "looks-up" ? 1 : 0,
+      weight: spec.scale / spec.topK,
+    };
+    this.#recorder.dispatch(hashRouter, {
+      params,
+      ...(task === "looks-up" && { otherParams: { ...params, looks_up: 0 } }),
+      buffers: {
+        table: buffer,
+        page_table: this.#gpu.pageTable,
+        ids: out.ids,
+        slots: out.slots,
+        expert_weights: out.weights,
+      },
+    });
   }
 
   #dispatchRouter(

@@ -11,6 +11,13 @@ export interface GpuMatrix {
   readonly format: WeightFormat;
 }
 
+/** A table of ids on the GPU: `[rows, cols]` u32. */
+export interface GpuTable {
+  readonly buffer: GPUBuffer;
+  readonly rows: number;
+  readonly cols: number;
+}
+
 /** The slots of one pool: where its experts' records lie, and how a record is laid out. Offsets are in words. */
 export interface ExpertArenas {
   readonly slots: number;
@@ -38,6 +45,7 @@ export interface GpuResources {
   /** Word 0: the most probable next token. */
   readonly result: GPUBuffer;
   matrix(name: string): GpuMatrix;
+  table(name: string): GpuTable;
   /** A vector of `width` f32. */
   vector(name: string, width: number): GPUBuffer;
   /** Two vectors one after another. */

@@ -25,6 +25,11 @@ export interface Ops<Tensor extends Activation = Activation, Choice extends Rout
   /** Chooses `spec.topK` experts for each token and their weights. x `[tokens, hidden]` */
   route(x: Tensor, spec: MoeSpec): Choice;
   /**
+   * The experts that `spec.router`, a table `[vocab, topK]`, has for each of the pass's token ids; each counts
+   * `spec.scale / topK`. For router input `token`.
+   */
+  routeByToken(spec: MoeSpec): Choice;
+  /**
    * `residual + Σ_k weight_k · expert_k(x)`, summed in the router's order (best score first), where
    * `expert(x) = down · (act(gate · x) * (up · x))`. x `[tokens, hidden]`
    */
@@ -40,7 +45,7 @@ export interface Activation {
   readonly width: number;
 }
 
-/** What `route` returns: for each token `topK` expert ids and weights, best score first. */
+/** What `route` and `routeByToken` return: for each token `topK` expert ids and weights, best score first. */
 export interface Routing {
   readonly topK: number;
 }
@@ -86,10 +91,15 @@ export interface AttentionSpec {
 
 /**
  * What a router reads, and so how early its choice is known: what the experts read (`post-attention`), the raw residual
- * before attention (`pre-attention`), what the experts of the layer before read (`previous-layer`), or a network of its
- * own beside the model, which decides for all layers at once (`decoupled`).
+ * before attention (`pre-attention`), what the experts of the layer before read (`previous-layer`), a network of its
+ * own beside the model, which decides for all layers at once (`decoupled`), or the token's id and nothing else (`token`).
  */
-export type RouterInput = "post-attention" | "pre-attention" | "previous-layer" | "decoupled";
+export type RouterInput =
+  | "post-attention"
+  | "pre-attention"
+  | "previous-layer"
+  | "decoupled"
+  | "token";
 
 /** One MoE layer as data (DESIGN section 6). */
 export interface MoeSpec {
@@ -102,7 +112,7 @@ export interface MoeSpec {
   /** Width of one expert. */
   readonly ffn: number;
   readonly routerInput: RouterInput;
-  /** Router matrix `[experts, hidden]`. */
+  /** Router matrix `[experts, hidden]`; for router input `token` the table `[vocab, topK]` of expert ids. */
   readonly router: string;
   readonly score: ScoreName;
   /** Divides the chosen scores by `max(their sum, 2⁻¹⁴)`. */

@@ -3,8 +3,6 @@ import { SluiceError } from "../errors.ts";
 /** What tells one version of a remote file from another; undefined where CORS hides the header. */
 export interface FileIdentity {
   readonly etag: string | undefined;
-  /** Whether the host says that files of one tag may differ in their bytes. */
-  readonly weak: boolean;
   readonly modified: string | undefined;
 }
 
@@ -16,13 +14,18 @@ export interface ContentRange {
 }
 
 export function identityOf(response: Response): FileIdentity {
-  const etag = response.headers.get("ETag") ?? undefined;
   return {
     // A proxy that compresses may weaken the tag of the same file.
-    etag: etag?.replace(/^W\//, ""),
-    weak: etag?.startsWith("W/") ?? false,
+    etag: response.headers.get("ETag")?.replace(/^W\//, ""),
     modified: response.headers.get("Last-Modified") ?? undefined,
   };
+}
+
+/** What `If-Range` may name: no weak tag, which never fulfils it, so that every answer would be the whole file. */
+export function validatorOf(response: Response): string | undefined {
+  const etag = response.headers.get("ETag");
+  const isStrong = etag !== null && !etag.startsWith("W/");
+  return (isStrong ? etag : response.headers.get("Last-Modified")) ?? undefined;
 }
 
 /** Throws "network" if `response` is of another version of the file than `identity`. */

@@ -14,6 +14,7 @@ import {
   expectSameFile,
   type FileIdentity,
   identityOf,
+  validatorOf,
 } from "./http-identity.ts";
 import { openSequentialSource } from "./sequential-source.ts";
 
@@ -70,9 +71,10 @@ export async function openHttpSource(url: string, options: HttpOptions = {}): Pr
     },
   };
   const probed = await withRetries(context, context.signal, () => probe(context));
-  const source = probed.ranged
-    ? rangedSource(context, probed, options.requests ?? REQUESTS)
-    : await openSequentialSource(context, probed);
+  const source =
+    probed.ranged && probed.bytes !== undefined
+      ? rangedSource(context, probed.bytes, probed, options.requests ?? REQUESTS)
+      : await openSequentialSource(context, probed);
   return {
     ...source,
     identity: probed.identity,
@@ -92,9 +94,13 @@ function absolute(url: string): string {
 }
 
 /** What the first request told. */
-type Probed =
-  | { readonly ranged: true; readonly bytes: number; readonly identity: FileIdentity }
-  | { readonly ranged: false; readonly bytes: number | undefined; readonly identity: FileIdentity };
+interface Probed {
+  readonly ranged: boolean;
+  readonly bytes: number | undefined;
+  readonly identity: FileIdentity;
+  /** See {@link validatorOf}. */
+  readonly validator: string | undefined;
+}
 
 async function probe(context: HttpContext): Promise<Probed> {
   const { signal } = context;
@@ -102,15 +108,13 @@ async function probe(context: HttpContext): Promise<Probed> {
     headers: { Range: "bytes=0-0" },
     signal,
     async use(response) {
-      const identity = identityOf(response);
-      if (response.status === 416) return { ranged: true, bytes: 0, identity };
+      const told = { identity: identityOf(response), validator: validatorOf(response) };
+      if (response.status === 416) return { ranged: true, bytes: 0, ...told };
       if (response.status !== 206) {
-        return { ranged: false, bytes: contentLengthOf(response), identity };
+        return { ranged: false, bytes: contentLengthOf(response), ...told };
       }
       const bytes = contentRangeOf(response)?.bytes ?? (await lengthByHead(context));
-      return bytes === undefined
-        ? { ranged: false, bytes, identity }
-        : { ranged: true, bytes, identity };
+      return { ranged: bytes !== undefined, bytes, ...told };
     },
   });
 }
@@ -128,13 +132,14 @@ async function lengthByHead(context: HttpContext): Promise<number | undefined> {
 
 function rangedSource(
   context: HttpContext,
-  { bytes, identity }: { bytes: number; identity: FileIdentity },
+  bytes: number,
+  { identity, validator }: Probed,
   requests: number,
 ): Omit<HttpSource, "received" | "identity"> {
   const { url } = context;
   const enter = createGate(requests, `Reading ${url}`);
   const closing = new AbortController();
-  const condition = ifRange(url, identity);
+  const condition = ifRange(url, validator);
   const conditional = "If-Range" in condition;
 
   async function fetchPart(
@@ -197,10 +202,8 @@ export function joined(...signals: (AbortSignal | undefined)[]): AbortSignal {
  * `If-Range` makes the host answer 200 if the file has changed. Across origins it would cost a CORS
  * preflight that few hosts of models allow; there the answers' own tags are compared instead.
  */
-function ifRange(url: string, { etag, weak, modified }: FileIdentity): Record<string, string> {
+function ifRange(url: string, validator: string | undefined): Record<string, string> {
   const origin = globalThis.location?.origin;
-  // No weak tag fulfils the condition: every answer would be the whole file.
-  const validator = etag !== undefined && !weak ? etag : modified;
   const sameOrigin = origin === undefined || new URL(url).origin === origin;
   return validator !== undefined && sameOrigin ? { "If-Range": validator } : {};
 }

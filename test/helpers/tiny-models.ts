@@ -8,6 +8,7 @@ import { openGguf } from "../../src/gguf/gguf.ts";
 import { readHeader } from "../../src/gguf/header.ts";
 import type { ArchitectureName } from "../../src/models/registry.ts";
 import { createRandom, normalArray, type Random } from "../../src/numeric/random.ts";
+import type { RouterInput } from "../../src/ops/ops.ts";
 import type { ScoreFunctionName } from "../../src/routing/registry.ts";
 import { memorySource } from "../../src/storage/memory-source.ts";
 import { ByteWriter, type GgufKeys, type GgufTensor, g, writeGguf } from "./gguf-writer.ts";
@@ -44,6 +45,8 @@ export interface TinyModelOptions {
   readonly score?: ScoreFunctionName;
   /** smallthinker only: sliding windows, and layers without positions. Default false. */
   readonly windows?: boolean;
+  /** sluice only. Default `post-attention`. */
+  readonly routerInput?: RouterInput;
   /** Linear scaling of positions. Default none. */
   readonly ropeScale?: number;
   /** llama only: has `rope_freqs.weight`. Default false. */
@@ -55,6 +58,9 @@ export interface TinyModelOptions {
   /** Default 1. */
   readonly seed?: number;
 }
+
+/** GGUF's number of 32-bit integers. */
+const I32 = 26;
 
 type Settings = Required<TinyModelOptions>;
 
@@ -80,6 +86,7 @@ export function tinyModel(options: TinyModelOptions): Uint8Array<ArrayBuffer> {
     tiedHead: false,
     score: "sigmoid",
     windows: false,
+    routerInput: "post-attention",
     ropeScale: 1,
     ropeFactors: false,
     vocab: LEAST_TOKENS,
@@ -124,6 +131,7 @@ function modelKeys(model: Settings): GgufKeys {
       expert_gating_func: g.u32(model.score === "softmax" ? 1 : 2),
       ...(model.windows && { "attention.sliding_window": g.u32(4096) }),
     }),
+    ...(architecture === "sluice" && { router_input: g.string(model.routerInput) }),
   };
   return {
     "general.architecture": g.string(architecture),
@@ -135,7 +143,7 @@ function modelKeys(model: Settings): GgufKeys {
 }
 
 function modelTensors(model: Settings): GgufTensor[] {
-  const { hidden } = model;
+  const { architecture, hidden } = model;
   const random = createRandom(model.seed);
   const embeddings = weightFormats[model.embeddingFormat];
   const tensors = [
@@ -148,31 +156,34 @@ function modelTensors(model: Settings): GgufTensor[] {
     tensors.push(stored("rope_freqs", [model.headDim / 2], factors, weightFormats.f32));
   }
   for (let layer = 0; layer < model.layers; layer++) {
-    tensors.push(...attentionTensors(random, model, `blk.${layer}`));
+    tensors.push(...attentionTensors(random, model, `blk.${layer}.`));
     tensors.push(...feedForwardTensors(random, model, `blk.${layer}`));
+  }
+  if (architecture === "sluice" && model.routerInput === "decoupled") {
+    tensors.push(...attentionTensors(random, model, "route_"), norm(random, "route_norm", hidden));
   }
   return tensors;
 }
 
-function attentionTensors(random: Random, model: Settings, block: string): GgufTensor[] {
+function attentionTensors(random: Random, model: Settings, prefix: string): GgufTensor[] {
   const { architecture, hidden, headDim } = model;
   const format = weightFormats[model.format];
   const queryWidth = model.heads * headDim;
   const keyWidth = model.kvHeads * headDim;
   const tensors = [
-    norm(random, `${block}.attn_norm`, hidden),
-    matrix(random, `${block}.attn_q`, [queryWidth, hidden], 1.5, format),
-    matrix(random, `${block}.attn_k`, [keyWidth, hidden], 1.5, format),
-    matrix(random, `${block}.attn_v`, [keyWidth, hidden], 1, format),
-    matrix(random, `${block}.attn_output`, [hidden, queryWidth], 1, format),
+    norm(random, `${prefix}attn_norm`, hidden),
+    matrix(random, `${prefix}attn_q`, [queryWidth, hidden], 1.5, format),
+    matrix(random, `${prefix}attn_k`, [keyWidth, hidden], 1.5, format),
+    matrix(random, `${prefix}attn_v`, [keyWidth, hidden], 1, format),
+    matrix(random, `${prefix}attn_output`, [hidden, queryWidth], 1, format),
   ];
   if (architecture === "qwen3moe") {
-    tensors.push(norm(random, `${block}.attn_q_norm`, headDim, 1.5));
-    tensors.push(norm(random, `${block}.attn_k_norm`, headDim, 1.5));
+    tensors.push(norm(random, `${prefix}attn_q_norm`, headDim, 1.5));
+    tensors.push(norm(random, `${prefix}attn_k_norm`, headDim, 1.5));
   }
   if (architecture === "olmoe") {
-    tensors.push(norm(random, `${block}.attn_q_norm`, queryWidth, 1.5));
-    tensors.push(norm(random, `${block}.attn_k_norm`, keyWidth, 1.5));
+    tensors.push(norm(random, `${prefix}attn_q_norm`, queryWidth, 1.5));
+    tensors.push(norm(random, `${prefix}attn_k_norm`, keyWidth, 1.5));
   }
   return tensors;
 }
@@ -191,11 +202,27 @@ function feedForwardTensors(random: Random, model: Settings, block: string): Ggu
   }
   return [
     ffnNorm,
-    matrix(random, `${block}.ffn_gate_inp`, [experts, hidden], 2, weightFormats.f32),
+    routerTensor(random, model, block),
     matrix(random, `${block}.ffn_gate_exps`, [experts, ffn, hidden], 1.5, format),
     matrix(random, `${block}.ffn_up_exps`, [experts, ffn, hidden], 1.5, format),
     matrix(random, `${block}.ffn_down_exps`, [experts, hidden, ffn], 1, format),
   ];
+}
+
+function routerTensor(random: Random, model: Settings, block: string): GgufTensor {
+  const { architecture, routerInput, experts, topK, vocab, hidden } = model;
+  if (architecture !== "sluice" || routerInput !== "token") {
+    return matrix(random, `${block}.ffn_gate_inp`, [experts, hidden], 2, weightFormats.f32);
+  }
+  const ids = new Int32Array(vocab * topK);
+  for (let token = 0; token < vocab; token++) {
+    const all = Array.from({ length: experts }, (_, expert) => expert);
+    for (let k = 0; k < topK; k++) {
+      ids[token * topK + k] = all.splice(random.integer(all.length), 1)[0]!;
+    }
+  }
+  const data = new Uint8Array(ids.buffer);
+  return { name: `${block}.ffn_gate_tid2eid.weight`, shape: [vocab, topK], ggmlType: I32, data };
 }
 
 /** A matrix that gives outputs of deviation `gain` for inputs of deviation 1. */

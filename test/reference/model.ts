@@ -43,11 +43,20 @@ export function decodedWeights(
     const known = decoded.get(name);
     if (known) return known;
     const tensor = tensors.get(name);
-    const format = tensor && formatOfGgmlType(tensor.ggmlType);
-    if (!format) throw new Error(`the file has no tensor ${name} in a known format`);
+    if (!tensor) throw new Error(`the file has no tensor ${name}`);
     const blocks = bytes.slice(tensor.byteOffset, tensor.byteOffset + tensor.bytes);
-    const weight = { shape: tensor.shape, data: format.decode(blocks) };
+    const weight = { shape: tensor.shape, data: decodedTensor(tensor.ggmlType, blocks) };
     decoded.set(name, weight);
     return weight;
   };
+}
+
+/** GGUF's 32-bit integers: a table of ids. */
+const GGML_I32 = 26;
+
+function decodedTensor(ggmlType: number, blocks: Uint8Array<ArrayBuffer>) {
+  if (ggmlType === GGML_I32) return Float64Array.from(new Int32Array(blocks.buffer));
+  const format = formatOfGgmlType(ggmlType);
+  if (!format) throw new Error(`a tensor is of type ${ggmlType}, which no format has`);
+  return format.decode(blocks);
 }

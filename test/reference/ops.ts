@@ -174,6 +174,19 @@ export function createReferenceOps(
       return choice;
     },
 
+    routeByToken({ layer, router, topK, scale }) {
+      const [vocab] = weights(router).shape as [number];
+      const table = weight(router, [vocab, topK]);
+      const choice: ReferenceRouting = {
+        layer,
+        topK,
+        experts: passTokens.map((id) => [...table.subarray(id * topK, (id + 1) * topK)]),
+        weights: passTokens.map(() => new Array<number>(topK).fill(scale / topK)),
+      };
+      choices.push(choice);
+      return choice;
+    },
+
     experts(x, choice, spec, { residual }) {
       const { experts, ffn, hidden } = spec;
       expectShape(spec.gate, x, x.tokens, hidden);

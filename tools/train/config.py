@@ -34,7 +34,8 @@ class ModelConfig:
 class TrainConfig:
     """The run: small batches of whole documents; a flat rate (attention and experts: ``layer_rate``), then a fall.
 
-    The reuse loss weighs ``early_reuse`` for the first ``early_tokens``, ``reuse`` after that.
+    The reuse loss weighs ``reuse``, less as a layer's router keeps nearly ``reuse_share`` of the experts of the token
+    before, nothing above.
     ``distilled`` is the share of distilled documents from chunk ``distilled_from`` on.
     """
 
@@ -45,9 +46,8 @@ class TrainConfig:
     warmup_steps: int = 100
     decay_fraction: float = 0.4
     balance: float = 0.1
-    reuse: float = 0.005
-    early_reuse: float = 0.0
-    early_tokens: int = 0
+    reuse: float = 0.1
+    reuse_share: float = 0.8
     seed: int = 20
     first_chunk: int = 0
     distilled: float = 0.0
@@ -73,7 +73,7 @@ class Preset:
 FULL = Preset(
     "full", "Sluice Small", ModelConfig(layers=6),
     TrainConfig(
-        tokens=8_200_000, batch_tokens=2048, rate=0.0025, balance=0.05, early_reuse=0.1, early_tokens=4_250_000,
+        tokens=10_000_000, batch_tokens=2048, rate=0.0025, balance=0.05,
         distilled=0.12, distilled_from=30,
     ),
 )

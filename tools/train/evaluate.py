@@ -20,7 +20,7 @@ from held_out import KINDS, held_out_documents, in_order
 from loading import load
 from model import Model
 from routing import markdown, routing_report
-from train import in_batches, losses
+from train import cross_entropy, in_batches
 
 WINDOW = 512
 ROUTING_TEXTS = 40
@@ -39,7 +39,7 @@ def evaluate(model: Model, tokenizer: Tokenizer, count: int, kinds: tuple[str, .
     for kind in kinds:
         total, known = 0.0, 0
         for batch in in_batches(tokenizer, held_out_documents(kind, count), model.config.context):
-            total += losses(model, batch)[0].item() * batch.known()
+            total += cross_entropy(model(batch.inputs), batch).item() * batch.known()
             known += batch.known()
         report[kind] = figures(total, known)
     report["routing"] = routing_report(model, tokenizer, in_order(ROUTING_TEXTS))
@@ -55,7 +55,7 @@ def text_perplexity(model: Model, tokenizer: Tokenizer, text: str) -> dict[str, 
         window = torch.tensor([ids[start : start + WINDOW]])
         if window.shape[1] < 2:
             continue
-        logits = model(window[:, :-1])[0][0]
+        logits = model(window[:, :-1]).logits[0]
         total += F.cross_entropy(logits.double(), window[0, 1:], reduction="sum").item()
         scored += window.shape[1] - 1
     return figures(total, scored) | {"textTokens": len(ids)}

@@ -91,15 +91,17 @@ class Experts(nn.Module):
         probability = (scores / scores.sum(-1, keepdim=True)).mean(0)
         return self.config.experts * (share * probability).sum()
 
-    def reuse_loss(self, residual: Tensor) -> Tensor:
-        """How surprised the router is that a token should use the experts of the token before it.
+    def reuse_loss(self, residual: Tensor) -> tuple[Tensor, Tensor]:
+        """How surprised the router is that a token should use the experts of the token before it, and how many it does.
 
         An expert that stays in use need not be fetched again: this is what makes a small expert cache hit.
         ``residual`` is ``[batch, time, hidden]``. Source: the aim is ReMoE's (arXiv 2605.27081); the form is our own.
         """
         logits = self.router(residual)
-        before = logits[:, :-1].detach().topk(self.config.experts_used, dim=-1).indices
-        return -logits[:, 1:].log_softmax(-1).gather(-1, before).mean()
+        chosen = logits.detach().topk(self.config.experts_used, dim=-1).indices
+        before, after = chosen[:, :-1], chosen[:, 1:]
+        kept = (before[..., :, None] == after[..., None, :]).any(-1).float().mean()
+        return -logits[:, 1:].log_softmax(-1).gather(-1, before).mean(), kept
 
     def forward(self, x: Tensor, residual: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Output, balance loss and tokens per expert; both inputs are ``[tokens, hidden]``."""
@@ -119,13 +121,25 @@ class Experts(nn.Module):
 
 
 class Step(NamedTuple):
-    """What a layer gives: the new residual stream, both losses, tokens per expert, and what its experts read."""
+    """What a layer gives: the new residual stream, what its router did, and what its experts read."""
 
     h: Tensor
     balance: Tensor
     reuse: Tensor
+    kept: Tensor
     counts: Tensor
     read: Tensor
+
+
+class Output(NamedTuple):
+    """Logits ``[batch, time, vocabulary]``; for each layer both losses of its router, the share of the experts of the
+    token before that are used again, and tokens per expert."""
+
+    logits: Tensor
+    balance: Tensor
+    reuse: Tensor
+    kept: Tensor
+    counts: Tensor
 
 
 class Layer(nn.Module):
@@ -145,7 +159,7 @@ class Layer(nn.Module):
         read = self.ffn_norm(x)
         seen = h if self.reads_entry else read if given is None else given
         y, balance, counts = self.experts(read.flatten(0, 1), seen.flatten(0, 1))
-        return Step(x + y.view_as(x), balance, self.experts.reuse_loss(seen), counts, read)
+        return Step(x + y.view_as(x), balance, *self.experts.reuse_loss(seen), counts, read)
 
 
 class EarlyRouter(nn.Module):
@@ -193,8 +207,8 @@ class Model(nn.Module):
         if self.route is not None:
             self.route.attention.start_copying()
 
-    def forward(self, ids: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        """Logits, mean balance loss, mean reuse loss, and tokens per expert ``[layers, experts]``."""
+    def forward(self, ids: Tensor) -> Output:
+        """Run ``ids`` ``[batch, time]``."""
         h = self.embedding(ids)
         cos, sin = self.cos[: ids.shape[1]], self.sin[: ids.shape[1]]
         given = self.route(h, cos, sin) if self.route is not None else None
@@ -204,9 +218,8 @@ class Model(nn.Module):
                 given = steps[-1].read
             steps.append(layer(h, cos, sin, given))
             h = steps[-1].h
-        _, balances, reuses, counts, _ = zip(*steps, strict=True)
-        logits = F.linear(self.norm(h), self.embedding.weight)
-        return logits, torch.stack(balances).mean(), torch.stack(reuses).mean(), torch.stack(counts)
+        _, balance, reuse, kept, counts, _ = (torch.stack(part) for part in zip(*steps, strict=True))
+        return Output(F.linear(self.norm(h), self.embedding.weight), balance, reuse, kept, counts)
 
     def count(self) -> tuple[int, int]:
         """Parameters in all, and those that one token uses."""

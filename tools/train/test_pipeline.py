@@ -22,9 +22,10 @@ from distilled import answers
 from export import Precision, export
 from grammar import article, expand
 from loading import load
-from model import Experts, Model, rotate, rope_table
+from model import Experts, Model, Output, rotate, rope_table
 from routing import belady, describe, lru, trace, uniform
 from stories import held_out, tell
+from train import router_loss
 
 CONFIG = SMOKE.model
 
@@ -107,8 +108,27 @@ class ModelTest(unittest.TestCase):
         layer = Model(CONFIG).layers[0]
         h = torch.randn(1, 6, CONFIG.hidden)
         before = layer.experts.route(h.flatten(0, 1))[1]
-        counts = layer(h, *rope_table(CONFIG, 6))[3]
+        counts = layer(h, *rope_table(CONFIG, 6)).counts
         self.assertTrue(torch.equal(counts, torch.bincount(before.flatten(), minlength=CONFIG.experts)))
+
+    def test_kept_experts_are_those_of_the_token_before(self) -> None:
+        experts = Model(CONFIG).layers[0].experts
+        with torch.no_grad():
+            experts.router.weight.copy_(torch.eye(CONFIG.experts, CONFIG.hidden))
+        residual = torch.zeros(1, 3, CONFIG.hidden)
+        residual[0, 0, [0, 1, 2, 3]] = 1
+        residual[0, 1, [0, 1, 2, 3]] = 1
+        residual[0, 2, [0, 5, 6, 7]] = 1
+        self.assertEqual(experts.reuse_loss(residual)[1].item(), (4 + 1) / 8)
+
+    def test_reuse_weighs_less_the_more_experts_are_kept(self) -> None:
+        def loss(kept: list[float]) -> float:
+            output = Output(*[torch.zeros(2)] * 2, torch.ones(2), torch.tensor(kept), torch.zeros(2))
+            return router_loss(output, replace(SMOKE.train, balance=0.0, reuse=2.0, reuse_share=0.8)).item()
+
+        self.assertAlmostEqual(loss([0.1, 0.6]), 2.0)
+        self.assertAlmostEqual(loss([0.75, 0.75]), 1.0, places=5)
+        self.assertEqual(loss([0.8, 1.0]), 0.0)
 
     def test_rotation_keeps_lengths_and_the_first_place(self) -> None:
         x = torch.randn(1, 1, 5, CONFIG.head_dim)

@@ -19,11 +19,13 @@ from torch import Tensor
 from bpe import END_OF_TEXT_ID, load_tokenizer, train_tokenizer
 from config import PRESETS, Preset, TrainConfig
 from data import EVALUATION_CHUNK, IGNORED, TOKENIZER_CHUNK, Batch, batches, documents, group
-from model import Model
+from model import Model, Output
 from siblings import start_sibling
 
 TOKENIZER_DOCUMENTS = 40_000
 CHECKPOINT_SECONDS = 60.0
+# The reuse loss has its whole weight on routers that are this far below the share they should keep.
+REUSE_MARGIN = 0.1
 
 
 def device() -> torch.device:
@@ -56,11 +58,19 @@ def make_optimizer(model: Model, config: TrainConfig) -> torch.optim.AdamW:
     return torch.optim.AdamW(groups, lr=config.rate, betas=(0.9, 0.98), weight_decay=0.05, fused=True)
 
 
-def losses(model: Model, batch: Batch) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """Cross-entropy a token, balance loss, reuse loss, tokens per expert."""
-    logits, balance, reuse, counts = model(batch.inputs)
-    entropy = F.cross_entropy(logits.flatten(0, 1).float(), batch.targets.flatten(), ignore_index=IGNORED)
-    return entropy, balance, reuse, counts
+def cross_entropy(output: Output, batch: Batch) -> Tensor:
+    """Mean over the targets that count."""
+    return F.cross_entropy(output.logits.flatten(0, 1).float(), batch.targets.flatten(), ignore_index=IGNORED)
+
+
+def router_loss(output: Output, config: TrainConfig) -> Tensor:
+    """Balance for all layers, reuse for those that keep too few experts.
+
+    A reuse loss of fixed weight drives a router to one set of experts for a whole document. So its weight falls to
+    zero as the share of kept experts reaches ``reuse_share``.
+    """
+    pressure = ((config.reuse_share - output.kept) / REUSE_MARGIN).clamp(0.0, 1.0)
+    return config.balance * output.balance.mean() + config.reuse * (pressure * output.reuse).mean()
 
 
 @torch.no_grad()
@@ -68,7 +78,7 @@ def held_out_loss(model: Model, batches: list[Batch]) -> float:
     """Mean cross-entropy over the batches."""
     total, count = 0.0, 0
     for batch in batches:
-        total += losses(model, batch)[0].item() * batch.known()
+        total += cross_entropy(model(batch.inputs), batch).item() * batch.known()
         count += batch.known()
     return total / count
 
@@ -81,7 +91,7 @@ def in_batches(tokenizer: Tokenizer, texts: list[str], context: int, batch_token
 class LossLog:
     """The loss curve, one CSV line at a time."""
 
-    FIELDS = ("step", "tokens", "train_loss", "balance_loss", "reuse_loss", "held_out_loss", "rate", "seconds")
+    FIELDS = ("step", "tokens", "train_loss", "balance_loss", "kept_experts", "held_out_loss", "rate", "seconds")
 
     def __init__(self, path: Path, keep_steps: int) -> None:
         old = list(csv.reader(path.open())) if path.exists() else []
@@ -144,9 +154,10 @@ def train(preset: Preset, folder: Path, parent: Path | None = None) -> None:
         factor = rate_factor(step, tokens / config.tokens, config)
         for parameters in optimizer.param_groups:
             parameters["lr"] = factor * parameters["rate"]
-        entropy, balance, reuse, _ = losses(model, batch.to(where))
-        reuse_weight = config.early_reuse if tokens < config.early_tokens else config.reuse
-        (entropy + config.balance * balance + reuse_weight * reuse).backward()
+        batch = batch.to(where)
+        output = model(batch.inputs)
+        entropy = cross_entropy(output, batch)
+        (entropy + router_loss(output, config)).backward()
         torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
         optimizer.step()
         optimizer.zero_grad(set_to_none=True)
@@ -157,8 +168,10 @@ def train(preset: Preset, folder: Path, parent: Path | None = None) -> None:
         if step % config.log_every == 0:
             checked = held_out_loss(model, held_out) if step % config.eval_every == 0 else None
             shown = f"{checked:.4f}" if checked is not None else ""
-            log.write(step, tokens, f"{running:.4f}", f"{balance.item():.4f}", f"{reuse.item():.4f}", shown, f"{factor:.4f}", f"{seconds:.0f}")
-            print(step, tokens, f"{running:.4f} balance {balance.item():.3f} reuse {reuse.item():.3f}", shown, f"{tokens / seconds:.0f}/s", flush=True)
+            balance, kept = output.balance.mean().item(), output.kept.mean().item()
+            log.write(step, tokens, f"{running:.4f}", f"{balance:.4f}", f"{kept:.4f}", shown, f"{factor:.4f}", f"{seconds:.0f}")
+            by_layer = " ".join(f"{part:.2f}" for part in output.kept.tolist())
+            print(step, tokens, f"{running:.4f} balance {balance:.3f} kept {by_layer}", shown, f"{tokens / seconds:.0f}/s", flush=True)
         if time.monotonic() - last_save > CHECKPOINT_SECONDS:
             save(checkpoint, state_now())
             last_save = time.monotonic()

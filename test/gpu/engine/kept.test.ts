@@ -99,7 +99,7 @@ test("the first token does not wait for the last byte", async () => {
 test("a tab that is killed at any moment loses at most what was in flight", {
   timeout: 600_000,
 }, async () => {
-  const seed = Number(import.meta.env["VITE_SEED"] ?? Math.floor(Math.random() * 2 ** 31));
+  const seed = Number(import.meta.env.VITE_SEED ?? Math.floor(Math.random() * 2 ** 31));
   console.info(`kills: ${KILLS} of them; VITE_SEED=${seed} gives their moments again`);
   const random = createRandom(seed);
   const { id, url, bytes } = await serve({ bytesPerSecond: 1.5e6, delayMs: 5 });

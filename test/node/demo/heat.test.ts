@@ -8,6 +8,8 @@ function mapOf(states: readonly number[], uses: readonly number[]): ExpertMap {
     layers: 2,
     experts: 3,
     state: Uint8Array.from(states),
+    below: new Uint8Array(states.length),
+    prefetched: new Uint8Array(states.length),
     uses: Uint16Array.from(uses),
   };
 }
@@ -40,7 +42,14 @@ describe("the expert map", () => {
   });
 
   test("does not compare maps of two models", () => {
-    const other = { layers: 1, experts: 1, state: new Uint8Array(1), uses: new Uint16Array(1) };
+    const other: ExpertMap = {
+      layers: 1,
+      experts: 1,
+      state: new Uint8Array(1),
+      below: new Uint8Array(1),
+      prefetched: new Uint8Array(1),
+      uses: new Uint16Array(1),
+    };
 
     expect(planFrame(MAP, other)).toEqual(planFrame(MAP));
   });

@@ -2,10 +2,18 @@ import { beforeAll, describe, expect, test } from "vitest";
 import { openGguf } from "../../../src/gguf/gguf.ts";
 import type { ModelFile, ModelSpec } from "../../../src/models/model.ts";
 import { type ArchitectureName, architectures, readModel } from "../../../src/models/registry.ts";
-import type { Ops } from "../../../src/ops/ops.ts";
+import type { Ops, RouterInput } from "../../../src/ops/ops.ts";
 import { memorySource } from "../../../src/storage/memory-source.ts";
 import { type TinyModelOptions, tinyModel } from "../../helpers/tiny-models.ts";
 import { modelFileOf } from "../../reference/model.ts";
+
+const ROUTER_INPUTS: readonly RouterInput[] = [
+  "post-attention",
+  "pre-attention",
+  "previous-layer",
+  "decoupled",
+  "token",
+];
 
 const SMALL = { hidden: 16, ffn: 24, heads: 4, headDim: 8, experts: 4 } as const;
 
@@ -34,19 +42,21 @@ function changed(
   };
 }
 
-describe.for([
+describe.for<TinyModelOptions>([
   { architecture: "smallthinker" },
   { architecture: "smallthinker", tiedHead: true, windows: true, layers: 5 },
   { architecture: "qwen3moe" },
   { architecture: "olmoe", headDim: 4 },
   { architecture: "llama" },
   { architecture: "llama", experts: 0, ropeFactors: true, ropeScale: 2 },
-] satisfies TinyModelOptions[])("%o", (options) => {
+  ...ROUTER_INPUTS.map((routerInput) => ({ architecture: "sluice", routerInput }) as const),
+])("%o", (options) => {
   test("names every tensor of its file once, with its shape", async () => {
     const { file, tensors } = await tinyFile(options);
     const spec = readModel(file);
     const byName = (a: { name: string }, b: { name: string }) => (a.name < b.name ? -1 : 1);
-    expect([...spec.resident, ...spec.stacked].sort(byName)).toEqual(
+    const named = [...spec.resident, ...spec.stacked].map(({ name, shape }) => ({ name, shape }));
+    expect(named.sort(byName)).toEqual(
       tensors.map(({ name, shape }) => ({ name, shape })).sort(byName),
     );
   });
@@ -63,8 +73,8 @@ describe.for([
   });
 });
 
-/** The names of the ops that a forward pass calls, those of layer 0 only. */
-function opsOfFirstLayer(spec: ModelSpec): string[] {
+/** The names of the ops that a forward pass calls, in order. */
+function opsOf(spec: ModelSpec): string[] {
   const called: string[] = [];
   const x = { width: 1 };
   const record = (name: string) => {
@@ -73,19 +83,34 @@ function opsOfFirstLayer(spec: ModelSpec): string[] {
   };
   const ops: Ops = {
     embed: () => record("embed"),
-    rmsNorm: (_, weight) => record(weight.split(".")[2] ?? "rmsNorm"),
-    linear: (_, weight) => record(weight.split(".")[2] ?? "linear"),
+    rmsNorm: (_, weight) => record(partOf(weight)),
+    linear: (_, weight) => record(partOf(weight)),
     attention: () => record("attention"),
     gatedUnit: () => record("gatedUnit"),
-    route: () => {
-      called.push("route");
+    route: (_, { layer }) => {
+      called.push(`route ${layer}`);
       return { topK: 1 };
     },
-    experts: () => record("experts"),
+    routeByToken: ({ layer }) => {
+      called.push(`table ${layer}`);
+      return { topK: 1 };
+    },
+    experts: (_x, _choice, { layer }) => record(`experts ${layer}`),
     lastToken: () => record("lastToken"),
     logits: () => void record("logits"),
   };
   spec.forward(ops);
+  return called;
+}
+
+/** `blk.1.attn_q.weight` is `attn_q`, `route_norm.weight` is `route_norm`. */
+function partOf(weight: string): string {
+  return weight.replace(/^blk\.\d+\./, "").replace(/\.weight$/, "");
+}
+
+/** Those of layer 0 only, up to the second block's norm. */
+function opsOfFirstLayer(spec: ModelSpec): string[] {
+  const called = opsOf(spec);
   return called.slice(1, called.indexOf("attn_norm", called.indexOf("attn_norm") + 1));
 }
 
@@ -94,14 +119,89 @@ test("smallthinker routes before attention, the others after it", async () => {
     opsOfFirstLayer(readModel((await tinyFile({ architecture, headDim, layers: 3 })).file));
   const block = ["attn_norm", "attn_q", "attn_k", "attn_v", "attention", "attn_output", "ffn_norm"];
   // The next layer's router follows, before that layer's norm.
-  expect(await order("smallthinker")).toEqual(["route", ...block, "experts", "route"]);
+  expect(await order("smallthinker")).toEqual(["route 0", ...block, "experts 0", "route 1"]);
   for (const [name, headDim] of [
     ["qwen3moe", 8],
     ["olmoe", 4],
     ["llama", 8],
   ] as const) {
-    expect(await order(name, headDim)).toEqual([...block, "route", "experts"]);
+    expect(await order(name, headDim)).toEqual([...block, "route 0", "experts 0"]);
   }
+});
+
+describe("sluice", () => {
+  const attention = ["attn_norm", "attn_q", "attn_k", "attn_v", "attention", "attn_output"];
+  const block = [...attention, "ffn_norm"];
+  const beside = attention.map((op) => (op === "attention" ? op : `route_${op}`));
+
+  test.for<[RouterInput, string[]]>([
+    [
+      "post-attention",
+      [...block, "route 0", "experts 0", ...block, "route 1", "experts 1", ...block, "route 2"],
+    ],
+    [
+      "pre-attention",
+      ["route 0", ...block, "experts 0", "route 1", ...block, "experts 1", "route 2", ...block],
+    ],
+    [
+      "previous-layer",
+      [...block, "route 0", "route 1", "experts 0", ...block, "route 2", "experts 1", ...block],
+    ],
+    [
+      "decoupled",
+      [
+        ...[...beside, "route_norm", "route 0", "route 1", "route 2"],
+        ...[...block, "experts 0", ...block, "experts 1", ...block],
+      ],
+    ],
+    [
+      "token",
+      ["table 0", "table 1", "table 2", ...block, "experts 0", ...block, "experts 1", ...block],
+    ],
+  ])("%s: routes as early as what its routers read is there", async ([routerInput, order]) => {
+    const options = { architecture: "sluice", layers: 3, routerInput } as const;
+    const spec = readModel((await tinyFile(options)).file);
+
+    const last = ["experts 2", "lastToken", "output_norm", "output", "logits"];
+    expect(opsOf(spec)).toEqual(["embed", ...order, ...last]);
+    expect(spec.moe.map((moe) => moe.routerInput)).toEqual(new Array(3).fill(routerInput));
+    expect(spec.attention.map(({ layer }) => layer)).toEqual(
+      routerInput === "decoupled" ? [0, 1, 2, 3] : [0, 1, 2],
+    );
+  });
+
+  test.for([
+    [undefined, "sluice.router_input is missing"],
+    ["psychic", 'sluice.router_input is "psychic"'],
+  ] as const)("refuses a router input of %o", async ([value, text]) => {
+    const { file } = await tinyFile({ architecture: "sluice" });
+    expect(() => readModel(changed(file, { "sluice.router_input": value }))).toThrow(
+      expect.objectContaining({
+        code: "bad-file",
+        message: `${text}; wanted one of ${ROUTER_INPUTS.join(", ")}.`,
+      }),
+    );
+  });
+
+  test("refuses a table of experts where the router is to be computed", async () => {
+    const { file } = await tinyFile({ architecture: "sluice" });
+    const table = { "blk.1.ffn_gate_tid2eid.weight": [320, 2] };
+    expect(() => readModel(changed(file, {}, table))).toThrow(
+      expect.objectContaining({
+        code: "unsupported-model",
+        message: expect.stringContaining("has a table of experts by token id"),
+      }),
+    );
+  });
+
+  test("wants ids below the number of experts in its table", async () => {
+    const { file } = await tinyFile({ architecture: "sluice", routerInput: "token" });
+    expect(readModel(file).resident).toContainEqual({
+      name: "blk.1.ffn_gate_tid2eid.weight",
+      shape: [320, 2],
+      idsBelow: 4,
+    });
+  });
 });
 
 describe("smallthinker", () => {

@@ -1,5 +1,10 @@
 import type { Engine } from "../../../src/engine/types.ts";
-import type { EngineStats, GenerateResult, ModelInfo, StorageReport } from "../../../src/rpc/api.ts";
+import type {
+  EngineStats,
+  GenerateResult,
+  ModelInfo,
+  StorageReport,
+} from "../../../src/rpc/api.ts";
 
 /** An engine by script: each call does what the test gave it, and counts the tokens it was asked for. */
 export interface FakeEngine extends Engine {

@@ -73,12 +73,7 @@ afterEach(() => {
 
 type Link = typeof link extends fc.Arbitrary<infer T> ? T : never;
 
-function slowLink({
-  seed,
-  latencyMs,
-  bytesPerMs,
-  failures,
-}: Link) {
+function slowLink({ seed, latencyMs, bytesPerMs, failures }: Link) {
   const random = createRandom(seed);
   return new SlowLink(content, {
     latencyMs: () => random.integer(latencyMs + 1),

@@ -69,14 +69,14 @@ describe("a host that serves parts", () => {
   });
 
   test.for([
-    ["seconds", () => "1"],
-    ["a date", () => new Date(Date.now() + 2000).toUTCString()],
+    ["seconds", (): string => "1"],
+    ["a date", (): string => new Date(Date.now() + 2000).toUTCString()],
   ] as const)("says when to come back in %s, and no request comes before", async ([, when]) => {
     const server = await serve();
     const source = await open(server);
     server.behaviour.retryAfter = when();
     server.behaviour.statuses = [429];
-    const reads = [0, 1000].map(async (offset) => {
+    const reads = [0, 1000].map(async (offset): Promise<Uint8Array> => {
       if (offset > 0) await new Promise((resolve) => setTimeout(resolve, 50));
       return source.read(offset, 5);
     });

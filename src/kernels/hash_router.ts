@@ -1,0 +1,33 @@
+import source from "../../shaders/moe/hash_router.wgsl?raw";
+import { defineKernel } from "../gpu/kernel.ts";
+
+/**
+ * The experts of each token by its id; with `looks_up` also page-table look-up and fault flag.
+ *
+ * table [vocab, top_k] u32, each below the number of experts · page_table [pools, experts] · ids, slots, expert_weights
+ * [MoE layers, max tokens, top_k].
+ */
+export const hashRouter = defineKernel({
+  name: "hash_router",
+  source,
+  params: {
+    vocab: "u32",
+    top_k: "u32",
+    moe_index: "u32",
+    page_first: "u32",
+    routing_first: "u32",
+    looks_up: "u32",
+    weight: "f32",
+  },
+  buffers: {
+    table: "read",
+    page_table: "read",
+    ids: "read_write",
+    slots: "read_write",
+    expert_weights: "read_write",
+  },
+  weights: false,
+  control: "read_write",
+  constants: { LANES: 64 },
+  grid: ({ top_k }, { LANES = 64 }, tokens) => [Math.ceil((tokens * top_k) / LANES), 1, 1],
+});
