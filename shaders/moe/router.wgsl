@@ -1,5 +1,5 @@
-// Chooses experts for each token and, when looks_up, looks them up in the page table and reports what
-// is absent. Without looks_up the host reads the ids and writes the slots itself.
+// Chooses experts for each token and, when looks_up, looks them up in the page table and reports
+// what is absent. Without looks_up the host reads the ids and writes the slots itself.
 //   logits = router x;  ids = the top_k experts by logit, best first, ties to the lower index;
 //   weights = score(logits)[ids], divided by max(their sum, 2^-14) when renormalise, times scale;
 //   slots = page_table[page_first + ids];  an absent one sets control.fault = moe_index + 1

@@ -5,7 +5,7 @@ import {
   replayJournal,
   snapshotEntries,
 } from "./journal.ts";
-import type { StoreDirectory, StoreFile } from "./store-files.ts";
+import { NoRoom, type StoreDirectory, type StoreFile } from "./store-files.ts";
 
 /** What a journal starts with. */
 export type JournalSnapshot = Pick<JournalState, "identity" | "about" | "records">;
@@ -46,11 +46,22 @@ export class JournalFile {
     this.#lines = filled.lines;
   }
 
-  /** Opens the journal that was found, cuts what a killed tab left of a line, and removes other journals. */
+  /**
+   * Opens the journal that was found, cuts what a killed tab left of a line, and removes other journals. A damaged one
+   * is written anew where there is room: of two records that claim the same bytes the loser would come back once the
+   * winner is dropped.
+   */
   static async open(
     directory: StoreDirectory,
     { number, state }: FoundJournal,
   ): Promise<JournalFile> {
+    if (state.damaged) {
+      try {
+        return await JournalFile.start(directory, state);
+      } catch (error) {
+        if (!(error instanceof NoRoom)) throw error;
+      }
+    }
     const file = await directory.open(journalName(number));
     if (file.length() > state.end) file.truncate(state.end);
     await removeOthers(directory, number);

@@ -35,6 +35,8 @@ export interface JournalState {
   readonly lines: number;
   /** Bytes of the journal up to the end of its last whole line. */
   readonly end: number;
+  /** Whether lines were passed over: the journal is to be written anew, or what they contradict may come back. */
+  readonly damaged: boolean;
 }
 
 const NEWLINE = 10;
@@ -82,10 +84,14 @@ export function replayJournal(bytes: Uint8Array): JournalState | undefined {
   let ready = false;
   let lines = 0;
   let end = 0;
+  let damaged = false;
   const puts = new Map<string, { at: Placement; line: number }>();
   for (const line of wholeLines(bytes)) {
     const entry = decodeLine(line.bytes);
-    if (!entry) continue;
+    if (!entry) {
+      damaged = true;
+      continue;
+    }
     end = line.end;
     lines += 1;
     if (entry.kind === "file" && entry.layout === LAYOUT_VERSION) identity = entry.identity;
@@ -95,7 +101,7 @@ export function replayJournal(bytes: Uint8Array): JournalState | undefined {
     else ready ||= entry.kind === "ready";
   }
   if (!identity || !ready) return undefined;
-  return { identity, about, records: withoutOverlaps(puts), lines, end };
+  return { identity, about, records: withoutOverlaps(puts), lines, end, damaged };
 }
 
 function* wholeLines(bytes: Uint8Array): Generator<{ bytes: Uint8Array; end: number }> {

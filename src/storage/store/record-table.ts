@@ -253,8 +253,10 @@ export class RecordTable {
         await this.#release(to);
         return false;
       }
+      // A full disk may have made the journal drop this very record, and a read may have condemned its old place.
+      const stillThere = this.#records.get(key) === from;
       this.#records.set(key, at);
-      await this.#release(from);
+      if (stillThere) await this.#release(from);
       return true;
     }
     return false;

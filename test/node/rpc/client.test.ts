@@ -241,7 +241,11 @@ test("the other calls cross", async () => {
 
   expect(await engine.stats()).toEqual(STATS);
   expect((await engine.expertMap()).state).toEqual(Uint8Array.of(0, 2));
-  expect(await engine.setBudget({ gpu: "50%" })).toEqual({ gpuBudgetBytes: 42 });
+  expect(await engine.setBudget({ gpu: "50%" })).toEqual({
+    gpuBudgetBytes: 42,
+    ramBudgetBytes: 43,
+    diskBudgetBytes: 44,
+  });
   expect(await engine.tokenize("ab")).toEqual([97, 98]);
 });
 

@@ -83,7 +83,15 @@ describe("a tab that is killed after any number of bytes", () => {
         const last = await openWriter(disk.afterKill().directory());
         expect(await faultsOf(last, kept)).toEqual([]);
       }),
-      { numRuns: 150 },
+      {
+        numRuns: 150,
+        examples: [
+          // A drop's line was lost: its record came back when what had taken its place was dropped.
+          [{ seed: 21, killAfter: 135_470, roomBytes: 116_770 }, 17],
+          // The journal had no room for the line of a moved record, and dropped that record for it.
+          [{ seed: 21, killAfter: 118_482, roomBytes: 105_895 }, 1],
+        ],
+      },
     );
   });
 
