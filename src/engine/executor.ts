@@ -1,11 +1,9 @@
 import type { ExpertCache } from "../experts/expert-cache.ts";
-import { ABSENT } from "../experts/page-table.ts";
 import type { GpuContext } from "../gpu/device.ts";
 import { Readback, type ReadRange } from "../gpu/readback.ts";
 import type { MoeSpec } from "../ops/ops.ts";
 import { encodeSteps, type Program } from "../ops/program.ts";
 import type { ExpertStore } from "./expert-store.ts";
-import type { PassCosts } from "./pacer.ts";
 
 /** Words of the control block before the token ids: see `shaders/control/read.wgsl`. */
 export const CONTROL_WORDS = 4;
@@ -114,42 +112,6 @@ export class Executor {
     this.parts.context.device.queue.writeBuffer(this.parts.control, 0, Uint32Array.of(0));
   }
 
-  /**
-   * Times the decode program: an empty readback, a pass whose steps all return at once, and a whole one, without experts
-   * and with whatever is in the first slots. To be called before the first pass of a conversation: it writes position 0 of the KV cache.
-   */
-  async calibrate(program: Program): Promise<PassCosts> {
-    const { control, context, moe } = this.parts;
-    const { queue } = context.device;
-    const all = new Set(moe.map((_, index) => index));
-    const ranges = [{ buffer: control, byteOffset: 0, bytes: 4 }];
-    const time = async (fault: number, end: number) => {
-      const times: number[] = [];
-      for (let run = 0; run < CALIBRATION_RUNS; run++) {
-        queue.writeBuffer(control, 0, Uint32Array.of(fault, 1, 0, 0, 0));
-        const started = performance.now();
-        await this.submit({ program, tokens: 1, first: 0, end, chosenByHost: all, ranges })();
-        times.push(performance.now() - started);
-        if (times[run]! > SLOW_PASS_MS) break;
-      }
-      return times.sort((a, b) => a - b)[times.length >> 1]!;
-    };
-    const setSlots = (slotOf: (choice: number) => number) => {
-      for (const [index, { topK }] of moe.entries()) {
-        const choices = Uint32Array.from({ length: topK }, (_, choice) => slotOf(choice));
-        this.writeSlots(program, index, choices);
-      }
-    };
-    const end = program.steps.length;
-    const readback = await time(NO_LAYER, 0);
-    const skipped = Math.max(0, (await time(NO_LAYER, end)) - readback);
-    setSlots(() => ABSENT);
-    const withoutExperts = Math.max(skipped, (await time(0, end)) - readback);
-    setSlots((choice) => choice);
-    const pass = Math.max(withoutExperts, (await time(0, end)) - readback);
-    return { readback, skipped, withoutExperts, pass };
-  }
-
   dispose(): void {
     this.#readback.dispose();
   }
@@ -170,12 +132,3 @@ export class Executor {
     return bytes;
   }
 }
-
-/** Each; the median counts. */
-const CALIBRATION_RUNS = 3;
-
-/** One run that takes longer is enough. */
-const SLOW_PASS_MS = 300;
-
-/** A fault that no layer has. */
-const NO_LAYER = 0xffff_ffff;

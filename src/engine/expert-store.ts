@@ -9,8 +9,6 @@ import type { Records } from "./records.ts";
 /** Where an expert's record came from before it went to the GPU. */
 export interface StoreCounters {
   readonly bytesUploaded: number;
-  /** Time that the uploads took to be handed to the browser. */
-  readonly uploadMs: number;
 }
 
 /**
@@ -23,7 +21,6 @@ export class ExpertStore {
   readonly #arenas: Arenas;
   readonly #landings = new Map<string, Promise<void>>();
   #bytesUploaded = 0;
-  #uploadMs = 0;
 
   constructor(
     context: GpuContext,
@@ -37,7 +34,7 @@ export class ExpertStore {
   }
 
   get counters(): StoreCounters {
-    return { bytesUploaded: this.#bytesUploaded, uploadMs: this.#uploadMs };
+    return { bytesUploaded: this.#bytesUploaded };
   }
 
   /** A pool's slots, as kernels bind them. */
@@ -90,6 +87,12 @@ export class ExpertStore {
     }
   }
 
+  /** Writes zeros into the first slot of a pool as if they were a record, to see how long it takes. Not once one is there. */
+  uploadNothing(pool: number): void {
+    const { slotWords } = this.#arenas.of(pool);
+    this.#arenas.upload(pool, 0, new Uint8Array(4 * slotWords));
+  }
+
   /** Gives up the loads that are under way, and waits until none is. */
   async stop(): Promise<void> {
     this.records.stop();
@@ -115,9 +118,7 @@ export class ExpertStore {
   }
 
   #upload(pool: number, expert: number, slot: number, record: Uint8Array<ArrayBuffer>): void {
-    const started = performance.now();
     this.#arenas.upload(pool, slot, record);
-    this.#uploadMs += performance.now() - started;
     this.#bytesUploaded += record.length;
     this.#cache.commit(pool, expert);
   }

@@ -1,6 +1,6 @@
 import { SluiceError } from "../errors.ts";
 import { ExpertCache } from "../experts/expert-cache.ts";
-import { DEFAULT_RELOAD_MS_PER_BYTE, LowerTiers } from "../experts/lower-tiers.ts";
+import { LowerTiers } from "../experts/lower-tiers.ts";
 import { type EvictionPolicyName, evictionPolicies } from "../experts/policies/registry.ts";
 import type { GgufFile } from "../gguf/gguf.ts";
 import type { GpuContext } from "../gpu/device.ts";
@@ -22,9 +22,10 @@ import type { PacingName } from "../scheduler/pacing/registry.ts";
 import type { PrefetchCosts } from "../scheduler/prefetch-gauge.ts";
 import type { ByteSource } from "../storage/byte-source.ts";
 import type { RecordStore } from "../storage/store/record-store.ts";
+import { calibrate, type PassCosts } from "./calibration.ts";
 import { CONTROL_WORDS, Executor } from "./executor.ts";
 import { ExpertStore } from "./expert-store.ts";
-import { Pacer, type PassCosts } from "./pacer.ts";
+import { Pacer } from "./pacer.ts";
 import { type PassResult, runPass } from "./pass.ts";
 import { type PoolLayout, planPools } from "./pool-layout.ts";
 import { type PredictorChoice, Prefetch } from "./prefetch.ts";
@@ -158,7 +159,8 @@ export class LoadedModel {
         result,
       });
       const programs = await recordPrograms(resources, spec, { guesses });
-      const costs = await executor.calibrate(programs.decode);
+      const { recordBytes } = needs;
+      const costs = await calibrate({ executor, store, program: programs.decode, recordBytes });
       const pacer = new Pacer({
         pacing: options.pacing,
         layers: moe.length,
@@ -176,8 +178,8 @@ export class LoadedModel {
           moe,
           cache,
           store,
-          recordBytes: needs.recordBytes,
-          costs: () => prefetchCosts(costs, store),
+          recordBytes,
+          costs: prefetchCosts(costs),
           exactLoads: () => executor.counters.exactLoads,
         }),
         costs,
@@ -367,10 +369,8 @@ function expertPlanOf(needs: GpuNeeds, slots: (pool: number) => number): ExpertP
 }
 
 /** A fault waits for a readback and skips half the pass, on average. */
-function prefetchCosts({ readback, skipped }: PassCosts, store: ExpertStore): PrefetchCosts {
-  const { uploadMs, bytesUploaded } = store.counters;
-  const msPerByte = bytesUploaded > 0 ? uploadMs / bytesUploaded : DEFAULT_RELOAD_MS_PER_BYTE.ram;
-  return { faultMs: readback + skipped / 2, msPerByte };
+function prefetchCosts({ readback, skipped, uploadPerByte }: PassCosts): PrefetchCosts {
+  return { faultMs: readback + skipped / 2, msPerByte: uploadPerByte };
 }
 
 function isWhole(cache: ExpertCache, pool: number): boolean {

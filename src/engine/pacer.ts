@@ -2,6 +2,7 @@ import type { Program } from "../ops/program.ts";
 import { FaultEstimate } from "../scheduler/pacing/fault-estimate.ts";
 import type { PacingCosts } from "../scheduler/pacing/pacing.ts";
 import { type PacingName, pacingRules } from "../scheduler/pacing/registry.ts";
+import type { PassCosts } from "./calibration.ts";
 
 /** What {@link Pacer} must know of a model. */
 export interface PacerOptions {
@@ -10,18 +11,6 @@ export interface PacerOptions {
   readonly layers: number;
   /** Whether every expert of a MoE layer is on the GPU: then it can't fault. */
   readonly isWhole: (moe: number) => boolean;
-}
-
-/** Milliseconds that were measured with the decode program. */
-export interface PassCosts {
-  /** From submit to mapped, with nothing else running. */
-  readonly readback: number;
-  /** A whole pass, all experts resident. */
-  readonly pass: number;
-  /** The same without its experts' products. */
-  readonly withoutExperts: number;
-  /** A whole pass whose steps return at once. */
-  readonly skipped: number;
 }
 
 /** Chooses the cuts of each pass by the pacing rule, and watches which layers miss. */

@@ -56,8 +56,8 @@ export interface PrefetchParts {
   readonly store: ExpertStore;
   /** Bytes of a record, for each pool. */
   readonly recordBytes: readonly number[];
-  /** What a fault costs now, and a byte on its way to the GPU. */
-  readonly costs: () => PrefetchCosts;
+  /** What a fault costs, and a byte on its way to the GPU. */
+  readonly costs: PrefetchCosts;
   /** Experts that were loaded because a choice was read early. */
   readonly exactLoads: () => number;
 }
@@ -132,7 +132,7 @@ export class Prefetch {
   /** A pass was computed to its end. */
   observe(tokens: readonly number[], ids: readonly Uint32Array[]): void {
     this.#guesser?.observe(tokens, ids);
-    if (tokens.length === 1) this.#gauge?.endPass(this.#parts.costs());
+    if (tokens.length === 1) this.#gauge?.endPass(this.#parts.costs);
   }
 
   #follow(guesses: readonly ExpertGuess[]): void {

@@ -119,10 +119,9 @@ export class ReplyMeter {
 }
 
 /** What was measured, as the simulator takes it. */
-function costsOf({ costs, spec, store, steps }: LoadedModel): EngineStats["costs"] {
-  const { readback, pass, withoutExperts, skipped } = costs;
+function costsOf({ costs, spec, steps }: LoadedModel): EngineStats["costs"] {
+  const { readback, pass, withoutExperts, skipped, uploadPerByte } = costs;
   const layers = Math.max(1, spec.moe.length);
-  const { uploadMs, bytesUploaded } = store.counters;
   const passMs = (withoutExperts * (steps.all - steps.ofLayers)) / steps.all;
   return {
     layerMs: (pass - passMs) / layers,
@@ -130,6 +129,8 @@ function costsOf({ costs, spec, store, steps }: LoadedModel): EngineStats["costs
     skippedLayerMs: skipped / layers,
     passMs,
     readbackMs: readback,
-    ...(bytesUploaded > 0 && { uploadMs: 0, uploadMsPerByte: uploadMs / bytesUploaded }),
+    uploadMs: 0,
+    uploadMsPerByte: uploadPerByte,
+    ramMsPerByte: 0,
   };
 }

@@ -221,11 +221,12 @@ export interface MeasuredCosts {
   readonly skippedLayerMs: number;
   /** What lies outside the layers. */
   readonly passMs: number;
-  /** From submit to mapped, with nothing else running. */
+  /** What a readback in the middle of a pass adds to it where nothing runs beside it. */
   readonly readbackMs: number;
-  /** Once something was uploaded: for each record, and for each byte. */
-  readonly uploadMs?: number;
-  readonly uploadMsPerByte?: number;
+  /** A record on its way from RAM to the GPU: for each record, and for each byte, the copy in RAM included. */
+  readonly uploadMs: number;
+  readonly uploadMsPerByte: number;
+  readonly ramMsPerByte: number;
 }
 
 /** Where every expert is, for a map: one byte each, `layers * experts` long. */

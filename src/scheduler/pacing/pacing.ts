@@ -7,7 +7,7 @@ export interface PacingContext {
 
 /** Measured times in milliseconds. */
 export interface PacingCosts {
-  /** From submit to mapped, with nothing else running. */
+  /** What a readback in the middle of a pass adds to it where nothing runs beside it. */
   readonly readback: number;
   /** One layer's work. */
   readonly layer: number;
