@@ -31,7 +31,7 @@ export const STOCK_MODELS: readonly StockModel[] = [
   },
 ];
 
-const BUNDLED_FILE = "sluice-tiny.gguf";
+const BUNDLED_FILE = "sluice-small.gguf";
 
 /** What a person may ask the bundled model, which knows small stories and simple facts. */
 export const BUNDLED_PROMPTS: readonly string[] = [

@@ -11,7 +11,7 @@ import { memorySource } from "../../src/storage/memory-source.ts";
 import { type FileServer, serveFile } from "../helpers/file-server.ts";
 
 const FLAGS = {
-  model: { type: "string", default: "demo/models/sluice-tiny.gguf" },
+  model: { type: "string", default: "test/models/sluice-tiny.gguf" },
   /** Megabytes a second, and milliseconds before the first byte. */
   speed: { type: "string", default: "20" },
   latency: { type: "string", default: "30" },

@@ -27,7 +27,7 @@ import type { bench, Sample } from "./expert-memory-page.ts";
 type Bench = typeof bench;
 
 const FLAGS = {
-  model: { type: "string", default: "demo/models/sluice-tiny.gguf" },
+  model: { type: "string", default: "demo/models/sluice-small.gguf" },
   budgets: { type: "string", default: "100%,50%,25%" },
   predictors: { type: "string", default: "auto,none" },
   policy: { type: "string", default: "lfu-decayed" },

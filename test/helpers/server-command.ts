@@ -2,6 +2,7 @@ import { readFile } from "node:fs/promises";
 import { resolve } from "node:path";
 import type { BrowserCommand } from "vitest/node";
 import type { FileServer, RequestRecord, ServerBehaviour } from "./file-server.ts";
+import type { TinyModelOptions } from "./tiny-models.ts";
 
 /** A file server that a page has asked for. */
 export interface ServedModel {
@@ -18,8 +19,11 @@ export interface ServerLog {
 
 declare module "vitest/browser" {
   interface BrowserCommands {
-    /** Serves a file of the repository from a server of its own. */
-    serveModel: (path: string, behaviour?: ServerBehaviour) => Promise<ServedModel>;
+    /** Serves a file of the repository, or a random model, from a server of its own. */
+    serveModel: (
+      model: string | TinyModelOptions,
+      behaviour?: ServerBehaviour,
+    ) => Promise<ServedModel>;
     /** Changes how a server behaves. */
     setServer: (id: string, behaviour: ServerBehaviour) => Promise<void>;
     /** Takes a server off line, or back. */
@@ -32,15 +36,19 @@ declare module "vitest/browser" {
 /** By id. A server that no page stops ends with the test run. */
 const servers = new Map<string, FileServer>();
 
-const serveModel: BrowserCommand<[path: string, behaviour?: ServerBehaviour]> = async (
-  { project },
-  path,
-  behaviour = {},
-) => {
+const serveModel: BrowserCommand<
+  [model: string | TinyModelOptions, behaviour?: ServerBehaviour]
+> = async ({ project }, model, behaviour = {}) => {
   const { serveFile } = await project.import<typeof import("./file-server.ts")>(
     "/test/helpers/file-server.ts",
   );
-  const file = await readFile(resolve(project.config.root, path));
+  const { tinyModel } = await project.import<typeof import("./tiny-models.ts")>(
+    "/test/helpers/tiny-models.ts",
+  );
+  const file =
+    typeof model === "string"
+      ? await readFile(resolve(project.config.root, model))
+      : tinyModel(model);
   const server = await serveFile(file, behaviour);
   const id = server.url;
   servers.set(id, server);

@@ -18,7 +18,7 @@ NAMES = {
     "f32": "F32", "q8_0": "Q8_0", "q8_0-down": "Q8_0, experts' gate and up Q4_0", "q4_0-experts": "Q8_0, experts Q4_0",
 }
 SIBLING_FILES = {
-    "parent": "the parent with Q4_0 experts", "post-attention": "`sluice-tiny-post-attention.gguf`",
+    "parent": "`sluice-tiny.gguf`, the parent", "post-attention": "`sluice-tiny-post-attention.gguf`",
     "previous-layer": "`sluice-tiny-pre-gated.gguf`", "decoupled": "`sluice-tiny-decoupled.gguf`",
 }
 
@@ -81,7 +81,7 @@ and make little sense, so they are told as dreams. The chat form is ChatML, as t
 
 `python tools/train/run.py` (see `tools/train/README.md`): {int(last['tokens']) / 1e6:.1f} million tokens in
 {int(last['step']):,} steps, AdamW, a load-balancing loss ({preset.train.balance}) and a loss that asks routers to use a
-token's experts for the next token, too ({preset.train.reuse}); one processor core, {int(last['seconds']) / 3600:.1f}
+token's experts for the next token, too ({preset.train.reuse}, less as a layer nears {preset.train.reuse_share:.0%}); one processor core, {int(last['seconds']) / 3600:.1f}
 hours. The loss curve is `tools/train/logs/{preset.name}-loss.csv`.
 
 Losses on what was held out, in nats a token (perplexity), from `tools/train/logs/{preset.name}-evaluation.json`. Stories

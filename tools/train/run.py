@@ -86,9 +86,7 @@ def finish_sibling(preset: Preset, folder: Path, logs: Path, ship: Path | None, 
     log = logs / "siblings-evaluation.json"
     reports = json.loads(log.read_text()) if log.exists() else {}
     if "parent" not in reports:
-        beside = folder / "parent.gguf"
-        export(parent, beside, VARIANTS["q4_0-experts"])
-        reports["parent"] = measure(beside)
+        reports["parent"] = measure(parent)
     reports[preset.model.router_input] = measure(path)
     log.write_text(json.dumps(reports, indent=2) + "\n")
     shutil.copy(folder / "loss.csv", logs / f"{preset.name}-loss.csv")
@@ -101,7 +99,8 @@ def arguments() -> argparse.Namespace:
     """Command line."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--preset", choices=sorted(PRESETS), default="full")
-    parser.add_argument("--sibling", choices=ROUTER_INPUTS[1:], help="train a sibling of the trained preset `tiny`")
+    parser.add_argument("--sibling", choices=ROUTER_INPUTS[1:], help="train a sibling of --parent")
+    parser.add_argument("--parent", type=Path, default=HERE / "../../test/models/sluice-tiny.gguf", help="a .gguf or checkpoint.pt")
     parser.add_argument("--runs", type=Path, default=HERE / "runs")
     parser.add_argument("--logs", type=Path, default=HERE / "logs")
     parser.add_argument("--tokens", type=int, help="train on this many tokens in all")
@@ -120,9 +119,8 @@ def main() -> None:
         preset = replace(preset, train=replace(preset.train, tokens=args.tokens))
     folder = args.runs / preset.name
     if args.sibling:
-        parent = args.runs / "tiny" / "checkpoint.pt"
-        train(preset, folder, parent)
-        finish_sibling(preset, folder, args.logs, args.ship, parent)
+        train(preset, folder, args.parent)
+        finish_sibling(preset, folder, args.logs, args.ship, args.parent)
     else:
         train(preset, folder)
         finish(preset, folder, args.logs, args.ship)

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from config import Preset
 from data import EVALUATION_CHUNK, documents, group
-from loading import load_checkpoint
+from loading import load
 from model import Model
 
 SAMPLE_DOCUMENTS = 40
@@ -37,7 +37,7 @@ def start_sibling(preset: Preset, parent: Path) -> Model:
     Routers read normed values now, so their weights are scaled by what the norm divides by and divided by the norm's
     own weights. A decoupled router starts with the attention of the first layer.
     """
-    old, tokenizer = load_checkpoint(parent)
+    old, tokenizer = load(parent)
     model = Model(preset.model)
     missing, unexpected = model.load_state_dict(old.state_dict(), strict=False)
     if unexpected or any(not name.startswith("route.") for name in missing):

@@ -6,7 +6,6 @@ import argparse
 import csv
 import os
 import random
-import shutil
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -19,6 +18,7 @@ from torch import Tensor
 from bpe import END_OF_TEXT_ID, load_tokenizer, train_tokenizer
 from config import PRESETS, Preset, TrainConfig
 from data import EVALUATION_CHUNK, IGNORED, TOKENIZER_CHUNK, Batch, batches, documents, group
+from loading import load
 from model import Model, Output
 from siblings import start_sibling
 
@@ -115,12 +115,12 @@ def save(path: Path, state: dict[str, object]) -> None:
 
 
 def train(preset: Preset, folder: Path, parent: Path | None = None) -> None:
-    """Train until the tokens are used up, from nothing or from the checkpoint of a ``parent``."""
+    """Train until the tokens are used up, from nothing or from a ``parent``, a checkpoint or a GGUF file."""
     folder.mkdir(parents=True, exist_ok=True)
     config = preset.train
     torch.manual_seed(config.seed)
     if parent:
-        shutil.copy(parent.parent / "tokenizer.json", folder / "tokenizer.json")
+        load(parent)[1].save(str(folder / "tokenizer.json"))
     tokenizer, preset = prepare_tokenizer(preset, folder)
     where = device()
     model = (start_sibling(preset, parent) if parent else Model(preset.model)).to(where)

@@ -11,19 +11,26 @@ import {
   type SluiceEngine,
 } from "../../../src/index.ts";
 import { pacingRules } from "../../../src/scheduler/pacing/registry.ts";
+import type { TinyModelOptions } from "../../helpers/tiny-models.ts";
 
 /** Firefox takes longer, and what differs there is storage and the readback. */
 const RUNS = navigator.userAgent.includes("Firefox") ? 30 : 200;
 const MAX_TOKENS = 10;
 const PROMPT = { tokens: [9, 310, 77, 520, 33, 1200, 641, 5, 88, 402, 1999, 64, 7, 310, 25, 90] };
 
-/** The trained models of this repository: small, and with every kind of router. */
-const PATHS = [
-  "demo/models/sluice-tiny.gguf",
+/** The trained models of this repository, and a random one whose experts follow from token ids: every kind of router. */
+const MODELS = [
+  "test/models/sluice-tiny.gguf",
   "test/models/sluice-tiny-post-attention.gguf",
   "test/models/sluice-tiny-pre-gated.gguf",
   "test/models/sluice-tiny-decoupled.gguf",
-] as const;
+  {
+    architecture: "sluice",
+    routerInput: "token",
+    ...{ layers: 4, hidden: 64, ffn: 64, heads: 2, kvHeads: 2, headDim: 32 },
+    ...{ experts: 16, topK: 4, vocab: 2048, format: "q8_0" },
+  },
+] satisfies (string | TinyModelOptions)[];
 
 /** A model on a server that is slow, and what it says when all of it is resident. */
 interface Known {
@@ -39,8 +46,8 @@ const known: Known[] = [];
 beforeAll(async () => {
   const url = new URL("../../../src/worker.ts", import.meta.url);
   engine = await connect(new Worker(url, { type: "module" }));
-  for (const path of PATHS) {
-    const { id, url } = await commands.serveModel(path);
+  for (const model of MODELS) {
+    const { id, url } = await commands.serveModel(model);
     const info = await engine.load(url, { fill: "wait", diskBudget: 0 });
     known.push({ id, url, info, tokens: await reply() });
   }
@@ -89,7 +96,7 @@ const names = <Name extends string>(registry: Record<Name, unknown>) =>
   fc.constantFrom(...(Object.keys(registry) as Name[]));
 
 const combination: fc.Arbitrary<Combination> = fc.record({
-  model: fc.integer({ min: 0, max: PATHS.length - 1 }),
+  model: fc.integer({ min: 0, max: MODELS.length - 1 }),
   options: fc.record(
     {
       gpuBudget: gpuShare,

@@ -4,7 +4,7 @@ import { connect, type LoadOptions, type SluiceEngine } from "../../../src/index
 import { createRandom } from "../../../src/numeric/random.ts";
 import type { ServerBehaviour } from "../../helpers/file-server.ts";
 
-const PATH = "demo/models/sluice-tiny.gguf";
+const PATH = "test/models/sluice-tiny.gguf";
 const PROMPT = { tokens: [9, 310, 77] };
 const KILLS = navigator.userAgent.includes("Firefox") ? 10 : 50;
 

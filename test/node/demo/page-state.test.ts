@@ -77,11 +77,11 @@ describe("settings", () => {
 
 describe("models", () => {
   test("the one made for the page is the bundled one", () => {
-    const files = { "../models/a.gguf": "/a.gguf", "../models/sluice-tiny.gguf": "/x/s-1.gguf" };
+    const files = { "../models/a.gguf": "/a.gguf", "../models/sluice-small.gguf": "/x/s-1.gguf" };
 
     expect(chooseBundled(files)).toEqual({
       kind: "bundled",
-      label: "sluice-tiny",
+      label: "sluice-small",
       source: "/x/s-1.gguf",
     });
     expect(chooseBundled({ "../models/a.gguf": "/a.gguf" })?.source).toBe("/a.gguf");
