@@ -73,7 +73,7 @@ class Preset:
 FULL = Preset(
     "full", "Sluice Small", ModelConfig(layers=6),
     TrainConfig(
-        tokens=10_000_000, batch_tokens=2048, rate=0.0025, balance=0.05,
+        tokens=8_000_000, batch_tokens=2048, rate=0.0025, balance=0.05,
         distilled=0.12, distilled_from=30,
     ),
 )
