@@ -7,7 +7,7 @@ import { callSluice, runSluice, temporaryFile } from "./run-sluice.ts";
 /** A browser's start and the shaders of a model, on busy cores. */
 const TIMEOUT_MS = 300_000;
 
-const TRAINED = "demo/models/sluice-tiny.gguf";
+const TRAINED = "test/models/sluice-tiny.gguf";
 
 /**
  * What `text_perplexity` of tools/train/evaluate.py says of the first paragraph of test/models/held-out.txt, in windows
