@@ -41,6 +41,7 @@ export type {
   PredictorName,
   Prompt,
   RoutingTrace,
+  ScoreResult,
   StorageReport,
   StoredModel,
   TokenChunk,
@@ -51,6 +52,7 @@ export type {
   ConnectOptions,
   GenerateCallOptions,
   LoadCallOptions,
+  ScoreCallOptions,
   WorkerEndpoint,
 } from "./rpc/client.ts";
 export type { Reply } from "./rpc/reply.ts";

@@ -7,7 +7,7 @@ import type { ChatMessage, GenerateOptions, LoadOptions, Prompt } from "../rpc/a
 import { parseBudget } from "../scheduler/budget.ts";
 import { pacingRules } from "../scheduler/pacing/registry.ts";
 
-/** The flags of every command that loads a model: see `addLoadFlags`. */
+/** The flags of every command that loads a model: see `addLoadFlags`, but for the context, which not all take. */
 export interface LoadFlags {
   readonly gpuBudget?: string;
   readonly ramBudget?: string;
@@ -52,7 +52,6 @@ export function addLoadFlags(command: Command): Command {
       "--fill <when>",
       `when empty slots are filled: ${FILLS.join(", ")} (default: background)`,
     )
-    .option("--context <tokens>", "longest conversation (default: the model's, at most 4096)")
     .option("--variants <name>", `kernel variants: ${VARIANTS.join(", ")} (default: auto)`);
 }
 
@@ -122,6 +121,11 @@ function namesOf<Registry extends object>(registry: Registry): (keyof Registry &
 /** The tokens of `--context`. Throws "bad-input". */
 export function readContextFlag(text: string | undefined): number | undefined {
   return readNumber("--context", text, { least: 1, whole: true });
+}
+
+/** The tokens of `--window`. Throws "bad-input". */
+export function readWindowFlag(text: string): number {
+  return readNumber("--window", text, { least: 2, whole: true }) as number;
 }
 
 /** `value` if it is one of `choices`. Throws "bad-input". */

@@ -3,8 +3,8 @@ import { abortError, SluiceError } from "../errors.ts";
 import { serializeTrace } from "../experts/trace-file.ts";
 import type { GenerateResult, ModelInfo, TokenChunk } from "../rpc/api.ts";
 import { type GenerateFlags, readGenerateOptions, readLoadOptions, readPrompt } from "./flags.ts";
-import type { Job, PageAssets } from "./job.ts";
-import { openLocation, readLocation } from "./location.ts";
+import type { PageAssets } from "./job.ts";
+import { readLocation, refuseMissing } from "./location.ts";
 import type { Output } from "./output.ts";
 import { type RuntimeName, readRuntime, runtimes } from "./runtimes/registry.ts";
 
@@ -29,18 +29,22 @@ export async function generateCommand(
   { assets, output, signal }: CommandContext,
 ): Promise<void> {
   const runtime = readRuntime(flags.runtime);
-  const job: Job = {
-    model: readLocation(model),
-    load: readLoadOptions(flags),
-    prompt: readPrompt(flags),
-    generate: readGenerateOptions(flags),
-  };
-  await refuseMissing(job);
+  const location = readLocation(model);
+  const load = readLoadOptions(flags);
+  const prompt = readPrompt(flags);
+  const options = readGenerateOptions(flags);
+  if (load.contextTokens !== undefined && (options.maxTokens ?? 0) > load.contextTokens) {
+    throw new SluiceError(
+      "bad-input",
+      `--max-tokens ${options.maxTokens} does not fit into --context ${load.contextTokens}.`,
+    );
+  }
+  await refuseMissing(location);
 
   const chunks: TokenChunk[] = [];
   let info: ModelInfo | undefined;
   const result = await runtimes[runtime](
-    job,
+    { model: location, load, task: { kind: "generate", prompt, options } },
     {
       onProgress: output.progress,
       onModel(model) {
@@ -61,17 +65,6 @@ export async function generateCommand(
   if (flags.trace !== undefined) await writeTrace(flags.trace, result);
   if (flags.json) output.json(describe(runtime, info, result, chunks));
   else output.text("\n");
-}
-
-/** A missing or unreadable file is told before a browser is started for it. */
-async function refuseMissing({ model, load, generate }: Job): Promise<void> {
-  if (load.contextTokens !== undefined && (generate.maxTokens ?? 0) > load.contextTokens) {
-    throw new SluiceError(
-      "bad-input",
-      `--max-tokens ${generate.maxTokens} does not fit into --context ${load.contextTokens}.`,
-    );
-  }
-  if (model.kind === "file") await (await openLocation(model)).close?.();
 }
 
 async function writeTrace(path: string, { trace }: GenerateResult): Promise<void> {

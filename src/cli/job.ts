@@ -9,27 +9,45 @@ import type {
   TokenChunk,
 } from "../rpc/api.ts";
 import type { ModelLocation } from "./location.ts";
+import type { ScoreProgress, ScoreTask, TextScore } from "./score-text.ts";
 
 /** One run of a model: what every runtime can do. Plain data, but for the model's place. */
-export interface Job {
+export interface Job<Work extends Task = Task> {
   readonly model: ModelLocation;
   readonly load: LoadOptions;
-  readonly prompt: Prompt;
-  readonly generate: GenerateOptions;
+  readonly task: Work;
 }
+
+/** What to do with a model once it is loaded. */
+export type Task = GenerateTask | ScoreTask;
+
+/** A prompt to reply to. */
+export interface GenerateTask {
+  readonly kind: "generate";
+  readonly prompt: Prompt;
+  readonly options: GenerateOptions;
+}
+
+/** What a task ends with. */
+export type ResultOf<Work extends Task> = Work extends GenerateTask ? GenerateResult : TextScore;
 
 /** What a runtime tells while it works, and what stops it. */
 export interface JobHooks {
   onProgress(progress: LoadProgress): void;
   onModel(model: ModelInfo): void;
-  onChunk(chunk: TokenChunk): void;
+  onChunk?(chunk: TokenChunk): void;
+  onWindow?(progress: ScoreProgress): void;
   /** A line of a page's console. */
   onLog(line: string): void;
   readonly signal: AbortSignal;
 }
 
 /** Does a job where a GPU is, and cleans up behind it. Throws what the engine throws. */
-export type Runtime = (job: Job, hooks: JobHooks, assets: PageAssets) => Promise<GenerateResult>;
+export type Runtime = <Work extends Task>(
+  job: Job<Work>,
+  hooks: JobHooks,
+  assets: PageAssets,
+) => Promise<ResultOf<Work>>;
 
 /** The code that a page needs, which comes from source or from a build. */
 export interface PageAssets {

@@ -25,3 +25,8 @@ export async function openLocation(
   const { openHttpSource } = await import("../storage/http-source.ts");
   return openHttpSource(location.url, { signal });
 }
+
+/** Tells of a missing or unreadable file before a browser is started for it. Throws "not-found". */
+export async function refuseMissing(location: ModelLocation): Promise<void> {
+  if (location.kind === "file") await (await openLocation(location)).close?.();
+}

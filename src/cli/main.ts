@@ -6,6 +6,7 @@ import type { CommandContext, GenerateCommandFlags } from "./generate.ts";
 import type { InspectFlags } from "./inspect.ts";
 import type { PageAssets } from "./job.ts";
 import { createOutput } from "./output.ts";
+import type { PerplexityFlags } from "./perplexity.ts";
 import { runtimeNames } from "./runtimes/registry.ts";
 import type { SimulateFlags } from "./simulate-flags.ts";
 
@@ -26,7 +27,10 @@ export async function runCli(args: readonly string[], assets: PageAssets): Promi
   const context: CommandContext = { assets, output, signal: interrupt.signal };
   try {
     if (args.length === 0) {
-      throw new SluiceError("bad-input", "Give a command: inspect or generate. See sluice --help.");
+      throw new SluiceError(
+        "bad-input",
+        "Give a command: inspect, generate, perplexity or simulate. See sluice --help.",
+      );
     }
     await createProgram(context).parseAsync(args, { from: "user" });
     return 0;
@@ -87,14 +91,24 @@ function createProgram(context: CommandContext): Command {
     .option("--stop <text>", "text that ends the reply; may be given more than once", collect, [])
     .option("--top-logprobs <count>", "log-probabilities of that many best tokens, with --json")
     .option("--trace <file>", "write the experts that every token chose, as JSON")
-    .option("--runtime <name>", `where to run: ${runtimeNames.join(", ")}`, "chromium")
-    .option("--json", "one JSON object on standard output")
-    .option("--verbose", "progress and the page's console on standard error")
+    .option("--context <tokens>", "longest conversation (default: the model's, at most 4096)")
     .action(async (model: string, flags: GenerateCommandFlags) => {
       const { generateCommand } = await import("./generate.ts");
       await generateCommand(model, flags, context);
     });
-  addLoadFlags(generate);
+  addRunFlags(addLoadFlags(generate));
+
+  const perplexity = program
+    .command("perplexity")
+    .description("Tells how probable a model finds a text: mean loss a token, and its perplexity.")
+    .argument("<model>", "path or URL of a GGUF")
+    .requiredOption("--text <file>", "UTF-8 text to score, with no token added")
+    .option("--window <tokens>", "the text is cut into windows; each has a context", "512")
+    .action(async (model: string, flags: PerplexityFlags) => {
+      const { perplexityCommand } = await import("./perplexity.ts");
+      await perplexityCommand(model, flags, context);
+    });
+  addRunFlags(addLoadFlags(perplexity));
 
   program
     .command("simulate")
@@ -122,6 +136,14 @@ function createProgram(context: CommandContext): Command {
     command.exitOverride().configureOutput({ outputError: () => {} });
   }
   return program;
+}
+
+/** The flags of every command that runs a model. */
+function addRunFlags(command: Command): Command {
+  return command
+    .option("--runtime <name>", `where to run: ${runtimeNames.join(", ")}`, "chromium")
+    .option("--json", "one JSON object on standard output")
+    .option("--verbose", "progress and the page's console on standard error");
 }
 
 function collect(value: string, values: readonly string[]): string[] {

@@ -10,6 +10,7 @@ import type {
   LoadOptions,
   ModelInfo,
   Prompt,
+  ScoreResult,
   TokenChunk,
 } from "../rpc/api.ts";
 import {
@@ -20,6 +21,7 @@ import {
 } from "../storage/store/manager.ts";
 import { readPrompt } from "./prompt.ts";
 import { reply } from "./reply.ts";
+import { checkScored, scoreTokens } from "./score.ts";
 import {
   createSession,
   diskBudgetBytes,
@@ -49,7 +51,7 @@ class GpuEngine implements Engine {
   #context: GpuContext | undefined;
   #session: Session | undefined;
   #meter: ReplyMeter | undefined;
-  #state: "idle" | "loading" | "replying" | "disposed" = "idle";
+  #state: "idle" | "loading" | "replying" | "scoring" | "disposed" = "idle";
   #slotsInUse: Promise<void> = Promise.resolve();
 
   constructor(host: EngineHost) {
@@ -92,11 +94,7 @@ class GpuEngine implements Engine {
         settings,
         promptTokens,
         signal,
-        exclusive: (pass) =>
-          this.#exclusive(() => {
-            if (this.#session === session) return pass();
-            throw new SluiceError("engine-state", "The engine was disposed during the reply.");
-          }),
+        exclusive: (pass) => this.#pass(session, pass),
         onPrefilled: () => {
           meter.prefilled();
           session.filler.resume();
@@ -105,6 +103,28 @@ class GpuEngine implements Engine {
       });
       meter.end();
       return { ...result, stats: this.stats() };
+    } finally {
+      meter.end();
+      session.filler.resume();
+      this.#leave();
+    }
+  }
+
+  async score(tokens: readonly number[], signal?: AbortSignal): Promise<ScoreResult> {
+    const session = this.#loaded("score tokens");
+    checkScored(tokens, session.model);
+    this.#enter("scoring", "score tokens");
+    const meter = new ReplyMeter(session, tokens.length);
+    this.#meter = meter;
+    session.filler.pause();
+    try {
+      const logprobs = await scoreTokens(tokens, {
+        ...session,
+        signal,
+        exclusive: (pass) => this.#pass(session, pass),
+      });
+      meter.end();
+      return { logprobs, stats: this.stats() };
     } finally {
       meter.end();
       session.filler.resume();
@@ -221,6 +241,14 @@ class GpuEngine implements Engine {
     });
   }
 
+  /** Runs a pass of `session`'s model while no budget is being changed. */
+  #pass<Result>(session: Session, pass: () => Promise<Result>): Promise<Result> {
+    return this.#exclusive(() => {
+      if (this.#session === session) return pass();
+      throw new SluiceError("engine-state", "The engine was disposed while it was computing.");
+    });
+  }
+
   /** Runs `work` when nothing else that uses or changes the slots is under way: passes and changes of the budget. */
   #exclusive<Result>(work: () => Promise<Result>): Promise<Result> {
     const done = this.#slotsInUse.then(work);
@@ -241,7 +269,7 @@ class GpuEngine implements Engine {
     );
   }
 
-  #enter(state: "loading" | "replying", wanted: string): void {
+  #enter(state: "loading" | "replying" | "scoring", wanted: string): void {
     if (this.#state === "idle") {
       this.#state = state;
       return;
@@ -249,6 +277,7 @@ class GpuEngine implements Engine {
     const reasons = {
       loading: "a model is being loaded. Wait for it or abort it",
       replying: "a reply is running. Read it to its end or abort it",
+      scoring: "tokens are being scored. Wait for that or abort it",
       disposed: "the engine was disposed. Make a new one",
     };
     throw new SluiceError("engine-state", `Cannot ${wanted}: ${reasons[this.#state]}.`);

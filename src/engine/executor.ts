@@ -2,11 +2,14 @@ import type { ExpertCache } from "../experts/expert-cache.ts";
 import type { GpuContext } from "../gpu/device.ts";
 import { Readback, type ReadRange } from "../gpu/readback.ts";
 import type { MoeSpec } from "../ops/ops.ts";
-import { encodeSteps, type Program } from "../ops/program.ts";
+import { encodeStep, encodeSteps, type Program, type Step } from "../ops/program.ts";
 import type { ExpertStore } from "./expert-store.ts";
 
 /** Words of the control block before the token ids: see `shaders/control/read.wgsl`. */
 export const CONTROL_WORDS = 4;
+
+/** Which of them is the number of tokens. */
+const TOKENS_WORD = 1;
 
 /** A readback fails a moment before the device says that it is lost. */
 const LOSS_MS = 200;
@@ -34,6 +37,9 @@ export interface ExecutorParts {
   readonly control: GPUBuffer;
   readonly pageTable: GPUBuffer;
   readonly result: GPUBuffer;
+  readonly scores: GPUBuffer;
+  /** `[max tokens]` u32: 1, 2, 3 and so on. */
+  readonly counts: GPUBuffer;
 }
 
 /** A piece of a program to submit, and what to read behind it. */
@@ -44,6 +50,8 @@ export interface Piece {
   readonly end: number;
   /** Layers that only choose: the host writes their slots. */
   readonly chosenByHost: ReadonlySet<number>;
+  /** The piece has the program's head: score the token that follows each of the pass's. */
+  readonly scored?: boolean;
   readonly ranges?: readonly ReadRange[];
 }
 
@@ -74,26 +82,45 @@ export class Executor {
     this.#counters[what] += amount;
   }
 
-  /** Writes what the steps of a pass go by. */
-  begin(tokens: readonly number[], position: number): void {
+  /** Writes what the steps of a pass go by; `following` is the token after them, when it is to be scored. */
+  begin(tokens: readonly number[], position: number, following = 0): void {
     this.parts.context.device.queue.writeBuffer(
       this.parts.control,
       0,
-      Uint32Array.of(0, tokens.length, position, 0, ...tokens),
+      Uint32Array.of(0, tokens.length, position, 0, ...tokens, following),
     );
   }
 
   /** Submits a piece of a pass; the answer gives what its ranges hold behind it, one after another. */
   submit(piece: Piece): () => Promise<ArrayBuffer> {
+    const { control, counts } = this.parts;
     const { device } = this.parts.context;
     for (const { wordOffset, words } of this.parts.cache.pageTable.takeDirty()) {
       device.queue.writeBuffer(this.parts.pageTable, 4 * wordOffset, words as BufferSource);
     }
-    const { program, tokens, first, end, chosenByHost, ranges } = piece;
+    const { program, tokens, first, end, chosenByHost, scored, ranges } = piece;
     const encoder = device.createCommandEncoder({ label: "pass" });
-    const pass = encoder.beginComputePass({ label: "pass" });
-    this.#counters.dispatches += encodeSteps(pass, program, { first, end, tokens, chosenByHost });
-    pass.end();
+    const encode = (first: number, end: number, last?: Step) => {
+      const pass = encoder.beginComputePass({ label: "pass" });
+      this.#counters.dispatches += encodeSteps(pass, program, { first, end, tokens, chosenByHost });
+      if (last) {
+        encodeStep(pass, last, tokens);
+        this.#counters.dispatches++;
+      }
+      pass.end();
+    };
+    if (scored) {
+      const { head, scorer } = program;
+      encode(first, head.first);
+      // The last count is the pass's own: a layer that faulted finds the control block as it was.
+      for (let token = 0; token < tokens; token++) {
+        encoder.copyBufferToBuffer(counts, 4 * token, control, 4 * TOKENS_WORD, 4);
+        encode(head.first, head.end, scorer);
+      }
+      encode(head.end, end);
+    } else {
+      encode(first, end);
+    }
     const read = ranges && this.#readback.encode(encoder, ranges);
     device.queue.submit([encoder.finish()]);
     this.#counters.submits++;

@@ -8,7 +8,6 @@ import { type VariantName, variants } from "../kernels/parts.ts";
 import type { ModelSpec } from "../models/model.ts";
 import type { GpuResources } from "../ops/gpu-resources.ts";
 import type { RopeSpec } from "../ops/ops.ts";
-import type { Program } from "../ops/program.ts";
 import {
   fullBudgetBytes,
   type GpuNeeds,
@@ -26,17 +25,10 @@ import { calibrate, type PassCosts } from "./calibration.ts";
 import { CONTROL_WORDS, Executor } from "./executor.ts";
 import { ExpertStore } from "./expert-store.ts";
 import { Pacer } from "./pacer.ts";
-import { type PassResult, runPass } from "./pass.ts";
+import { type PassOptions, type PassResult, runPass } from "./pass.ts";
 import { type PoolLayout, planPools } from "./pool-layout.ts";
 import { type PredictorChoice, Prefetch } from "./prefetch.ts";
-import {
-  CHUNK_TOKENS,
-  expertsOf,
-  type Programs,
-  planNeeds,
-  recordProgram,
-  recordPrograms,
-} from "./programs.ts";
+import { CHUNK_TOKENS, expertsOf, type Programs, planNeeds, recordPrograms } from "./programs.ts";
 import { Records } from "./records.ts";
 import { ropeAngles } from "./rope.ts";
 import { ResidentWeights } from "./weights.ts";
@@ -146,7 +138,7 @@ export class LoadedModel {
       const slots = await allocateSlots(context, file, pools, needs, options);
       const { cache, store, plan } = slots;
       const resources = { ...fixed.resources, arenas: (pool: number) => store.arenas(pool) };
-      const { control, pageTable, result } = resources;
+      const { control, pageTable, result, scores } = resources;
       const { moe, vocab } = spec;
       const executor = new Executor({
         context,
@@ -157,6 +149,8 @@ export class LoadedModel {
         control,
         pageTable,
         result,
+        scores,
+        counts: fixed.counts,
       });
       const programs = await recordPrograms(resources, spec, { guesses });
       const { recordBytes } = needs;
@@ -200,9 +194,9 @@ export class LoadedModel {
   async pass(
     tokens: readonly number[],
     position: number,
-    options: { readonly logits: boolean; readonly signal?: AbortSignal | undefined },
+    options: Pick<PassOptions, "logits" | "following" | "signal">,
   ): Promise<PassResult> {
-    const single = tokens.length === 1;
+    const single = tokens.length === 1 && options.following === undefined;
     const { pacer, prefetch } = this;
     if (single) prefetch.beforePass(tokens[0]!);
     const result = await runPass(
@@ -225,14 +219,6 @@ export class LoadedModel {
     );
     prefetch.observe(tokens, result.ids);
     return result;
-  }
-
-  /**
-   * Records a program for passes of up to `tokens` tokens whose logits are those of every token. Owned by the caller.
-   * It takes memory beyond the budget while it lives.
-   */
-  recordScoring(tokens: number): Promise<Program> {
-    return recordProgram(this.#resources, this.spec, { maxTokens: tokens, logits: "all" });
   }
 
   /** Whether one of the experts that a layer chose is not on the GPU. */
@@ -388,7 +374,11 @@ function allocateFixed(
   spec: ModelSpec,
   weights: ResidentWeights,
   options: ModelOptions,
-): { readonly resources: Omit<GpuResources, "arenas">; readonly owned: readonly GPUBuffer[] } {
+): {
+  readonly resources: Omit<GpuResources, "arenas">;
+  readonly counts: GPUBuffer;
+  readonly owned: readonly GPUBuffer[];
+} {
   const { memory, device } = context;
   const { contextTokens } = options;
   const owned: GPUBuffer[] = [];
@@ -398,9 +388,16 @@ function allocateFixed(
     return buffer;
   };
   const experts = expertsOf(spec);
-  const control = storage("control", 4 * (CONTROL_WORDS + CHUNK_TOKENS));
+  const control = storage("control", 4 * (CONTROL_WORDS + CHUNK_TOKENS + 1));
   const pageTable = storage("page table", 4 * spec.moe.length * experts);
   const result = storage("result", 4);
+  const scores = storage("scores", 4 * CHUNK_TOKENS);
+  const counts = storage("token counts", 4 * CHUNK_TOKENS);
+  device.queue.writeBuffer(
+    counts,
+    0,
+    Uint32Array.from({ length: CHUNK_TOKENS }, (_, i) => i + 1),
+  );
   const kvCaches = spec.attention.map(({ layer, kvHeads, headDim }) =>
     storage(`KV cache of layer ${layer}`, 4 * 2 * contextTokens * kvHeads * headDim),
   );
@@ -423,6 +420,7 @@ function allocateFixed(
   };
   return {
     owned,
+    counts,
     resources: {
       context,
       variant: variants[options.variants],
@@ -431,6 +429,7 @@ function allocateFixed(
       pageTable,
       pageFirst: (pool) => pool * experts,
       result,
+      scores,
       matrix: (name) => weights.matrix(name),
       table: (name) => weights.table(name),
       vector,

@@ -12,6 +12,8 @@ const NOTHING = 0xffffffff;
 /** How a pass is run. */
 export interface PassOptions {
   readonly logits: boolean;
+  /** The token after the pass: asks for the log-probability of each token that follows one of the pass, this one last. */
+  readonly following?: number;
   /**
    * MoE layers, ascending, whose choice the host reads, and makes resident, before their experts are submitted. The
    * others look up by themselves, and fault when an expert is absent.
@@ -30,8 +32,10 @@ export interface PassOptions {
 export interface PassResult {
   /** The most probable next token. */
   readonly next: number;
-  /** `[rows, vocab]`, one row or one for each token as the program has it; when asked for. */
+  /** `[vocab]`, of the next token; when asked for. */
   readonly logits: Float32Array | undefined;
+  /** `[tokens]`: of the token that follows each; when asked for. */
+  readonly logprobs: Float32Array | undefined;
   /** For each MoE layer the chosen experts `[tokens, topK]`, best first. */
   readonly ids: readonly Uint32Array[];
 }
@@ -67,7 +71,7 @@ export async function runPass(
   position: number,
   options: PassOptions,
 ): Promise<PassResult> {
-  executor.begin(tokens, position);
+  executor.begin(tokens, position, options.following);
   const pass = new Pass(executor, program, tokens.length, options);
   try {
     return await pass.run();
@@ -160,14 +164,16 @@ class Pass {
   }
 
   async #finish(): Promise<Reading> {
-    const { result } = this.#executor.parts;
+    const { result, scores } = this.#executor.parts;
     const { logits, steps } = this.#program;
     const choices = this.#choices(steps.length);
     const ranges = [{ buffer: result, byteOffset: 0, bytes: 4 }];
     if (this.#options.logits) {
       ranges.push({ buffer: logits, byteOffset: 0, bytes: 4 * this.#logitCount });
     }
-    this.#submit(steps.length, { ...choices, ranges: [...choices.ranges, ...ranges] });
+    if (this.#scored) ranges.push({ buffer: scores, byteOffset: 0, bytes: 4 * this.#tokens });
+    const read = { ...choices, ranges: [...choices.ranges, ...ranges] };
+    this.#submit(steps.length, read, this.#scored);
     return this.#take();
   }
 
@@ -195,7 +201,11 @@ class Pass {
   }
 
   /** Submits up to step `end`. */
-  #submit(end: number, read?: Omit<PendingRead, "words"> & { ranges: readonly ReadRange[] }): void {
+  #submit(
+    end: number,
+    read?: Omit<PendingRead, "words"> & { ranges: readonly ReadRange[] },
+    scored = false,
+  ): void {
     if (end === this.#cursor && !read) return;
     const words = this.#executor.submit({
       program: this.#program,
@@ -203,6 +213,7 @@ class Pass {
       first: this.#cursor,
       end,
       chosenByHost: this.#cuts,
+      scored,
       ...(read && { ranges: read.ranges }),
     });
     this.#cursor = end;
@@ -321,18 +332,28 @@ class Pass {
     }
   }
 
+  get #scored(): boolean {
+    return this.#options.following !== undefined;
+  }
+
   get #logitCount(): number {
-    return this.#executor.parts.vocab * (this.#program.logitsOf === "all" ? this.#tokens : 1);
+    return this.#options.logits ? this.#executor.parts.vocab : 0;
   }
 
   #result({ rest: { words, byteOffset } }: Reading): PassResult {
     const [next = NOTHING] = new Uint32Array(words, byteOffset, 1);
     if (next === NOTHING || next >= this.#executor.parts.vocab) throw unusableNumbers();
+    const logits = new Float32Array(words, byteOffset + 4, this.#logitCount);
+    const logprobs = new Float32Array(
+      words,
+      logits.byteOffset + logits.byteLength,
+      this.#scored ? this.#tokens : 0,
+    );
+    if (!logprobs.every(Number.isFinite)) throw unusableNumbers();
     return {
       next,
-      logits: this.#options.logits
-        ? new Float32Array(words, byteOffset + 4, this.#logitCount)
-        : undefined,
+      logits: this.#options.logits ? logits : undefined,
+      logprobs: this.#scored ? logprobs : undefined,
       ids: this.#ids,
     };
   }
@@ -356,7 +377,7 @@ async function orAborted<Result>(
   if (!signal) return work;
   let stop = () => {};
   const aborted = new Promise<never>((_, reject) => {
-    stop = () => reject(abortError("The reply"));
+    stop = () => reject(abortError("The pass"));
     if (signal.aborted) stop();
     signal.addEventListener("abort", stop, { once: true });
   });
@@ -370,6 +391,6 @@ async function orAborted<Result>(
 function unusableNumbers(): SluiceError {
   return new SluiceError(
     "bad-file",
-    "The model computed no usable number (every logit is NaN). The file's weights are damaged, or this GPU's driver is: try another file or browser.",
+    "The model computed no usable number (its logits are not numbers). The file's weights are damaged, or this GPU's driver is: try another file or browser.",
   );
 }

@@ -37,8 +37,8 @@ export function planNeeds(
       arenas: [fixed.result],
     };
   };
-  const programBytes = [1, CHUNK_TOKENS].reduce((sum, tokens) => {
-    const ops = new GpuOps({ ...fixed, arenas }, spec.moe, { ...options, maxTokens: tokens });
+  const programBytes = Object.values(recordings(options)).reduce((sum, recording) => {
+    const ops = new GpuOps({ ...fixed, arenas }, spec.moe, recording);
     spec.forward(ops);
     const { bytes } = ops;
     ops.discard();
@@ -63,20 +63,22 @@ export async function recordPrograms(
   spec: ModelSpec,
   options: Pick<RecordOptions, "guesses"> = {},
 ): Promise<Programs> {
-  const [decode, prefill] = await Promise.all([
-    recordProgram(resources, spec, { ...options, maxTokens: 1 }),
-    recordProgram(resources, spec, { maxTokens: CHUNK_TOKENS }),
-  ]);
-  return { decode, prefill };
+  const { decode, prefill } = recordings(options);
+  const record = (recording: RecordOptions): Promise<Program> => {
+    const ops = new GpuOps(resources, spec.moe, recording);
+    spec.forward(ops);
+    return ops.finish();
+  };
+  const [decodeProgram, prefillProgram] = await Promise.all([record(decode), record(prefill)]);
+  return { decode: decodeProgram, prefill: prefillProgram };
 }
 
-/** Records one program, which the caller owns. Throws as {@link recordPrograms}. */
-export function recordProgram(
-  resources: GpuResources,
-  spec: ModelSpec,
-  options: RecordOptions,
-): Promise<Program> {
-  const ops = new GpuOps(resources, spec.moe, options);
-  spec.forward(ops);
-  return ops.finish();
+/** What each program is recorded for. Guesses are for decoding; what is scored is a text that is there. */
+function recordings(
+  options: Pick<RecordOptions, "guesses">,
+): Readonly<Record<keyof Programs, RecordOptions>> {
+  return {
+    decode: { ...options, maxTokens: 1 },
+    prefill: { maxTokens: CHUNK_TOKENS, scores: true },
+  };
 }

@@ -37,13 +37,7 @@ function tokensOf(
   { tokenizer, metadata, vocab }: PromptContext,
 ): readonly number[] {
   if ("tokens" in prompt) {
-    const bad = prompt.tokens.find((id) => !Number.isInteger(id) || id < 0 || id >= vocab);
-    if (bad !== undefined) {
-      throw new SluiceError(
-        "bad-input",
-        `Token ${bad} does not exist: this model's tokens go from 0 to ${vocab - 1}.`,
-      );
-    }
+    checkTokens(prompt.tokens, vocab);
     return prompt.tokens;
   }
   if ("text" in prompt) {
@@ -56,6 +50,16 @@ function tokensOf(
   const messages = prompt.messages.map((message) => ({ ...message }));
   const chat = renderChat(metadata, messages, { addGenerationPrompt: true });
   return encodeChat(tokenizer, chat);
+}
+
+/** Throws "bad-input" for a token that the model does not have. */
+export function checkTokens(tokens: readonly number[], vocab: number): void {
+  const bad = tokens.find((id) => !Number.isInteger(id) || id < 0 || id >= vocab);
+  if (bad === undefined) return;
+  throw new SluiceError(
+    "bad-input",
+    `Token ${bad} does not exist: this model's tokens go from 0 to ${vocab - 1}.`,
+  );
 }
 
 function checkMessages(messages: readonly ChatMessage[]): void {

@@ -257,9 +257,12 @@ export function diskBudgetBytes(
   return Math.max(0, budget.bytes - others);
 }
 
-/** What the browser tells of the device's memory: a hint, capped and rounded; an assumption where it tells nothing. */
+/**
+ * What the browser tells of the device's memory: a hint, capped and rounded; an assumption where it tells nothing, or
+ * where there is no `navigator` (Node 20).
+ */
 function deviceMemoryBytes(): number {
-  const { deviceMemory = 4 } = globalThis.navigator as { readonly deviceMemory?: number };
+  const { deviceMemory = 4 } = (globalThis.navigator ?? {}) as { readonly deviceMemory?: number };
   return deviceMemory * 1e9;
 }
 

@@ -9,6 +9,7 @@ import type {
   LoadProgress,
   ModelInfo,
   Prompt,
+  ScoreResult,
   StorageReport,
   TokenChunk,
   VerifyReport,
@@ -18,7 +19,7 @@ import type { ByteSource } from "../storage/byte-source.ts";
 /** What an engine opens a model from: a URL, a `Blob`, bytes, or any source that can be read at an offset. */
 export type EngineSource = string | Blob | ArrayBuffer | ByteSource;
 
-/** The engine, as the worker and the command drive it. One model at a time, one reply at a time. */
+/** The engine, as the worker and the command drive it. One model at a time, one reply or score at a time. */
 export interface Engine {
   /**
    * Loads a model, in place of the one that was loaded.
@@ -42,6 +43,12 @@ export interface Engine {
     options: GenerateOptions,
     signal?: AbortSignal,
   ): AsyncGenerator<TokenChunk, GenerateResult>;
+  /**
+   * The log-probability of each token but the first, given those before it: no token is added, and the conversation
+   * before is forgotten. The same bits at every budget. Throws "bad-input", "context-full", "engine-state", "aborted",
+   * "device-lost", "gpu-error".
+   */
+  score(tokens: readonly number[], signal?: AbortSignal): Promise<ScoreResult>;
   /** Changes budgets, also while a reply is running, without changing a token. Throws "bad-input", "budget-too-small", "out-of-memory". */
   setBudget(budgets: Budgets): Promise<BudgetBytes>;
   stats(): EngineStats;

@@ -7,6 +7,7 @@ import { expertGateUp } from "./expert_gate_up.ts";
 import { gatedUnit } from "./gated_unit.ts";
 import { hashRouter } from "./hash_router.ts";
 import { lastToken } from "./last_token.ts";
+import { logprob } from "./logprob.ts";
 import { matmul } from "./matmul.ts";
 import { matvec } from "./matvec.ts";
 import { rmsNorm } from "./rms_norm.ts";
@@ -24,6 +25,7 @@ export const kernels = [
   gatedUnit,
   hashRouter,
   lastToken,
+  logprob,
   matmul,
   matvec,
   rmsNorm,

@@ -7,6 +7,7 @@ import { expertGateUp } from "../kernels/expert_gate_up.ts";
 import { gatedUnit } from "../kernels/gated_unit.ts";
 import { hashRouter } from "../kernels/hash_router.ts";
 import { lastToken } from "../kernels/last_token.ts";
+import { logprob } from "../kernels/logprob.ts";
 import { matmul } from "../kernels/matmul.ts";
 import { matvec } from "../kernels/matvec.ts";
 import { activationParts } from "../kernels/parts.ts";
@@ -42,8 +43,8 @@ interface GpuRouting extends Routing {
 /** What a program is recorded for. */
 export interface RecordOptions {
   readonly maxTokens: number;
-  /** Whose logits the pass ends with. */
-  readonly logits?: "last" | "all";
+  /** Can also give the log-probability of each token that follows another: see `Program.head`. */
+  readonly scores?: boolean;
   /** Also runs each layer's router on what the layer before reads, as a guess. */
   readonly guesses?: boolean;
 }
@@ -89,15 +90,17 @@ export class GpuOps implements Ops<GpuTensor, GpuRouting> {
   readonly #weights: GPUBuffer;
   /** Where guesses go; only their ids are ever read. */
   readonly #guesses: RoutingBuffers | undefined;
-  readonly #logitsOf: "last" | "all";
-  #logits: Scratch | undefined;
+  readonly #scores: boolean;
+  /** What the head makes logits of. */
+  #rows: { readonly scratch: Scratch; readonly step: number } | undefined;
+  #logits: { readonly scratch: Scratch; readonly step: number } | undefined;
 
   constructor(gpu: GpuResources, moe: readonly MoeSpec[], options: RecordOptions) {
     const { maxTokens } = options;
     this.#gpu = gpu;
     this.#moe = moe;
     this.#maxTokens = maxTokens;
-    this.#logitsOf = options.logits ?? "last";
+    this.#scores = options.scores ?? false;
     this.#recorder = new Recorder(gpu.context);
     let choices = 0;
     for (const spec of moe) {
@@ -386,7 +389,7 @@ export class GpuOps implements Ops<GpuTensor, GpuRouting> {
   }
 
   lastToken(x: GpuTensor): GpuTensor {
-    if (this.#logitsOf === "all") return x;
+    this.#rows = { scratch: x.scratch, step: this.#recorder.length };
     if (this.#maxTokens === 1) return { ...x, single: true };
     const y = this.#tensor(x.width, true);
     this.#recorder.dispatch(lastToken, {
@@ -398,11 +401,18 @@ export class GpuOps implements Ops<GpuTensor, GpuRouting> {
   }
 
   logits(x: GpuTensor): void {
+    this.#logits = { scratch: x.scratch, step: this.#recorder.length };
     this.#recorder.dispatch(argmax, {
       params: { vocab: x.width },
       buffers: { logits: x.scratch, result: this.#gpu.result },
     });
-    this.#logits = x.scratch;
+    if (!this.#scores) return;
+    this.#recorder.dispatch(logprob, {
+      params: { vocab: x.width },
+      buffers: { logits: x.scratch, scores: this.#gpu.scores },
+    });
+    // The head runs once for each token, so what it reads must outlive the last of its steps.
+    if (this.#rows) this.#recorder.keep(this.#rows.scratch);
   }
 
   /** GPU bytes of the program: scratch, parameters and routing. */
@@ -419,8 +429,11 @@ export class GpuOps implements Ops<GpuTensor, GpuRouting> {
   /** Allocates and binds. Throws "shader-invalid", "out-of-memory", "missing-feature". */
   async finish(): Promise<Program> {
     const { steps, others, dispose } = await this.#recorder.build(this.#gpu.control);
-    const logits = this.#logits?.buffer;
-    if (!logits) throw new Error("unreachable: a model ends with logits");
+    const logits = this.#logits?.scratch.buffer;
+    if (!logits || !this.#rows || !this.#logits) {
+      throw new Error("unreachable: a model ends with the last token's logits");
+    }
+    const scorer = this.#scores ? steps.pop() : undefined;
     const moe = this.#moeSteps
       .map((place) => ({ ...place, chooser: others.get(place.router)! }))
       .sort((a, b) => a.moe - b.moe);
@@ -434,7 +447,8 @@ export class GpuOps implements Ops<GpuTensor, GpuRouting> {
       routingFirst: this.#routingFirst,
       guesses: this.#guesses?.ids,
       logits,
-      logitsOf: this.#logitsOf,
+      head: { first: this.#rows.step, end: this.#logits.step },
+      scorer,
       dispose: () => {
         dispose();
         this.discard();

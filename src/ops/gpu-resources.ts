@@ -44,6 +44,8 @@ export interface GpuResources {
   pageFirst(pool: number): number;
   /** Word 0: the most probable next token. */
   readonly result: GPUBuffer;
+  /** `[max tokens]` f32: log-probabilities of the tokens that follow those of a pass. */
+  readonly scores: GPUBuffer;
   matrix(name: string): GpuMatrix;
   table(name: string): GpuTable;
   /** A vector of `width` f32. */

@@ -46,9 +46,15 @@ export interface Program {
   readonly routingFirst: readonly number[];
   /** What the router of the layer before would have chosen for each layer, laid out as `ids`; if it was recorded. */
   readonly guesses: GPUBuffer | undefined;
-  /** `[rows, vocab]` f32: of the pass's last token, or of every token. */
+  /** `[vocab]` f32: of the token after the pass. */
   readonly logits: GPUBuffer;
-  readonly logitsOf: "last" | "all";
+  /**
+   * The steps `[first, end)` that make logits of the pass's last token. They may run again with fewer tokens in the
+   * control block, as if the pass had ended there: so `logits` has room for one token's, and any token can be scored.
+   */
+  readonly head: { readonly first: number; readonly end: number };
+  /** What is encoded behind the head to score the token that follows, if it was recorded. */
+  readonly scorer: Step | undefined;
   dispose(): void;
 }
 
@@ -291,13 +297,18 @@ export function encodeSteps(
   for (let index = first; index < end; index++) {
     const router = program.routers.get(index);
     const step = router && chosenByHost.has(router.moe) ? router.chooser : program.steps[index]!;
-    pass.setPipeline(step.pipeline);
-    for (let group = 0; group < step.groups.length; group++) {
-      const bound = step.groups[group];
-      if (bound) pass.setBindGroup(group, bound);
-    }
-    const [x, y, z] = step.grid(tokens);
-    pass.dispatchWorkgroups(x, y, z);
+    encodeStep(pass, step, tokens);
   }
   return Math.max(0, end - first);
+}
+
+/** Encodes one step for a pass of `tokens` tokens. */
+export function encodeStep(pass: GPUComputePassEncoder, step: Step, tokens: number): void {
+  pass.setPipeline(step.pipeline);
+  for (let group = 0; group < step.groups.length; group++) {
+    const bound = step.groups[group];
+    if (bound) pass.setBindGroup(group, bound);
+  }
+  const [x, y, z] = step.grid(tokens);
+  pass.dispatchWorkgroups(x, y, z);
 }

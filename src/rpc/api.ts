@@ -160,6 +160,14 @@ export interface GenerateResult {
   readonly trace?: RoutingTrace;
 }
 
+/** How probable a model finds a text, and what it cost to tell. */
+export interface ScoreResult {
+  /** For each token but the first, the natural logarithm of its probability given all tokens before it. */
+  readonly logprobs: readonly number[];
+  /** As for a reply whose prompt the tokens are: `prefillMs` is the time of all of it. */
+  readonly stats: EngineStats;
+}
+
 /** What the engine did for the last (or current) reply, and what it holds. Counters start at 0 with each reply. */
 export interface EngineStats {
   readonly adapter: string;
@@ -287,7 +295,9 @@ export interface WorkerApi {
   generate(call: number, prompt: Prompt, options: GenerateOptions): Promise<void>;
   /** The next piece; `done` carries the result. */
   next(call: number): Promise<ReplyStep>;
-  /** Stops a load or a reply; a reply then ends with finish reason `aborted`. */
+  /** The log-probability of each token but the first, given those before it. */
+  score(call: number, tokens: readonly number[]): Promise<ScoreResult>;
+  /** Stops a load, a score or a reply; a reply then ends with finish reason `aborted`. */
   cancel(call: number): Promise<void>;
   /** Changes budgets between replies or during one, without changing a token. What is not named stays. */
   setBudget(budgets: Budgets): Promise<BudgetBytes>;

@@ -13,6 +13,7 @@ import type {
   ModelSource,
   Prompt,
   ReplyStep,
+  ScoreResult,
   StorageReport,
   VerifyReport,
   WorkerApi,
@@ -48,6 +49,12 @@ export interface GenerateCallOptions extends GenerateOptions {
   readonly signal?: AbortSignal;
 }
 
+/** How tokens are scored. */
+export interface ScoreCallOptions {
+  /** Stops scoring, which then rejects with "aborted". */
+  readonly signal?: AbortSignal;
+}
+
 /** An engine in a worker. Every failure is a `SluiceError`; when the worker dies, all calls reject with "worker-died". */
 export interface EngineClient {
   /**
@@ -57,6 +64,11 @@ export interface EngineClient {
   load(source: ModelSource, options?: LoadCallOptions): Promise<ModelInfo>;
   /** A reply to text, token ids or a conversation. See `Engine.generate` for the codes. */
   generate(prompt: string | Prompt, options?: GenerateCallOptions): Reply;
+  /**
+   * How probable the model finds each of `tokens` but the first, given those before it. No token is added: see
+   * `tokenize`. See `Engine.score` for the codes.
+   */
+  score(tokens: readonly number[], options?: ScoreCallOptions): Promise<ScoreResult>;
   /** Name of the model that was loaded last; undefined before. */
   modelName(): string | undefined;
   /** Changes the budgets that are named, also during a reply. */
@@ -95,23 +107,32 @@ export async function connectWorker(
     lifeline.run(() => remote.cancel(call)).catch(() => {}); // a dead worker has nothing to cancel
   }
 
-  async function load(source: ModelSource, options: LoadCallOptions = {}): Promise<ModelInfo> {
-    const { signal, onProgress, ...rest } = options;
-    throwIfAborted(signal, "Loading");
-    const wire = toWireSource(source);
+  /** What `start` answers; its call is cancelled when `signal` fires. */
+  async function cancellable<Result>(
+    signal: AbortSignal | undefined,
+    what: string,
+    start: (call: number) => Promise<Result>,
+  ): Promise<Result> {
+    throwIfAborted(signal, what);
     const call = ++lastCall;
     const onAbort = () => cancel(call);
     try {
-      const loading = lifeline.run(() =>
-        remote.load(call, wire, rest, onProgress && progressListener(onProgress)),
-      );
+      const running = lifeline.run(() => start(call));
       signal?.addEventListener("abort", onAbort);
-      const model = await loading;
-      modelName = model.name;
-      return model;
+      return await running;
     } finally {
       signal?.removeEventListener("abort", onAbort);
     }
+  }
+
+  async function load(source: ModelSource, options: LoadCallOptions = {}): Promise<ModelInfo> {
+    const { signal, onProgress, ...rest } = options;
+    const wire = toWireSource(source);
+    const model = await cancellable(signal, "Loading", (call) =>
+      remote.load(call, wire, rest, onProgress && progressListener(onProgress)),
+    );
+    modelName = model.name;
+    return model;
   }
 
   function generate(prompt: string | Prompt, options: GenerateCallOptions = {}): Reply {
@@ -138,6 +159,8 @@ export async function connectWorker(
   return {
     load,
     generate,
+    score: (tokens, { signal } = {}) =>
+      cancellable(signal, "Scoring", (call) => remote.score(call, tokens)),
     modelName: () => modelName,
     setBudget: (budgets) => lifeline.run(() => remote.setBudget(budgets)),
     stats: () => lifeline.run(() => remote.stats()),

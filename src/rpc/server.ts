@@ -76,6 +76,14 @@ function createWorkerApi(engine: Engine): WorkerApi {
       }
     },
 
+    async score(call, tokens) {
+      try {
+        return await engine.score(tokens, begin(call));
+      } finally {
+        end(call);
+      }
+    },
+
     async cancel(call) {
       calls.get(call)?.abort();
     },

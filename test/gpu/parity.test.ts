@@ -5,6 +5,7 @@ import { type WeightFormatName, weightFormats } from "../../src/formats/registry
 import { loadCold, replyOf } from "../helpers/engine.ts";
 import type { OracleFixture } from "../helpers/oracle-command.ts";
 import type { TinyModelOptions } from "../helpers/tiny-models.ts";
+import { greatestDifference } from "../helpers/within.ts";
 
 /**
  * How far a log-probability may be from llama.cpp's on the same weights in F32. Both sum a few thousand products in f32
@@ -43,6 +44,11 @@ describe.for(Object.keys(weightFormats) as WeightFormatName[])(
       expect(ours.tokens.slice(0, sure)).toEqual(oracle.tokens.slice(0, sure));
       counts.compared += sure;
       counts.tokens += oracle.tokens.length;
+
+      const { logprobs } = await engine.score([...oracle.prompt, ...oracle.tokens]);
+      const scoresDiffer = greatestDifference(logprobs, oracle.scores);
+      expect(scoresDiffer).toBeLessThan(LOGPROB_TOLERANCE);
+      counts.worst = Math.max(counts.worst, scoresDiffer);
 
       if (format === "f32") return;
       // llama.cpp rounds activations to int8 (f16 for F16 weights): its answers for the file as it is may differ from ours

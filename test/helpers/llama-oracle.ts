@@ -11,6 +11,8 @@ import { getLlama, type Llama, LlamaLogLevel, type Token } from "node-llama-cpp"
 export interface LlamaOracle {
   /** The logits `[vocab]` after each of `tokens`. */
   logits(tokens: readonly number[]): Promise<Float32Array[]>;
+  /** The log-probability of each of `tokens` but the first, given those before it. */
+  score(tokens: readonly number[]): Promise<number[]>;
   /** Greedy decoding of `count` tokens that follow `tokens`, end-of-text tokens included. */
   greedy(tokens: readonly number[], count: number): Promise<GreedyRun>;
   /** llama.cpp's ids of `text`, with no token added. Special tokens' names are text unless `special`. */
@@ -80,10 +82,16 @@ export async function openLlamaOracle(
     });
   }
 
+  async function logitsOf(tokens: readonly number[]): Promise<Float32Array[]> {
+    await sequence.clearHistory();
+    return evaluate(tokens, "each");
+  }
+
   return {
-    async logits(tokens) {
-      await sequence.clearHistory();
-      return evaluate(tokens, "each");
+    logits: logitsOf,
+    async score(tokens) {
+      const logits = await logitsOf(tokens.slice(0, -1));
+      return logits.map((row, index) => logprobOf(row, tokens[index + 1]!));
     },
     async greedy(tokens, count) {
       await sequence.clearHistory();
@@ -104,6 +112,14 @@ export async function openLlamaOracle(
       await model.dispose();
     },
   };
+}
+
+/** The natural logarithm of a token's probability. */
+export function logprobOf(logits: ArrayLike<number>, token: number): number {
+  const all = Array.from(logits);
+  const highest = all.reduce((a, b) => Math.max(a, b));
+  const sum = all.reduce((sum, logit) => sum + Math.exp(logit - highest), 0);
+  return all[token]! - highest - Math.log(sum);
 }
 
 /** The token with the greatest logit, the lower id of equal ones, and how far it is from the next. */

@@ -27,6 +27,8 @@ export interface OracleFixture {
   readonly margins: readonly number[];
   /** For each token, the logits `[vocab]` it was chosen by: the first are those after the prompt. */
   readonly logits: readonly (readonly number[])[];
+  /** The log-probability of each token of the prompt and of `tokens` but the very first, given those before it. */
+  readonly scores: readonly number[];
 }
 
 declare module "vitest/browser" {

@@ -33,24 +33,25 @@ export async function makeOracleFixture(options: OracleOptions): Promise<OracleF
   const maker = hash(`${hash(bytes)} ${hash(oracleSource)} ${await getModuleVersion()}`);
   const answerPath = join(folder, `${maker}.json`);
   const known = await readFile(answerPath, "utf8").catch(() => undefined);
-  const greedy = known
+  const answer = known
     ? JSON.parse(known)
     : await askOracle(bytes, folder, { expand, prompt, steps });
-  if (!known) await replaceFile(answerPath, JSON.stringify(greedy));
-  return { url: `/@fs${path}`, bytes: bytes.length, prompt, ...greedy };
+  if (!known) await replaceFile(answerPath, JSON.stringify(answer));
+  return { url: `/@fs${path}`, bytes: bytes.length, prompt, ...answer };
 }
 
 async function askOracle(
   bytes: Uint8Array,
   folder: string,
   { expand, prompt, steps }: Required<Pick<OracleOptions, "expand" | "prompt" | "steps">>,
-): Promise<Pick<OracleFixture, "tokens" | "margins" | "logits">> {
+): Promise<Pick<OracleFixture, "tokens" | "margins" | "logits" | "scores">> {
   const path = join(folder, `oracle-${process.pid}.gguf`);
   await writeFile(path, expand ? await expandToF32(bytes) : bytes);
   const oracle = await openLlamaOracle(path);
   try {
     const run = await oracle.greedy(prompt, steps);
-    return { ...run, logits: run.logits.map((logits) => Array.from(logits)) };
+    const scores = await oracle.score([...prompt, ...run.tokens]);
+    return { ...run, logits: run.logits.map((logits) => Array.from(logits)), scores };
   } finally {
     await oracle.dispose();
     await rm(path);

@@ -1,13 +1,7 @@
 import type { SluiceErrorCode } from "../../errors.ts";
-import type {
-  GenerateOptions,
-  GenerateResult,
-  LoadOptions,
-  LoadProgress,
-  ModelInfo,
-  Prompt,
-  TokenChunk,
-} from "../../rpc/api.ts";
+import type { LoadOptions, LoadProgress, ModelInfo, TokenChunk } from "../../rpc/api.ts";
+import type { ResultOf, Task } from "../job.ts";
+import type { ScoreProgress } from "../score-text.ts";
 
 /** What the page asks the command for: a job, as JSON. */
 export interface PageJob {
@@ -16,8 +10,7 @@ export interface PageJob {
   /** Address of the model on the command's own server. */
   readonly model: string;
   readonly load: LoadOptions;
-  readonly prompt: Prompt;
-  readonly generate: GenerateOptions;
+  readonly task: Task;
 }
 
 /** What the page tells the command, in order. `result` or `error` is the last. */
@@ -26,7 +19,8 @@ export type PageEvent =
   | { readonly kind: "progress"; readonly progress: LoadProgress }
   | { readonly kind: "model"; readonly model: ModelInfo }
   | { readonly kind: "chunk"; readonly chunk: TokenChunk }
-  | { readonly kind: "result"; readonly result: GenerateResult }
+  | { readonly kind: "window"; readonly window: ScoreProgress }
+  | { readonly kind: "result"; readonly result: ResultOf<Task> }
   | {
       readonly kind: "error";
       readonly code?: SluiceErrorCode;

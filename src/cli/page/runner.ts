@@ -1,4 +1,6 @@
-import { connect, SluiceError } from "../../index.ts";
+import { connect, type SluiceEngine, SluiceError } from "../../index.ts";
+import type { ResultOf, Task } from "../job.ts";
+import { scoreText } from "../score-text.ts";
 import { PAGE_PATHS, type PageEvent, type PageJob } from "./events.ts";
 
 const queue: PageEvent[] = [];
@@ -26,9 +28,16 @@ async function run(): Promise<void> {
   const onProgress = (progress: Extract<PageEvent, { kind: "progress" }>["progress"]) =>
     tell({ kind: "progress", progress });
   tell({ kind: "model", model: await engine.load(job.model, { ...job.load, onProgress }) });
-  const reply = engine.generate(job.prompt, job.generate);
+  tell({ kind: "result", result: await perform(job.task, engine) });
+}
+
+async function perform(task: Task, engine: SluiceEngine): Promise<ResultOf<Task>> {
+  if (task.kind === "score") {
+    return scoreText(engine, task, (window) => tell({ kind: "window", window }));
+  }
+  const reply = engine.generate(task.prompt, task.options);
   for await (const chunk of reply) tell({ kind: "chunk", chunk });
-  tell({ kind: "result", result: await reply.result });
+  return reply.result;
 }
 
 run().catch((error: unknown) => {

@@ -1,14 +1,13 @@
-import type { GenerateResult } from "../../rpc/api.ts";
-import type { Job, JobHooks, PageAssets } from "../job.ts";
+import type { Job, JobHooks, PageAssets, ResultOf, Task } from "../job.ts";
 import { expectBrowser, hasGpu, importTool } from "./driver.ts";
 import { type OpenPage, runInPage } from "./page.ts";
 
 /** Runs the engine in a headless Chromium: on the GPU if there is one, on SwiftShader otherwise. */
-export async function chromium(
-  job: Job,
+export async function chromium<Work extends Task>(
+  job: Job<Work>,
   hooks: JobHooks,
   assets: PageAssets,
-): Promise<GenerateResult> {
+): Promise<ResultOf<Work>> {
   // Read by the module below when it is imported.
   process.env.SLUICE_WEBGPU_ADAPTER ??= hasGpu() ? "default" : "swiftshader";
   const { CHROMIUM_ARGS, CHROMIUM_MISSING, findChromium } = await import(

@@ -3,13 +3,17 @@ import { existsSync, realpathSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { findChromium } from "../../../tools/browsers/chromium.ts";
-import type { GenerateResult } from "../../rpc/api.ts";
-import type { Job, JobHooks } from "../job.ts";
+import type { Engine } from "../../engine/types.ts";
+import type { Job, JobHooks, ResultOf, Task } from "../job.ts";
 import { openLocation } from "../location.ts";
+import { scoreText } from "../score-text.ts";
 import { hasGpu, importTool } from "./driver.ts";
 
 /** Runs the engine in this process, on the npm package `webgpu`: Chromium's WebGPU without Chromium. */
-export async function dawn(job: Job, hooks: JobHooks): Promise<GenerateResult> {
+export async function dawn<Work extends Task>(
+  job: Job<Work>,
+  hooks: JobHooks,
+): Promise<ResultOf<Work>> {
   chooseVulkanDriver();
   const { create, globals } = await importTool("webgpu", () => import("webgpu"));
   Object.assign(globalThis, globals);
@@ -19,15 +23,27 @@ export async function dawn(job: Job, hooks: JobHooks): Promise<GenerateResult> {
   const source = await openLocation(job.model, hooks.signal);
   try {
     hooks.onModel(await engine.load(source, job.load, hooks));
-    const reply = engine.generate(job.prompt, job.generate, hooks.signal);
-    while (true) {
-      const step = await reply.next();
-      if (step.done) return step.value;
-      hooks.onChunk(step.value);
-    }
+    return (await perform(job.task, engine, hooks)) as ResultOf<Work>;
   } finally {
     await engine.dispose();
     await source.close?.();
+  }
+}
+
+async function perform(task: Task, engine: Engine, hooks: JobHooks): Promise<ResultOf<Task>> {
+  const { signal } = hooks;
+  if (task.kind === "score") {
+    const scoring = {
+      tokenize: (text: string) => engine.tokenize(text),
+      score: (tokens: readonly number[]) => engine.score(tokens, signal),
+    };
+    return scoreText(scoring, task, (window) => hooks.onWindow?.(window));
+  }
+  const reply = engine.generate(task.prompt, task.options, signal);
+  while (true) {
+    const step = await reply.next();
+    if (step.done) return step.value;
+    hooks.onChunk?.(step.value);
   }
 }
 

@@ -1,15 +1,14 @@
 import { FIREFOX_MISSING, FIREFOX_PREFS, findFirefox } from "../../../tools/browsers/firefox.ts";
-import type { GenerateResult } from "../../rpc/api.ts";
-import type { Job, JobHooks, PageAssets } from "../job.ts";
+import type { Job, JobHooks, PageAssets, ResultOf, Task } from "../job.ts";
 import { expectBrowser, importTool } from "./driver.ts";
 import { type OpenPage, runInPage } from "./page.ts";
 
 /** Runs the engine in a headless Firefox, through WebDriver BiDi. */
-export async function firefox(
-  job: Job,
+export async function firefox<Work extends Task>(
+  job: Job<Work>,
   hooks: JobHooks,
   assets: PageAssets,
-): Promise<GenerateResult> {
+): Promise<ResultOf<Work>> {
   const executablePath = expectBrowser(findFirefox(), FIREFOX_MISSING);
   const puppeteer = await importTool("puppeteer-core", () => import("puppeteer-core"));
 

@@ -28,8 +28,8 @@ export async function startPageServer(
     if (path === PAGE_PATHS.page) {
       send(response, "text/html", pageHtml(assets.runner));
     } else if (path === PAGE_PATHS.job) {
-      const { load, prompt, generate } = job;
-      const pageJob: PageJob = { worker: assets.worker, model: modelPath, load, prompt, generate };
+      const { load, task } = job;
+      const pageJob: PageJob = { worker: assets.worker, model: modelPath, load, task };
       send(response, "application/json", JSON.stringify(pageJob));
     } else if (path === PAGE_PATHS.events) {
       for (const event of JSON.parse(await readBody(request)) as PageEvent[]) {

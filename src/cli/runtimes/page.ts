@@ -1,6 +1,5 @@
 import { abortError, SluiceError } from "../../errors.ts";
-import type { GenerateResult } from "../../rpc/api.ts";
-import type { Job, JobHooks, PageAssets } from "../job.ts";
+import type { Job, JobHooks, PageAssets, ResultOf, Task } from "../job.ts";
 import type { PageEvent } from "../page/events.ts";
 import { startPageServer } from "./page-server.ts";
 
@@ -19,15 +18,16 @@ export type OpenPage = (url: string, watcher: PageWatcher) => Promise<() => Prom
 const START_TIMEOUT_MS = 120_000;
 
 /** Does `job` in a page that the command serves itself, and which tells back by requests. */
-export async function runInPage(
-  job: Job,
+export async function runInPage<Work extends Task>(
+  job: Job<Work>,
   hooks: JobHooks,
   assets: PageAssets,
   open: OpenPage,
-): Promise<GenerateResult> {
-  let settle!: { resolve(result: GenerateResult): void; reject(error: unknown): void };
-  const outcome = new Promise<GenerateResult>((resolve, reject) => {
-    settle = { resolve, reject };
+): Promise<ResultOf<Work>> {
+  let settle!: Settle;
+  const outcome = new Promise<ResultOf<Work>>((resolve, reject) => {
+    // The page was given this task, so this is what it answers.
+    settle = { resolve: (result) => resolve(result as ResultOf<Work>), reject };
   });
   outcome.catch(() => {}); // it may come while the browser still opens
   const fail = (sentence: string) => settle.reject(new SluiceError("worker-died", sentence));
@@ -54,11 +54,13 @@ export async function runInPage(
   }
 }
 
-function receive(
-  event: PageEvent,
-  hooks: JobHooks,
-  settle: { resolve(result: GenerateResult): void; reject(error: unknown): void },
-): void {
+/** How a job ends. */
+interface Settle {
+  resolve(result: ResultOf<Task>): void;
+  reject(error: unknown): void;
+}
+
+function receive(event: PageEvent, hooks: JobHooks, settle: Settle): void {
   switch (event.kind) {
     case "started":
       break;
@@ -69,7 +71,10 @@ function receive(
       hooks.onModel(event.model);
       break;
     case "chunk":
-      hooks.onChunk(event.chunk);
+      hooks.onChunk?.(event.chunk);
+      break;
+    case "window":
+      hooks.onWindow?.(event.window);
       break;
     case "result":
       settle.resolve(event.result);

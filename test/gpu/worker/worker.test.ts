@@ -69,6 +69,22 @@ describe("a worker with an engine", () => {
     expect(await tokensOf(engine.generate(PROMPT, { maxTokens: 2 }))).toHaveLength(2);
   });
 
+  test("scores tokens, and stops when the signal fires", async () => {
+    const engine = await startEngine();
+    await engine.load(MODEL);
+    const tokens = Array.from({ length: 40 }, (_, index) => index + 1);
+
+    const { logprobs, stats } = await engine.score(tokens);
+    const controller = new AbortController();
+    const scoring = engine.score(tokens, { signal: controller.signal });
+    controller.abort();
+
+    await expect(scoring).rejects.toMatchObject({ code: "aborted" });
+    expect(logprobs).toHaveLength(39);
+    expect(stats).toMatchObject({ promptTokens: 40, tokens: 0 });
+    expect((await engine.score(tokens)).logprobs).toEqual(logprobs);
+  });
+
   test("answers in OpenAI's shape", async () => {
     const engine = await startEngine();
     const template = "{% for message in messages %}{{ message.content }}{% endfor %}";

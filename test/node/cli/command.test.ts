@@ -52,7 +52,7 @@ interface BadInput {
 describe("bad input ends with status 2 and one line", () => {
   const cases: Record<string, BadInput> = {
     "no model": { args: () => ["generate"], says: /^sluice: bad-input: .*'model'/ },
-    "no command": { args: () => [], says: /^sluice: bad-input: Give a command: inspect or gen/ },
+    "no command": { args: () => [], says: /^sluice: bad-input: Give a command: inspect, gen/ },
     "an unknown command": { args: () => ["paint"], says: /^sluice: bad-input: unknown command/ },
     "an unknown flag": {
       args: (model) => ["inspect", model, "--colour"],

@@ -132,6 +132,35 @@ describe("load", () => {
   });
 });
 
+describe("score", () => {
+  test("gives the log-probabilities of all tokens but the first", async () => {
+    const engine = await connectFake(createFakeEngine());
+
+    expect((await engine.score([7, 8, 9])).logprobs).toEqual([-8, -9]);
+  });
+
+  test("is stopped by its signal, and not started by one that has fired", async () => {
+    let started = 0;
+    const waiting = createFakeEngine([], {
+      score: (_tokens, signal) =>
+        new Promise((_resolve, reject) => {
+          started++;
+          signal?.addEventListener("abort", () => reject(new SluiceError("aborted", "Stopped.")));
+        }),
+    });
+    const engine = await connectFake(waiting);
+    const controller = new AbortController();
+    const { signal } = controller;
+
+    const scoring = engine.score([1, 2], { signal });
+    controller.abort();
+
+    await expect(scoring).rejects.toMatchObject({ code: "aborted" });
+    await expect(engine.score([1, 2], { signal })).rejects.toMatchObject({ code: "aborted" });
+    expect(started).toBe(1);
+  });
+});
+
 describe("generate", () => {
   test("streams pieces and then has the result", async () => {
     const engine = await connectFake(createFakeEngine());

@@ -50,6 +50,8 @@ test("the page's entry exports these names", () => {
       "Reply",
       "RoutingTrace",
       "SLUICE_ERROR_CODES",
+      "ScoreCallOptions",
+      "ScoreResult",
       "SluiceEngine",
       "SluiceError",
       "SluiceErrorCode",

@@ -65,6 +65,9 @@ export function createFakeEngine(
       }
       return result(count < words.length ? "length" : "stop");
     },
+    async score(tokens) {
+      return { logprobs: tokens.slice(1).map((token) => -token), stats: STATS };
+    },
     async setBudget() {
       return { gpuBudgetBytes: 42, ramBudgetBytes: 43, diskBudgetBytes: 44 };
     },

@@ -4,6 +4,9 @@ export const ROUNDING = 2 ** -24;
 export const DIVISION = 2.5 * 2 ** -23;
 /** Relative error that WGSL allows `inverseSqrt`, 2 units in the last place. */
 export const INVERSE_SQRT = 2 * 2 ** -23;
+/** Error that WGSL allows `log(x)`: absolute for x from 0.5 to 2, relative above (3 units in the last place). */
+export const LOG_NEAR_1 = 2 ** -21;
+export const LOG = 3 * 2 ** -23;
 /** The smallest normal f32: a GPU may take anything nearer to 0 for 0. */
 export const SMALLEST = 2 ** -126;
 
