@@ -7,6 +7,8 @@ import type { ExpertStore } from "./expert-store.ts";
 export interface PassCosts {
   /** From the end of the GPU's work to the host's knowing, and from there to the GPU's next work. */
   readonly readback: number;
+  /** What of a readback is hidden where a layer's choice is read right behind its router, ahead of its experts. */
+  readonly overlap: number;
   /** A whole pass, all experts resident. */
   readonly pass: number;
   /** The same without its experts' products. */
@@ -42,6 +44,7 @@ const NO_LAYER = 0xffff_ffff;
  * - `withoutExperts`: no choice has a slot;
  * - `whole`: with whatever is in the first slots;
  * - `pieces`: the same, read back before the experts of each layer;
+ * - `ahead`: the same, read back right behind the router of each layer;
  * - `uploads`: the same, behind the upload of one record for each layer.
  *
  * To be called while no expert is loaded and before the first pass of a conversation: it writes the first slot of every
@@ -54,7 +57,8 @@ export async function calibrate(parts: Calibrated): Promise<PassCosts> {
     skipped: () => runPieces(parts, { fault: NO_LAYER, slots: "absent" }),
     withoutExperts: () => runPieces(parts, { fault: 0, slots: "absent" }),
     whole: () => runPieces(parts, { fault: 0, slots: "first" }),
-    pieces: () => runPieces(parts, { fault: 0, slots: "first", cut: true }),
+    pieces: () => runPieces(parts, { fault: 0, slots: "first", cut: "experts" }),
+    ahead: () => runPieces(parts, { fault: 0, slots: "first", cut: "router" }),
     uploads: () => {
       for (const { pool } of moe) store.uploadNothing(pool);
       return runPieces(parts, { fault: 0, slots: "first" });
@@ -63,11 +67,14 @@ export async function calibrate(parts: Calibrated): Promise<PassCosts> {
   const times = await timeInTurns(passes);
 
   const uploaded = moe.reduce((bytes, { pool }) => bytes + recordBytes[pool]!, 0);
-  const readback = moe.length > 0 ? above(times.pieces, times.whole) / moe.length : 0;
+  const layers = Math.max(1, moe.length);
+  const readback = above(times.pieces, times.whole) / layers;
+  const readAhead = above(times.ahead, times.whole) / layers;
   const skipped = above(times.skipped, readback);
   const withoutExperts = Math.max(skipped, times.withoutExperts - readback);
   return {
     readback,
+    overlap: above(readback, readAhead),
     skipped,
     withoutExperts,
     pass: Math.max(withoutExperts, times.whole - readback),
@@ -106,16 +113,19 @@ async function timeInTurns<Kind extends string>(
   return Object.fromEntries(medians) as Record<Kind, number>;
 }
 
-/** One pass of one token, in one piece or cut before the experts of each layer, up to its readback. */
+/**
+ * One pass of one token up to its readback: in one piece, or cut before the experts of each layer, with a readback there
+ * or behind the layer's router.
+ */
 async function runPieces(
   { executor, program }: Calibrated,
-  { fault, slots, cut }: { fault: number; slots: "absent" | "first"; cut?: boolean },
+  { fault, slots, cut }: { fault: number; slots: "absent" | "first"; cut?: "experts" | "router" },
 ): Promise<void> {
   const { context, control, moe } = executor.parts;
   const chosenByHost = new Set(moe.keys());
   const ranges = [{ buffer: control, byteOffset: 0, bytes: 4 }];
   const submit = (first: number, end: number) =>
-    executor.submit({ program, tokens: 1, first, end, chosenByHost, ranges })();
+    executor.submit({ program, tokens: 1, first, end, chosenByHost, ranges });
   const write = (index: number) => {
     const choices = Uint32Array.from({ length: moe[index]!.topK }, (_, choice) => choice);
     executor.writeSlots(program, index, slots === "first" ? choices : choices.fill(ABSENT));
@@ -124,9 +134,12 @@ async function runPieces(
   if (!cut) for (const index of moe.keys()) write(index);
   let cursor = 0;
   for (const place of cut ? program.moe : []) {
-    await submit(cursor, place.first);
+    const readAt = cut === "router" ? Math.max(cursor, place.router + 1) : place.first;
+    const read = submit(cursor, readAt)();
+    if (readAt < place.first) submit(readAt, place.first);
+    await read;
     write(place.moe);
     cursor = place.first;
   }
-  await submit(cursor, program.steps.length);
+  await submit(cursor, program.steps.length)();
 }

@@ -160,7 +160,7 @@ export class LoadedModel {
         layers: moe.length,
         isWhole: (index) => isWhole(cache, moe[index]!.pool),
       });
-      pacer.setCosts(costs, programs.decode);
+      pacer.setCosts(costs);
       return new LoadedModel({
         spec,
         slots,

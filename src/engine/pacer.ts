@@ -1,4 +1,3 @@
-import type { Program } from "../ops/program.ts";
 import { FaultEstimate } from "../scheduler/pacing/fault-estimate.ts";
 import type { PacingCosts } from "../scheduler/pacing/pacing.ts";
 import { type PacingName, pacingRules } from "../scheduler/pacing/registry.ts";
@@ -28,16 +27,10 @@ export class Pacer {
     this.#estimate = new FaultEstimate(layers);
   }
 
-  /** Takes over measured costs; `overlap` is what lies between a layer's router and its experts in `decode`. */
-  setCosts({ readback, pass, withoutExperts, skipped }: PassCosts, decode: Program): void {
-    const between = decode.moe.reduce((sum, { router, first }) => sum + first - router - 1, 0);
+  /** Takes over measured costs. */
+  setCosts({ readback, overlap, pass, skipped }: PassCosts): void {
     const layers = Math.max(1, this.#layers);
-    this.#costs = {
-      readback,
-      layer: pass / layers,
-      skipped: skipped / layers,
-      overlap: (withoutExperts * between) / layers / decode.steps.length,
-    };
+    this.#costs = { readback, overlap, layer: pass / layers, skipped: skipped / layers };
   }
 
   /** The cuts of a pass of one token, and of every layer that can fault in a longer one. */

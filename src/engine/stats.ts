@@ -120,7 +120,7 @@ export class ReplyMeter {
 
 /** What was measured, as the simulator takes it. */
 function costsOf({ costs, spec, steps }: LoadedModel): EngineStats["costs"] {
-  const { readback, pass, withoutExperts, skipped, uploadPerByte } = costs;
+  const { readback, overlap, pass, withoutExperts, skipped, uploadPerByte } = costs;
   const layers = Math.max(1, spec.moe.length);
   const passMs = (withoutExperts * (steps.all - steps.ofLayers)) / steps.all;
   return {
@@ -129,6 +129,7 @@ function costsOf({ costs, spec, steps }: LoadedModel): EngineStats["costs"] {
     skippedLayerMs: skipped / layers,
     passMs,
     readbackMs: readback,
+    overlapMs: overlap,
     uploadMs: 0,
     uploadMsPerByte: uploadPerByte,
     ramMsPerByte: 0,

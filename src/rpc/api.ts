@@ -231,6 +231,8 @@ export interface MeasuredCosts {
   readonly passMs: number;
   /** What a readback in the middle of a pass adds to it where nothing runs beside it. */
   readonly readbackMs: number;
+  /** What of that is hidden where a layer's choice is read right behind its router, ahead of its experts. */
+  readonly overlapMs: number;
   /** A record on its way from RAM to the GPU: for each record, and for each byte, the copy in RAM included. */
   readonly uploadMs: number;
   readonly uploadMsPerByte: number;

@@ -13,7 +13,7 @@ export interface PacingCosts {
   readonly layer: number;
   /** One layer's steps when they return at once. */
   readonly skipped: number;
-  /** Work that can run between a layer's router and its experts; 0 for routers after attention. */
+  /** What of a readback is hidden behind other work; 0 for routers after attention. */
   readonly overlap: number;
 }
 

@@ -14,6 +14,8 @@ export interface CostModel {
   readonly passMs: number;
   /** From the end of the GPU's work to the host's knowing, submit included. */
   readonly readbackMs: number;
+  /** The most of a readback that is hidden where a layer's choice is read ahead of its experts. */
+  readonly overlapMs: number;
   /** Writing a record into its slot: for each record, and for each byte. */
   readonly uploadMs: number;
   readonly uploadMsPerByte: number;
@@ -39,6 +41,7 @@ export const DEFAULT_COSTS: CostModel = {
   skippedLayerMs: 0.1,
   passMs: 0.6,
   readbackMs: 2.5,
+  overlapMs: 2.5,
   uploadMs: 0.02,
   uploadMsPerByte: 2e-6,
   ramMsPerByte: 1e-7,

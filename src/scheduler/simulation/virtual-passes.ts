@@ -55,6 +55,8 @@ interface Work {
   readonly expertMs: number;
   /** How long before its experts a layer's choice is known. */
   readonly leadMs: number;
+  /** What reading it adds to the work that should have hidden it. */
+  readonly readMs: number;
 }
 
 /** A layer whose choice the host knows. */
@@ -158,7 +160,7 @@ export class VirtualPasses {
     this.#count(pass, at.counted, stop + 1, hostMs);
     if (!faulted) this.#guessLayer(pass, stop + 1, hostMs);
     // Behind a fault, what lies between the router and the experts is still to be done.
-    const expertsMs = faulted ? hostMs + (dueMs - routerMs) : dueMs;
+    const expertsMs = faulted ? hostMs + (dueMs - routerMs) : dueMs + work.readMs;
     const ahead = this.#parts.lead !== "none" && !faulted;
     const served = this.#serve(pass.ids[stop]!, { ...work, moe: stop, hostMs, expertsMs, ahead });
     return { moe: stop + 1, counted: stop + 1, ...served };
@@ -169,7 +171,9 @@ export class VirtualPasses {
     const layerMs = costs.layerMs + (tokens - 1) * costs.prefillLayerMs;
     const expertMs = costs.layerMs > 0 ? layerMs * (costs.expertMs / costs.layerMs) : layerMs;
     const leads = { none: 0, attention: layerMs - expertMs, layer: layerMs, pass: Infinity };
-    return { layerMs, expertMs, leadMs: leads[lead] };
+    const leadMs = leads[lead];
+    const hiddenMs = lead === "pass" ? 0 : Math.min(leadMs, costs.readbackMs);
+    return { layerMs, expertMs, leadMs, readMs: Math.max(0, hiddenMs - costs.overlapMs) };
   }
 
   #cutsOf(tokens: number, work: Work): readonly number[] {
@@ -177,7 +181,7 @@ export class VirtualPasses {
     const whole = pools.map((pool) => cache.ready(pool).length === cache.experts);
     if (tokens > 1) return pools.flatMap((_, moe) => (whole[moe] ? [] : [moe]));
     const { readbackMs: readback, skippedLayerMs: skipped } = costs;
-    const overlap = Math.min(work.leadMs, readback);
+    const overlap = Math.min(work.leadMs, readback, costs.overlapMs);
     const faultProbability = estimate.probabilities.map((probability, moe) =>
       whole[moe] ? 0 : probability,
     );

@@ -16,6 +16,7 @@ const COSTS: CostModel = {
   skippedLayerMs: 1,
   passMs: 5,
   readbackMs: 3,
+  overlapMs: 3,
   uploadMs: 1,
   uploadMsPerByte: 0,
   ramMsPerByte: 0,
@@ -84,6 +85,10 @@ describe("a token's time", () => {
 
     expect(after.totalMs).toBe(2 * (10 + 5 + 3 + 3));
     expect(before.totalMs).toBe(2 * (10 + 5 + 3));
+
+    const costs = { ...COSTS, overlapMs: 1 };
+    const half = simulate(trace, { ...options, costs, predictor: "pre-attention" });
+    expect(half.totalMs).toBe(2 * (10 + 2 + 5 + 3));
   });
 
   test("what is there is computed while the rest is loaded", () => {
