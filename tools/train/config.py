@@ -35,7 +35,8 @@ class TrainConfig:
     """The run: small batches of whole documents; a flat rate (attention and experts: ``layer_rate``), then a fall.
 
     The reuse loss weighs ``reuse``, less as a layer's router keeps nearly ``reuse_share`` of the experts of the token
-    before, nothing above.
+    before, nothing above. Left alone, routers keep experts by using a few for everything: so ``even_tokens`` more follow,
+    with a balance loss of ``even_balance``, from ``even_rate`` of the full rate down to zero.
     ``distilled`` is the share of distilled documents from chunk ``distilled_from`` on.
     """
 
@@ -48,6 +49,9 @@ class TrainConfig:
     balance: float = 0.1
     reuse: float = 0.1
     reuse_share: float = 0.8
+    even_tokens: int = 0
+    even_balance: float = 0.0
+    even_rate: float = 0.0
     seed: int = 20
     first_chunk: int = 0
     distilled: float = 0.0
@@ -74,6 +78,7 @@ FULL = Preset(
     "full", "Sluice Small", ModelConfig(layers=6),
     TrainConfig(
         tokens=8_000_000, batch_tokens=2048, rate=0.0025, balance=0.05,
+        even_tokens=1_500_000, even_balance=0.3, even_rate=0.4,
         distilled=0.12, distilled_from=30,
     ),
 )

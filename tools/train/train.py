@@ -43,10 +43,12 @@ def prepare_tokenizer(preset: Preset, folder: Path) -> tuple[Tokenizer, Preset]:
     return tokenizer, replace(preset, model=replace(preset.model, vocab_size=tokenizer.get_vocab_size()))
 
 
-def rate_factor(step: int, done: float, config: TrainConfig) -> float:
-    """Warm up, stay, then fall to zero over the last ``decay_fraction`` of the tokens."""
+def rate_factor(step: int, tokens: int, config: TrainConfig) -> float:
+    """Warm up, stay, then fall to zero over the last ``decay_fraction`` of the tokens; of the even ones, from the first."""
+    if tokens >= config.tokens:
+        return config.even_rate * max(0.0, 1.0 - (tokens - config.tokens) / max(1, config.even_tokens))
     warm = min(1.0, (step + 1) / config.warmup_steps)
-    return warm * min(1.0, max(0.0, 1.0 - done) / config.decay_fraction)
+    return warm * min(1.0, (1.0 - tokens / config.tokens) / config.decay_fraction)
 
 
 def make_optimizer(model: Model, config: TrainConfig) -> torch.optim.AdamW:
@@ -63,14 +65,15 @@ def cross_entropy(output: Output, batch: Batch) -> Tensor:
     return F.cross_entropy(output.logits.flatten(0, 1).float(), batch.targets.flatten(), ignore_index=IGNORED)
 
 
-def router_loss(output: Output, config: TrainConfig) -> Tensor:
-    """Balance for all layers, reuse for those that keep too few experts.
+def router_loss(output: Output, config: TrainConfig, tokens: int = 0) -> Tensor:
+    """After ``tokens``: balance for all layers, reuse for those that keep too few experts.
 
     A reuse loss of fixed weight drives a router to one set of experts for a whole document. So its weight falls to
     zero as the share of kept experts reaches ``reuse_share``.
     """
     pressure = ((config.reuse_share - output.kept) / REUSE_MARGIN).clamp(0.0, 1.0)
-    return config.balance * output.balance.mean() + config.reuse * (pressure * output.reuse).mean()
+    balance = config.balance if tokens < config.tokens else config.even_balance
+    return balance * output.balance.mean() + config.reuse * (pressure * output.reuse).mean()
 
 
 @torch.no_grad()
@@ -148,16 +151,16 @@ def train(preset: Preset, folder: Path, parent: Path | None = None) -> None:
     stream = batches(tokenizer, config, preset.model.context, position)
     last_save = time.monotonic()
     running = 0.0
-    while tokens < config.tokens:
+    while tokens < config.tokens + config.even_tokens:
         began = time.monotonic()
         batch, position = next(stream)
-        factor = rate_factor(step, tokens / config.tokens, config)
+        factor = rate_factor(step, tokens, config)
         for parameters in optimizer.param_groups:
             parameters["lr"] = factor * parameters["rate"]
         batch = batch.to(where)
         output = model(batch.inputs)
         entropy = cross_entropy(output, batch)
-        (entropy + router_loss(output, config)).backward()
+        (entropy + router_loss(output, config, tokens)).backward()
         torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
         optimizer.step()
         optimizer.zero_grad(set_to_none=True)
