@@ -30,7 +30,7 @@ export const CELL_SHAPES: Readonly<Record<CellState, CellShape>> = {
     ],
   ],
   ram: [box(0.2, 0.2, 0.8, 0.8)],
-  disk: [box(0.12, 0.66, 0.88, 0.92)],
+  disk: [box(0.12, 0.6, 0.88, 0.86)],
   source: [box(0.38, 0.38, 0.62, 0.62)],
 };
 

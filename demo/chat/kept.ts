@@ -23,13 +23,16 @@ export const NOTHING_KEPT: Kept = {
 
 /** A model in a line or two, below its name. */
 export function describeKept(model: StoredModel, now: number): string {
-  const { bytes, records, totalRecords, lastUsed } = model;
-  const all = totalRecords > 0 && records === totalRecords;
-  const experts = all
-    ? `all ${plural(totalRecords, "expert")}`
-    : `${formatCount(records)} of ${plural(totalRecords, "expert")}`;
-  const use = model.inUse ? "in use now" : `last used ${formatAgo(lastUsed, now)}`;
-  return `${formatBytes(bytes)}, ${experts}, ${use}`;
+  const { bytes, fileBytes, records, totalRecords, lastUsed, inUse } = model;
+  const experts =
+    records === totalRecords
+      ? `all ${plural(totalRecords, "expert")}`
+      : `${formatCount(records)} of ${plural(totalRecords, "expert")}`;
+  return [
+    `${formatBytes(bytes)} of a ${formatBytes(fileBytes)} file`,
+    ...(totalRecords > 0 ? [experts] : []),
+    inUse ? "in use now" : `last used ${formatAgo(lastUsed, now)}`,
+  ].join(", ");
 }
 
 /** Why a model cannot be deleted; empty when it can. */

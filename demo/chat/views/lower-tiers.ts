@@ -15,7 +15,6 @@ function mountTier(tier: LowerTier, store: Store<AppState>, actions: Actions): v
   const slider = byId("input", `${tier}-share`);
   const value = byId("output", `${tier}-value`);
   const reason = byId("p", `${tier}-reason`);
-  let dragging = false;
 
   const label = (text: string) => {
     value.textContent = text;
@@ -27,19 +26,14 @@ function mountTier(tier: LowerTier, store: Store<AppState>, actions: Actions): v
     slider.disabled = lower.reason !== "";
     reason.textContent = lower.reason;
     // Figures that come in while the slider is dragged must not pull it back.
-    if (dragging) return;
+    if (slider.matches(":active")) return;
     slider.value = String(lower.percent);
     label(lower.text);
   };
 
   store.watch(({ stats }) => stats, show);
   store.watch(({ shares }) => shares, show);
-  slider.addEventListener("input", () => {
-    dragging = true;
-    label(formatPercent(slider.valueAsNumber));
-  });
-  slider.addEventListener("change", () => {
-    dragging = false;
-    void actions.setShare(tier, slider.valueAsNumber);
-  });
+  slider.addEventListener("input", () => label(formatPercent(slider.valueAsNumber)));
+  slider.addEventListener("change", () => void actions.setShare(tier, slider.valueAsNumber));
+  slider.addEventListener("blur", show);
 }
