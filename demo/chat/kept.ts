@@ -29,7 +29,7 @@ export function describeKept(model: StoredModel, now: number): string {
       ? `all ${plural(totalRecords, "expert")}`
       : `${formatCount(records)} of ${plural(totalRecords, "expert")}`;
   return [
-    `${formatBytes(bytes)} of a ${formatBytes(fileBytes)} file`,
+    `${formatBytes(bytes)} for a file of ${formatBytes(fileBytes)}`,
     ...(totalRecords > 0 ? [experts] : []),
     inUse ? "in use now" : `last used ${formatAgo(lastUsed, now)}`,
   ].join(", ");

@@ -23,7 +23,7 @@ export function listNumbers(stats: EngineStats | undefined): readonly NamedNumbe
     row("Tokens a second", stats && above(stats.tokensPerSecond, formatRate)),
     row("First token", stats && above(stats.firstTokenMs, formatMs)),
     row("Found on the GPU", stats && formatHitRate(stats)),
-    row("Waited for experts", stats && formatMs(stats.stallMs)),
+    row("Waited for experts", stats && (lookups(stats) > 0 ? formatMs(stats.stallMs) : NONE)),
   ];
 }
 
@@ -67,7 +67,7 @@ export function listDetails(stats: EngineStats | undefined): readonly NumberGrou
 
 /** How a reply found its experts, in a sentence; empty before the first one. */
 export function describeFinds(stats: EngineStats | undefined, running: boolean): string {
-  if (!stats || stats.expertHits + stats.expertMisses === 0) return "";
+  if (!stats || lookups(stats) === 0) return "";
   const when = running ? "This reply so far" : "Last reply";
   const misses = `${formatCount(stats.expertMisses)} ${stats.expertMisses === 1 ? "miss" : "misses"}`;
   return `${when}: ${plural(stats.expertHits, "hit")}, ${misses}.`;
@@ -91,9 +91,14 @@ function row(label: string, value: string | undefined): NamedNumber {
   return { label, value: value ?? NONE };
 }
 
-function formatHitRate({ expertHits, expertMisses }: EngineStats): string {
-  const chosen = expertHits + expertMisses;
-  return chosen > 0 ? formatPercent((100 * expertHits) / chosen) : NONE;
+/** How often an expert was looked for. */
+function lookups({ expertHits, expertMisses }: EngineStats): number {
+  return expertHits + expertMisses;
+}
+
+function formatHitRate(stats: EngineStats): string {
+  const all = lookups(stats);
+  return all > 0 ? formatPercent((100 * stats.expertHits) / all) : NONE;
 }
 
 function describePrefetch({ prefetchIssued, prefetchUsed, prefetchLate }: EngineStats): string {

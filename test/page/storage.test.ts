@@ -45,8 +45,10 @@ describe("what is kept on this device", () => {
 
     await expect
       .poll(async () => (await listed(chat))[0], { timeout: 30_000 })
-      .toMatch(/^tiny olmoe\s+[\d.]+\sMB of a [\d.]+\sMB file, all 16 experts, in use now/);
-    expect((await listed(chat))[1]).toMatch(/^Sluice Tiny[\s\S]*all 64 experts, last used just now/);
+      .toMatch(/^tiny olmoe\s+[\d.]+\sMB for a file of [\d.]+\sMB, all 16 experts, in use now/);
+    expect((await listed(chat))[1]).toMatch(
+      /^Sluice Tiny[\s\S]*all 64 experts, last used just now/,
+    );
     expect(await chat.page.locator("#kept-summary").textContent()).toMatch(/^2 models, /);
     expect(await chat.page.locator("#quota").textContent()).toMatch(/used of the .*B that/);
 

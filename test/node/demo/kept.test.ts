@@ -37,16 +37,16 @@ const plain = (text: string) => text.replaceAll("\u00a0", " ");
 describe("a model that is kept", () => {
   test("is told by its bytes, its experts and its last use", () => {
     expect(plain(describeKept(MODEL, NOW))).toBe(
-      "2.00 MB of a 3.00 MB file, 40 of 64 experts, last used 5 minutes ago",
+      "2.00 MB for a file of 3.00 MB, 40 of 64 experts, last used 5 minutes ago",
     );
     expect(plain(describeKept({ ...MODEL, records: 64, inUse: true }, NOW))).toBe(
-      "2.00 MB of a 3.00 MB file, all 64 experts, in use now",
+      "2.00 MB for a file of 3.00 MB, all 64 experts, in use now",
     );
   });
 
   test("of a kind without experts has none to tell of", () => {
     expect(plain(describeKept({ ...MODEL, records: 0, totalRecords: 0 }, NOW))).toBe(
-      "2.00 MB of a 3.00 MB file, last used 5 minutes ago",
+      "2.00 MB for a file of 3.00 MB, last used 5 minutes ago",
     );
   });
 

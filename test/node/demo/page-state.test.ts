@@ -224,6 +224,7 @@ describe("numbers", () => {
     const values = valuesOf({ ...STATS, expertHits: 0, expertMisses: 0, prefetchIssued: 0 });
 
     expect(values.get("Found on the GPU")).toBe("–");
+    expect(values.get("Waited for experts")).toBe("–");
     expect(values.get("Brought ahead")).toBe("0");
   });
 
