@@ -34,6 +34,16 @@ export const CELL_SHAPES: Readonly<Record<CellState, CellShape>> = {
   source: [box(0.38, 0.38, 0.62, 0.62)],
 };
 
+/** How much of the row's height is filled where cells are too narrow for shapes, from its foot up. */
+export const CELL_HEIGHTS: Readonly<Record<CellState, number>> = {
+  resident: 1,
+  prefetched: 1,
+  arriving: 1,
+  ram: 0.6,
+  disk: 0.3,
+  source: 0,
+};
+
 /** A shape as an SVG path in a square of 100 by 100. */
 export function pathOf(shape: CellShape): string {
   const outlines = shape.map((outline) => outline.map(([x, y]) => `${100 * x},${100 * y}`));

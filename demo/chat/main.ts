@@ -17,7 +17,7 @@ import { mountDrop, mountModel } from "./views/model.ts";
 import { mountNumbers } from "./views/numbers.ts";
 import { mountPanel } from "./views/panel.ts";
 import { mountSettings } from "./views/settings.ts";
-import { mountAlert, mountStatus } from "./views/status.ts";
+import { mountAlert, mountOffline, mountStatus } from "./views/status.ts";
 import { mountStorage } from "./views/storage.ts";
 import { mountTurns } from "./views/turns.ts";
 
@@ -51,6 +51,7 @@ const say = (text: string) => {
 
 mountStatus(store, actions);
 mountAlert(store, actions);
+mountOffline();
 mountTurns(store, say);
 mountComposer(store, actions);
 mountLoading(store, actions);

@@ -1,4 +1,4 @@
-import { CELL_SHAPES, type CellShape } from "./cell-shapes.ts";
+import { CELL_HEIGHTS, CELL_SHAPES, type CellShape } from "./cell-shapes.ts";
 import { mixColors } from "./colors.ts";
 import type { CellState, HeatFrame } from "./heat.ts";
 
@@ -48,7 +48,7 @@ interface Grid {
 
 /**
  * Draws one row a layer and one column an expert over the width of the canvas's parent. Every state has a shape of its
- * own; where cells are too small for shapes they are filled, and left empty at the source.
+ * own; where cells are too narrow for shapes they are filled to some height.
  */
 export function drawMap(
   canvas: HTMLCanvasElement,
@@ -104,7 +104,10 @@ function drawCells(
     const shade = Math.round((frame.warmth[index] ?? 0) * (SHADES - 1));
     context.fillStyle = state === "resident" ? (shades[shade] ?? "") : palette[state];
     if (gap > 0) fillShape(context, CELL_SHAPES[state], { left, top, wide, high });
-    else if (state !== "source") context.fillRect(left, top, wide, high);
+    else {
+      const filled = Math.ceil(CELL_HEIGHTS[state] * high);
+      context.fillRect(left, top + high - filled, wide, filled);
+    }
   });
 }
 

@@ -84,11 +84,13 @@ export class ChatPage implements AsyncDisposable {
     await this.page.getByLabel("Most tokens in a reply").fill(String(maxTokens));
   }
 
-  /** Types a message and presses Enter. */
+  /** Types a message and presses Enter; a short reply may be over by the time that this resolves. */
   async ask(text: string): Promise<void> {
+    const questions = this.page.locator(".turn.user");
+    const before = await questions.count();
     await this.page.getByLabel("Your message").fill(text);
     await this.page.getByLabel("Your message").press("Enter");
-    await this.page.locator("#status[data-tone=busy]").waitFor();
+    await questions.nth(before).waitFor();
   }
 
   /** The last reply once it is finished. */

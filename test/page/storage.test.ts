@@ -147,6 +147,30 @@ describe("what is kept on this device", () => {
   });
 });
 
+test("a device that is offline is told of, and goes on with what is kept", async () => {
+  await using chat = await ChatPage.open(browser, server.url);
+  const { page } = chat;
+  const offline = page.locator("#offline");
+  await chat.filled();
+  await expect
+    .poll(() => page.locator("#disk-bytes").textContent(), { timeout: 30_000 })
+    .toMatch(/^(.+) of \1$/);
+  expect(await offline.textContent()).toBe("");
+
+  await page.context().setOffline(true);
+
+  await expect.poll(() => offline.textContent()).toContain("This device is offline.");
+  await chat.setGreedy(4);
+  await page.getByText("How experts are kept").click();
+  await chat.press("Load the model again");
+  await page.locator('#status[data-tone="busy"]').waitFor();
+  await chat.filled();
+  await chat.ask("Hello.");
+  expect(await chat.reply()).not.toBe("");
+  await page.context().setOffline(false);
+  await expect.poll(() => offline.textContent()).toBe("");
+});
+
 describe("the browser's answer", () => {
   test.for([
     [true, "will keep these models"],

@@ -1,5 +1,10 @@
 import { describe, expect, test } from "vitest";
-import { CELL_SHAPES, type CellShape, pathOf } from "../../../demo/chat/cell-shapes.ts";
+import {
+  CELL_HEIGHTS,
+  CELL_SHAPES,
+  type CellShape,
+  pathOf,
+} from "../../../demo/chat/cell-shapes.ts";
 import { mixColors } from "../../../demo/chat/colors.ts";
 import { describeCell, listLayers, planFrame, summarise } from "../../../demo/chat/heat.ts";
 import type { ExpertMap } from "../../../src/index.ts";
@@ -143,6 +148,13 @@ describe("the shapes of cells", () => {
     expect(areas[0]).toBe(1);
     expect(areas).toEqual([...areas].sort((a, b) => b - a));
     expect(new Set(areas).size).toBe(areas.length);
+  });
+
+  test("are heights where cells are narrow, in the same order", () => {
+    const { resident, ram, disk, source } = CELL_HEIGHTS;
+
+    expect(resident).toBe(1);
+    expect(resident > ram && ram > disk && disk > source).toBe(true);
   });
 
   test("lie within their cells", () => {
