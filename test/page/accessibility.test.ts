@@ -112,7 +112,7 @@ describe("by keyboard alone", () => {
 
     // An expert that came last still arrives until the next look.
     await expect
-      .poll(() => chat.page.locator("#map-readout").textContent())
+      .poll(() => chat.page.locator("#map-readout").textContent(), { timeout: 10_000 })
       .toBe("Layer 1, expert 0: on the GPU, never used.");
   });
 

@@ -9,6 +9,9 @@ const MODEL = tinyModel({ architecture: "olmoe", layers: 2, experts: 8, topK: 2 
 const NAME = "tiny olmoe";
 const BUNDLED = "Sluice Tiny";
 
+/** Two cores may be busy with a browser each. */
+const SLOW = { timeout: 30_000 };
+
 let server: DemoServer;
 let browser: Browser;
 
@@ -34,7 +37,7 @@ async function openWithTwo(url: string): Promise<ChatPage> {
   await chat.page.getByText("olmoe", { exact: true }).waitFor();
   await chat.filled();
   await chat.unfold("storage-block");
-  await expect.poll(() => listed(chat), { timeout: 30_000 }).toHaveLength(2);
+  await expect.poll(() => listed(chat), SLOW).toHaveLength(2);
   return chat;
 }
 
@@ -44,7 +47,7 @@ describe("what is kept on this device", () => {
     await using chat = await openWithTwo(files.url);
 
     await expect
-      .poll(async () => (await listed(chat))[0], { timeout: 30_000 })
+      .poll(async () => (await listed(chat))[0], SLOW)
       .toMatch(/^tiny olmoe\s+[\d.]+\sMB for a file of [\d.]+\sMB, all 16 experts, in use now/);
     expect((await listed(chat))[1]).toMatch(
       /^Sluice Tiny[\s\S]*all 64 experts, last used just now/,
@@ -55,7 +58,7 @@ describe("what is kept on this device", () => {
     await chat.press(`Verify ${NAME}`);
     const answer = chat.page.locator("#kept-answer");
     await expect
-      .poll(() => answer.textContent(), { timeout: 30_000 })
+      .poll(() => answer.textContent(), SLOW)
       .toMatch(/^tiny olmoe: \d+ pieces checked, all whole\.$/);
     expect(chat.errors).toEqual([]);
   });
@@ -77,7 +80,7 @@ describe("what is kept on this device", () => {
     await keyboard.press("Shift+Tab");
     expect(await focused()).toMatch(/^Delete [\d.]+\sMB$/);
     await keyboard.press("Enter");
-    await expect.poll(() => listed(chat)).toHaveLength(1);
+    await expect.poll(() => listed(chat), SLOW).toHaveLength(1);
     expect((await listed(chat))[0]).toContain(NAME);
     expect(await chat.page.locator("#kept-answer").textContent()).toMatch(
       /^Sluice Tiny is deleted: [\d.]+\sMB are free again\.$/,
@@ -118,7 +121,7 @@ describe("what is kept on this device", () => {
     await chat.ready();
 
     const remove = chat.page.getByRole("button", { name: `Delete ${BUNDLED}` });
-    await expect.poll(() => remove.isEnabled(), { timeout: 30_000 }).toBe(true);
+    await expect.poll(() => remove.isEnabled(), SLOW).toBe(true);
     await remove.click();
     await chat.page.getByRole("button", { name: /^Delete [\d.]+\sMB/ }).click();
 
@@ -129,9 +132,7 @@ describe("what is kept on this device", () => {
   test("is loaded without its host after the page was reloaded", async () => {
     await using files = await serveFile(MODEL);
     await using chat = await openWithTwo(files.url);
-    await expect
-      .poll(async () => (await listed(chat))[0], { timeout: 30_000 })
-      .toContain("all 16 experts");
+    await expect.poll(async () => (await listed(chat))[0], SLOW).toContain("all 16 experts");
 
     files.goOffline();
     await chat.page.reload();
@@ -152,14 +153,12 @@ test("a device that is offline is told of, and goes on with what is kept", async
   const { page } = chat;
   const offline = page.locator("#offline");
   await chat.filled();
-  await expect
-    .poll(() => page.locator("#disk-bytes").textContent(), { timeout: 30_000 })
-    .toMatch(/^(.+) of \1$/);
+  await expect.poll(() => page.locator("#disk-bytes").textContent(), SLOW).toMatch(/^(.+) of \1$/);
   expect(await offline.textContent()).toBe("");
 
   await page.context().setOffline(true);
 
-  await expect.poll(() => offline.textContent()).toContain("This device is offline.");
+  await expect.poll(() => offline.textContent(), SLOW).toContain("This device is offline.");
   await chat.setGreedy(4);
   await page.getByText("How experts are kept").click();
   await chat.press("Load the model again");
@@ -168,7 +167,7 @@ test("a device that is offline is told of, and goes on with what is kept", async
   await chat.ask("Hello.");
   expect(await chat.reply()).not.toBe("");
   await page.context().setOffline(false);
-  await expect.poll(() => offline.textContent()).toBe("");
+  await expect.poll(() => offline.textContent(), SLOW).toBe("");
 });
 
 describe("the browser's answer", () => {

@@ -7,6 +7,9 @@ import { filledShare } from "./page-checks.ts";
 
 const STORY = "Tell me a story about a fox and a lantern.";
 
+/** Two cores may be busy with a browser each. */
+const SLOW = { timeout: 30_000 };
+
 let server: DemoServer;
 let browser: Browser;
 
@@ -37,7 +40,7 @@ describe("the expert map", () => {
   test("tells and shows where every expert is", async () => {
     await using chat = await ChatPage.open(browser, server.url);
     const summary = () => chat.page.locator("#map-summary").textContent();
-    const settled = (text: string) => expect.poll(summary, { timeout: 30_000 }).toContain(text);
+    const settled = (text: string) => expect.poll(summary, SLOW).toContain(text);
     const shown = async (state: string) => {
       const expert = await findExpert(chat, state);
       return await chat.page.evaluate(filledShare, { expert, experts: 16, layers: 4 });
@@ -70,10 +73,10 @@ describe("the expert map", () => {
     expect(await finds()).toBe("");
 
     await chat.ask(STORY);
-    await expect.poll(finds, { timeout: 30_000 }).toMatch(/^This reply so far: \d+ hit/);
+    await expect.poll(finds, SLOW).toMatch(/^This reply so far: \d+ hit/);
     await chat.reply();
 
-    await expect.poll(finds, { timeout: 5000 }).toMatch(/^Last reply: /);
+    await expect.poll(finds, SLOW).toMatch(/^Last reply: /);
     const [hits, misses] = [await chat.figure("Hits"), await chat.figure("Misses")];
     expect(await finds()).toBe(`Last reply: ${hits} hits, ${misses} misses.`);
     expect(Number(misses.replace(",", ""))).toBeGreaterThan(0);
@@ -92,13 +95,13 @@ describe("the budgets", () => {
 
     await chat.press("New chat");
     await chat.ask(STORY);
-    await expect.poll(() => chat.lastText(), { timeout: 30_000 }).not.toBe("");
+    await expect.poll(() => chat.lastText(), SLOW).not.toBe("");
     const text = (id: string) => () => chat.page.locator(id).textContent();
     await chat.pressSlider("on the GPU", "Home");
-    await expect.poll(text("#ram-bytes"), { timeout: 30_000 }).not.toBe("nothing");
+    await expect.poll(text("#ram-bytes"), SLOW).not.toBe("nothing");
     await chat.pressSlider("in RAM", "Home");
     await chat.pressSlider("on disk", "Home");
-    await expect.poll(text("#disk-bytes"), { timeout: 30_000 }).toBe("nothing");
+    await expect.poll(text("#disk-bytes"), SLOW).toBe("nothing");
 
     expect(await chat.page.locator("#status").getAttribute("data-tone")).toBe("busy");
     expect(await chat.reply()).toBe(undisturbed);
@@ -118,11 +121,11 @@ describe("the budgets", () => {
     await slider.press("Home");
 
     const problem = chat.page.locator("#share-problem");
-    await expect.poll(() => problem.textContent()).toContain("The budget stays as it was.");
+    await expect.poll(() => problem.textContent(), SLOW).toContain("The budget stays as it was.");
     expect(await problem.textContent()).toContain("give at least 25 %");
     expect(await slider.inputValue()).toBe("100");
     await slider.press("ArrowLeft");
-    await expect.poll(() => problem.textContent()).toBe("");
+    await expect.poll(() => problem.textContent(), SLOW).toBe("");
     expect(await slider.inputValue()).toBe("99");
   });
 
