@@ -185,6 +185,6 @@ describe("the browser's answer", () => {
 
     await chat.press("Ask the browser to keep it");
 
-    await chat.page.locator("#kept-answer", { hasText: text }).waitFor({ timeout: 10_000 });
+    await chat.page.locator("#kept-answer", { hasText: text }).waitFor();
   });
 });
