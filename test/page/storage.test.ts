@@ -162,7 +162,6 @@ test("a device that is offline is told of, and goes on with what is kept", async
   await chat.setGreedy(4);
   await page.getByText("How experts are kept").click();
   await chat.press("Load the model again");
-  await page.locator('#status[data-tone="busy"]').waitFor();
   await chat.filled();
   await chat.ask("Hello.");
   expect(await chat.reply()).not.toBe("");

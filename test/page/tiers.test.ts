@@ -139,7 +139,6 @@ describe("the budgets", () => {
     await chat.page.getByLabel("Who says which experts").selectOption("token-table");
 
     await chat.press("Load the model again");
-    await chat.page.locator('#status[data-tone="busy"]').waitFor();
     await chat.filled();
     await chat.ask("Hello.");
     await chat.reply();
