@@ -1,10 +1,113 @@
-import type { ModelInfo } from "../../src/index.ts";
+import type { Budgets, EngineStats, LoadCallOptions, ModelInfo } from "../../src/index.ts";
+import { formatBytes, formatPercent } from "./format.ts";
+
+/** A tier that has a budget. */
+export type Tier = keyof Budgets;
+
+/** A tier below the GPU. */
+export type LowerTier = Exclude<Tier, "gpu">;
+
+/**
+ * What each tier may take, as a share of all experts in percent; undefined where the engine decides. The GPU also has
+ * what every token needs, which does not count here.
+ */
+export interface Shares {
+  readonly gpu: number;
+  readonly ram: number | undefined;
+  readonly disk: number | undefined;
+}
+
+/** All experts on the GPU, if there is room; the engine decides about the rest. */
+export const DEFAULT_SHARES: Shares = { gpu: 100, ram: undefined, disk: undefined };
+
+/** The options of `load` that these shares stand for. A full GPU is none: the engine then takes what there is. */
+export function toLoadOptions({ gpu, ram, disk }: Shares): LoadCallOptions {
+  return {
+    ...(gpu < 100 && { gpuBudget: `${gpu}%` }),
+    ...(ram !== undefined && { ramBudget: `${ram}%` }),
+    ...(disk !== undefined && { diskBudget: `${disk}%` }),
+  };
+}
+
+/** The budgets of the tiers whose share is known. */
+export function toBudgets(shares: Partial<Shares>): Budgets {
+  const known = Object.entries(shares).filter(([, share]) => share !== undefined);
+  return Object.fromEntries(known.map(([tier, share]) => [tier, `${share}%`]));
+}
 
 /** The part of a model's figures that says how memory and experts go together. */
 export type BudgetInfo = Pick<
   ModelInfo,
   "experts" | "topK" | "minGpuBudgetBytes" | "fullGpuBudgetBytes"
 >;
+
+/** Bytes of all experts: what 100 % of RAM or disk comes to. 0 where they cannot be told from the figures. */
+export function expertBytesOf(info: BudgetInfo): number {
+  const { minGpuBudgetBytes: least, fullGpuBudgetBytes: full, experts, topK } = info;
+  return experts > topK ? ((full - least) * experts) / (experts - topK) : 0;
+}
+
+/** What a tier holds of what it may. */
+export function describeUse(bytes: number, budgetBytes: number): string {
+  return bytes === 0 && budgetBytes === 0
+    ? "nothing"
+    : `${formatBytes(bytes)} of ${formatBytes(budgetBytes)}`;
+}
+
+/** How the slider of a tier below the GPU stands. */
+export interface LowerBudget {
+  readonly percent: number;
+  readonly text: string;
+  /** Why there is nothing to set; empty when there is. */
+  readonly reason: string;
+}
+
+/** What is said of `tier`: what was asked for, or what the engine decided. `kind` is where the model came from. */
+export function describeLower(
+  tier: LowerTier,
+  {
+    shares,
+    model,
+    stats,
+    kind,
+  }: {
+    readonly shares: Shares;
+    readonly model: BudgetInfo | undefined;
+    readonly stats: Pick<EngineStats, "ramBudgetBytes" | "diskBudgetBytes"> | undefined;
+    readonly kind: "bundled" | "url" | "file" | undefined;
+  },
+): LowerBudget {
+  const asked = shares[tier];
+  const budgetBytes = stats?.[`${tier}BudgetBytes`];
+  if (!model || budgetBytes === undefined) {
+    const text = asked === undefined ? "automatic" : formatPercent(asked);
+    return { percent: asked ?? 100, text, reason: "" };
+  }
+  const all = expertBytesOf(model);
+  const reason = reasonAgainst(tier, { all, kind, kept: budgetBytes > 0 || asked === 0 });
+  if (reason !== "") return { percent: 0, text: "nothing", reason };
+  const percent = asked ?? Math.min(100, Math.round((100 * budgetBytes) / all));
+  const how = asked === undefined ? "automatic" : formatPercent(asked);
+  return { percent, text: `${how}, ${formatBytes(budgetBytes)}`, reason: "" };
+}
+
+function reasonAgainst(
+  tier: LowerTier,
+  {
+    all,
+    kind,
+    kept,
+  }: {
+    readonly all: number;
+    readonly kind: string | undefined;
+    readonly kept: boolean;
+  },
+): string {
+  if (all === 0) return "This model has no experts that could be left out.";
+  if (tier === "ram") return "";
+  if (kind === "file") return "A file of this device is read where it is: nothing is copied.";
+  return kept ? "" : "This browser keeps nothing for this page.";
+}
 
 /** The smallest whole percentage of the experts that can work: those that one token uses. 100 for a dense model. */
 export function leastPercent({ experts, topK }: BudgetInfo): number {

@@ -1,18 +1,20 @@
 import type { ModelInfo } from "../../src/index.ts";
-import { describeFailure, endsEngine, isAbort, type Remedy } from "./failures.ts";
+import { type Shares, type Tier, toBudgets, toLoadOptions } from "./budget.ts";
+import { describeFailure, describeRefusal, endsEngine, isAbort, type Remedy } from "./failures.ts";
 import { createJobs } from "./jobs.ts";
 import type { EngineLink } from "./link.ts";
 import type { ModelChoice } from "./models.ts";
 import { createMonitor } from "./monitor.ts";
 import { describeReply } from "./numbers.ts";
 import { addReport } from "./progress.ts";
-import { toGenerateOptions } from "./settings.ts";
+import { toEngineOptions, toGenerateOptions } from "./settings.ts";
 import type { AppState } from "./state.ts";
+import { createStorageActions, type StorageActions } from "./storage.ts";
 import type { Store } from "./store.ts";
 import { ask, extend, finish, toMessages, toText, withdraw } from "./turns.ts";
 
 /** All that a person can make the page do. Failures end up in the state, never in a rejected promise. */
-export interface Actions {
+export interface Actions extends StorageActions {
   /** Loads a model in place of the one that is loaded; ends a load or a reply that is under way. */
   load(choice: ModelChoice): Promise<void>;
   /** Asks; answers with the question when it could not be answered at all, so that it can be asked again. */
@@ -20,8 +22,8 @@ export interface Actions {
   /** Ends the load or the reply that is under way. What a reply has so far stays. */
   stop(): void;
   newChat(): Promise<void>;
-  /** Changes the share of the experts on the GPU, now or with the next load. */
-  setShare(percent: number): Promise<void>;
+  /** Changes the share of the experts that a tier may hold, now or with the next load. */
+  setShare(tier: Tier, percent: number): Promise<void>;
   remedy(remedy: Remedy): Promise<void>;
   dismissFailure(): void;
 }
@@ -62,12 +64,13 @@ export function createActions(store: Store<AppState>, link: EngineLink): Actions
     asked = choice;
     return jobs.run(async ({ signal, current }) => {
       store.update({ phase: "loading", choice, model: undefined, reports: [], failure: undefined });
-      store.update({ stats: undefined, frame: undefined, filling: false, shareProblem: "" });
+      store.update({ stats: undefined, frame: undefined, filling: false, budgetProblem: "" });
       try {
         const engine = await link.engine();
-        const { share } = store.state;
+        const { shares, settings } = store.state;
         const model = await engine.load(choice.source, {
-          ...(share < 100 && { gpuBudget: `${share}%` }),
+          ...toLoadOptions(shares),
+          ...toEngineOptions(settings),
           signal,
           onProgress: (report) => {
             if (current()) store.update({ reports: addReport(store.state.reports, report) });
@@ -76,8 +79,8 @@ export function createActions(store: Store<AppState>, link: EngineLink): Actions
         loaded = { choice, model };
         if (!current()) return;
         store.update({ model });
-        if (store.state.share === share) await monitor.look();
-        else await changeBudget(store.state.share, share);
+        if (store.state.shares === shares) await monitor.look();
+        else await changeBudgets(store.state.shares, shares);
         if (store.state.phase === "loading") store.update({ phase: "ready" });
       } catch (error) {
         if (!current()) return;
@@ -90,7 +93,7 @@ export function createActions(store: Store<AppState>, link: EngineLink): Actions
 
   /** After a load that came to nothing: to the model before it, which the engine keeps until a file proves good. */
   async function goBack(): Promise<void> {
-    const { share } = store.state;
+    const { shares } = store.state;
     try {
       const engine = await link.engine();
       await engine.stats();
@@ -99,7 +102,7 @@ export function createActions(store: Store<AppState>, link: EngineLink): Actions
     }
     if (!loaded) return;
     store.update(loaded);
-    await changeBudget(share, share);
+    await changeBudgets(shares, shares);
     store.update({ phase: "ready" });
   }
 
@@ -149,22 +152,25 @@ export function createActions(store: Store<AppState>, link: EngineLink): Actions
     store.update({ turns: [], failure: undefined });
   }
 
-  async function setShare(percent: number): Promise<void> {
-    const before = store.state.share;
-    store.update({ share: percent, shareProblem: "" });
-    if (store.state.model) await changeBudget(percent, before);
+  async function setShare(tier: Tier, percent: number): Promise<void> {
+    const before = store.state.shares;
+    store.update({ shares: { ...before, [tier]: percent }, budgetProblem: "" });
+    if (store.state.model) await changeBudgets({ [tier]: percent }, before);
   }
 
-  /** Tells the engine; a share that it refuses goes back to `before`. */
-  async function changeBudget(percent: number, before: number): Promise<void> {
+  /** Tells the engine; a share that it refuses goes back to what it was, unless it was changed again since. */
+  async function changeBudgets(changes: Partial<Shares>, before: Shares): Promise<void> {
     try {
       const engine = await link.engine();
-      await engine.setBudget({ gpu: `${percent}%` });
+      await engine.setBudget(toBudgets(changes));
     } catch (error) {
       if (endsEngine(error)) return fail(error);
-      if (store.state.share === percent) {
-        store.update({ share: before, shareProblem: describeFailure(error).detail });
-      }
+      const { shares } = store.state;
+      const refused = (Object.keys(changes) as Tier[]).filter(
+        (tier) => shares[tier] === changes[tier],
+      );
+      const back = Object.fromEntries(refused.map((tier) => [tier, before[tier]]));
+      store.update({ shares: { ...shares, ...back }, budgetProblem: describeRefusal(error) });
     }
     await monitor.look();
   }
@@ -179,6 +185,7 @@ export function createActions(store: Store<AppState>, link: EngineLink): Actions
   }
 
   return {
+    ...createStorageActions(store, link, fail),
     load,
     send,
     stop: jobs.stop,

@@ -1,3 +1,5 @@
+const SVG = "http://www.w3.org/2000/svg";
+
 /** The element of the page with that tag and id. A missing one is a bug of the page. */
 export function byId<K extends keyof HTMLElementTagNameMap>(
   tag: K,
@@ -32,4 +34,17 @@ export function definitionRows(rows: readonly (readonly [string, string])[]): HT
   return rows.map(([term, value]) =>
     create("div", {}, create("dt", {}, term), create("dd", {}, value)),
   );
+}
+
+/** A drawing in a square, as wide as its class says: the outlines of `path` filled, what overlaps left open. */
+export function drawing(path: string, className: string): SVGSVGElement {
+  const svg = document.createElementNS(SVG, "svg");
+  const shape = document.createElementNS(SVG, "path");
+  svg.setAttribute("viewBox", "0 0 100 100");
+  svg.setAttribute("class", className);
+  svg.setAttribute("aria-hidden", "true");
+  shape.setAttribute("d", path);
+  shape.setAttribute("fill-rule", "evenodd");
+  svg.append(shape);
+  return svg;
 }

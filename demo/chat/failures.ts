@@ -154,6 +154,21 @@ export function describeFailure(error: unknown): Failure {
   return { ...explanation, detail: detailOf(error) };
 }
 
+/** What the page says when something could not be done to what is kept. The model that is loaded goes on. */
+export function describeStorageFailure(title: string, error: unknown): Failure {
+  if (error instanceof SluiceError) {
+    return { title, advice: error.message, detail: error.code, remedies: [] };
+  }
+  const advice = "Close other tabs of this page, then try again.";
+  return { title, advice, detail: detailOf(error), remedies: [] };
+}
+
+/** Why a budget did not become what was asked for, in a sentence or two. */
+export function describeRefusal(error: unknown): string {
+  const reason = error instanceof SluiceError ? error.message : detailOf(error);
+  return `The budget stays as it was. ${reason}`;
+}
+
 function detailOf(error: unknown): string {
   if (error instanceof SluiceError) return `${error.code}: ${error.message}`;
   return error instanceof Error ? `${error.name}: ${error.message}` : String(error);

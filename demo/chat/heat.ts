@@ -1,8 +1,16 @@
 import type { ExpertMap } from "../../src/index.ts";
 import { formatCount, plural } from "./format.ts";
 
-/** What a cell of the map shows. `arriving`: being loaded, or loaded since the map was drawn last. */
-export type CellState = "absent" | "arriving" | "resident";
+/**
+ * Where a cell's expert is. `arriving`: being loaded, or loaded since the map was drawn last; `prefetched`: on the GPU on
+ * a guess, and not used yet; `ram`, `disk`, `source`: the fastest place of one that is not on the GPU.
+ */
+export type CellState = "source" | "disk" | "ram" | "arriving" | "prefetched" | "resident";
+
+/** The places below the GPU, in the order of `ExpertMap.below`. */
+const BELOW = ["source", "disk", "ram"] as const;
+
+type Below = (typeof BELOW)[number];
 
 /** One drawing of the map: states and warmth, `layers * experts` of each, layer by layer. */
 export interface HeatFrame {
@@ -11,15 +19,21 @@ export interface HeatFrame {
   readonly states: readonly CellState[];
   /** Whether each expert is on the GPU by now: 1 or 0. */
   readonly resident: Uint8Array;
+  /** The fastest place below the GPU that has each expert, as in `ExpertMap`. */
+  readonly below: Uint8Array;
   /** 0: never used, 1: the most used expert of the model. The square root of the share of its uses. */
   readonly warmth: Float32Array;
   readonly uses: Uint16Array;
 }
 
+/** How many experts are where: each is counted once, at the fastest place that has it. */
+export interface Places extends Readonly<Record<Below, number>> {
+  readonly gpu: number;
+}
+
 /** The numbers of one layer. */
-export interface LayerRow {
+export interface LayerRow extends Places {
   readonly layer: number;
-  readonly resident: number;
   readonly used: number;
   /** The expert used most, and how often; undefined when none was. */
   readonly busiest: { readonly expert: number; readonly uses: number } | undefined;
@@ -33,14 +47,15 @@ export function planFrame(map: ExpertMap, previous?: ExpertMap): HeatFrame {
   const comparable = previous?.state.length === map.state.length ? previous : undefined;
   const most = map.uses.reduce((a, b) => Math.max(a, b), 0);
   const states = Array.from(map.state, (state, index): CellState => {
-    if (state === ABSENT) return "absent";
+    if (state === ABSENT) return BELOW[map.below[index] ?? 0] ?? "source";
     const arrived = comparable !== undefined && comparable.state[index] !== RESIDENT;
-    return state !== RESIDENT || arrived ? "arriving" : "resident";
+    if (state !== RESIDENT || arrived) return "arriving";
+    return map.prefetched[index] === 1 ? "prefetched" : "resident";
   });
   const warmth = Float32Array.from(map.uses, (uses) => (most === 0 ? 0 : Math.sqrt(uses / most)));
   const resident = map.state.map((state) => (state === RESIDENT ? 1 : 0));
-  const { layers, experts, uses } = map;
-  return { layers, experts, states, resident, warmth, uses };
+  const { layers, experts, below, uses } = map;
+  return { layers, experts, states, resident, below, warmth, uses };
 }
 
 /** The numbers of every layer, for a table. */
@@ -51,7 +66,7 @@ export function listLayers(frame: HeatFrame): readonly LayerRow[] {
     const most = uses.reduce((a, b) => Math.max(a, b), 0);
     return {
       layer,
-      resident: countNonZero(frame.resident.subarray(start, start + frame.experts)),
+      ...countPlaces(frame, start, start + frame.experts),
       used: countNonZero(uses),
       busiest: most > 0 ? { expert: uses.indexOf(most), uses: most } : undefined,
     };
@@ -61,21 +76,46 @@ export function listLayers(frame: HeatFrame): readonly LayerRow[] {
 /** The map in a sentence, for who cannot see it. */
 export function summarise(frame: HeatFrame): string {
   const total = frame.states.length;
-  const resident = countNonZero(frame.resident);
-  const used = countNonZero(frame.uses);
-  return `${formatCount(resident)} of ${plural(total, "expert")} on the GPU in ${plural(frame.layers, "layer")}; ${formatCount(used)} used so far.`;
+  const { gpu, ram, disk, source } = countPlaces(frame, 0, total);
+  const others = [
+    [ram, "in RAM"],
+    [disk, "on disk"],
+    [source, "only at the source"],
+  ] as const;
+  const elsewhere = others
+    .filter(([count]) => count > 0)
+    .map(([count, place]) => `, ${formatCount(count)} ${place}`)
+    .join("");
+  const used = formatCount(countNonZero(frame.uses));
+  return `${formatCount(gpu)} of ${plural(total, "expert")} on the GPU in ${plural(frame.layers, "layer")}${elsewhere}; ${used} used so far.`;
 }
+
+const WORDS: Readonly<Record<CellState, string>> = {
+  source: "only at the source",
+  disk: "on disk",
+  ram: "in RAM",
+  arriving: "arriving",
+  prefetched: "on the GPU ahead of its use",
+  resident: "on the GPU",
+};
 
 /** One cell in a sentence. Layers and experts are counted from 0, as in the file. */
 export function describeCell(frame: HeatFrame, layer: number, expert: number): string {
   const index = layer * frame.experts + expert;
-  const words = { absent: "not on the GPU", arriving: "arriving", resident: "on the GPU" } as const;
   const state = frame.states[index];
   if (state === undefined) return "";
   const uses = frame.uses[index] ?? 0;
   const often =
     uses === 0 ? "never used" : uses === 1 ? "used once" : `used ${formatCount(uses)} times`;
-  return `Layer ${layer}, expert ${expert}: ${words[state]}, ${often}.`;
+  return `Layer ${layer}, expert ${expert}: ${WORDS[state]}, ${often}.`;
+}
+
+function countPlaces({ resident, below }: HeatFrame, start: number, end: number): Places {
+  const counts = { gpu: 0, ram: 0, disk: 0, source: 0 };
+  for (let index = start; index < end; index++) {
+    counts[resident[index] === 1 ? "gpu" : (BELOW[below[index] ?? 0] ?? "source")]++;
+  }
+  return counts;
 }
 
 function countNonZero(values: Uint8Array | Uint16Array): number {

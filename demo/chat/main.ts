@@ -1,5 +1,7 @@
+import { DEFAULT_SHARES } from "./budget.ts";
 import { createActions } from "./controller.ts";
 import { byId } from "./dom.ts";
+import { NOTHING_KEPT } from "./kept.ts";
 import { EngineLink } from "./link.ts";
 import { chooseBundled } from "./models.ts";
 import { DEFAULT_SETTINGS } from "./settings.ts";
@@ -8,13 +10,15 @@ import { createStore } from "./store.ts";
 import { readTurns, saveTurns } from "./turns.ts";
 import { mountComposer } from "./views/composer.ts";
 import { mountLoading } from "./views/loading.ts";
+import { mountLowerTiers } from "./views/lower-tiers.ts";
 import { mountMap } from "./views/map.ts";
 import { mountMemory } from "./views/memory.ts";
 import { mountDrop, mountModel } from "./views/model.ts";
 import { mountNumbers } from "./views/numbers.ts";
 import { mountPanel } from "./views/panel.ts";
 import { mountSettings } from "./views/settings.ts";
-import { mountAlert, mountStatus } from "./views/status.ts";
+import { mountAlert, mountOffline, mountStatus } from "./views/status.ts";
+import { mountStorage } from "./views/storage.ts";
 import { mountTurns } from "./views/turns.ts";
 
 const TURNS_KEY = "sluice.turns";
@@ -32,11 +36,12 @@ const store = createStore<AppState>({
   filling: false,
   failure: undefined,
   turns: readTurns(sessionStorage.getItem(TURNS_KEY)),
-  share: 100,
-  shareProblem: "",
+  shares: DEFAULT_SHARES,
+  budgetProblem: "",
   settings: DEFAULT_SETTINGS,
   stats: undefined,
   frame: undefined,
+  kept: NOTHING_KEPT,
 });
 const actions = createActions(store, new EngineLink());
 const live = byId("p", "live");
@@ -46,15 +51,18 @@ const say = (text: string) => {
 
 mountStatus(store, actions);
 mountAlert(store, actions);
+mountOffline();
 mountTurns(store, say);
 mountComposer(store, actions);
 mountLoading(store, actions);
 mountModel(store, actions);
 mountDrop(actions);
 mountMemory(store, actions);
+mountLowerTiers(store, actions);
 mountMap(store);
 mountNumbers(store);
-mountSettings(store);
+mountStorage(store, actions);
+mountSettings(store, actions);
 mountPanel(store);
 document.documentElement.dataset.started = "true";
 

@@ -1,10 +1,10 @@
+import { CELL_HEIGHTS, CELL_SHAPES, type CellShape } from "./cell-shapes.ts";
 import { mixColors } from "./colors.ts";
-import type { HeatFrame } from "./heat.ts";
+import type { CellState, HeatFrame } from "./heat.ts";
 
 /** Colours of the map, as `#rrggbb`. */
-export interface Palette {
-  readonly absent: string;
-  readonly arriving: string;
+export interface Palette extends Readonly<Record<Exclude<CellState, "resident">, string>> {
+  /** An expert on the GPU that was never used, and the one that is used most. */
   readonly cold: string;
   readonly hot: string;
   readonly ground: string;
@@ -25,8 +25,11 @@ export function readPalette(element: Element): Palette {
   const style = getComputedStyle(element);
   const read = (name: string) => style.getPropertyValue(name).trim();
   return {
-    absent: read("--map-absent"),
+    source: read("--map-source"),
+    disk: read("--map-disk"),
+    ram: read("--map-ram"),
     arriving: read("--map-arriving"),
+    prefetched: read("--map-prefetched"),
     cold: read("--map-cold"),
     hot: read("--map-hot"),
     ground: read("--sunken"),
@@ -44,8 +47,8 @@ interface Grid {
 }
 
 /**
- * Draws one row a layer and one column an expert over the width of the canvas's parent. Cells on the GPU are full, the
- * others small or empty, so that the map can be read without its colours.
+ * Draws one row a layer and one column an expert over the width of the canvas's parent. Every state has a shape of its
+ * own; where cells are too narrow for shapes they are filled to some height.
  */
 export function drawMap(
   canvas: HTMLCanvasElement,
@@ -98,16 +101,37 @@ function drawCells(
     const top = Math.floor(index / frame.experts) * row;
     const left = edge(expert);
     const wide = edge(expert + 1) - left - gap;
-    if (state !== "absent") {
-      const shade = Math.round((frame.warmth[index] ?? 0) * (SHADES - 1));
-      context.fillStyle = state === "resident" ? (shades[shade] ?? "") : palette.arriving;
-      context.fillRect(left, top, wide, high);
-    } else if (gap > 0) {
-      const side = Math.max(1, Math.round(Math.min(wide, high) / 3));
-      context.fillStyle = palette.absent;
-      context.fillRect(left + ((wide - side) >> 1), top + ((high - side) >> 1), side, side);
+    const shade = Math.round((frame.warmth[index] ?? 0) * (SHADES - 1));
+    context.fillStyle = state === "resident" ? (shades[shade] ?? "") : palette[state];
+    if (gap > 0) fillShape(context, CELL_SHAPES[state], { left, top, wide, high });
+    else {
+      const filled = Math.ceil(CELL_HEIGHTS[state] * high);
+      context.fillRect(left, top + high - filled, wide, filled);
     }
   });
+}
+
+/** A cell's place in device pixels. */
+interface Box {
+  readonly left: number;
+  readonly top: number;
+  readonly wide: number;
+  readonly high: number;
+}
+
+/** Fills a shape, with its edges on whole pixels. */
+function fillShape(context: CanvasRenderingContext2D, shape: CellShape, cell: Box): void {
+  context.beginPath();
+  for (const outline of shape) {
+    outline.forEach(([x, y], index) => {
+      const left = cell.left + Math.round(x * cell.wide);
+      const top = cell.top + Math.round(y * cell.high);
+      if (index === 0) context.moveTo(left, top);
+      else context.lineTo(left, top);
+    });
+    context.closePath();
+  }
+  context.fill("evenodd");
 }
 
 function resize(canvas: HTMLCanvasElement, width: number, height: number): void {

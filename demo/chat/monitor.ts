@@ -8,14 +8,14 @@ import type { Store } from "./store.ts";
 
 const INTERVAL_MS = 250;
 
-/** The filling is taken as over when nothing more arrived in so many looks: the source may be gone. */
+/** Experts are taken as all there when nothing moved in so many looks: the source may be gone. */
 const QUIET_LOOKS = 40;
 
 /** Reads what the engine does into the state. */
 export interface Monitor {
-  /** Looks once, and goes on looking if experts are still to come. A failure is left to the call that caused it. */
+  /** Looks once, and goes on looking while experts move. A failure is left to the call that caused it. */
   look(): Promise<void>;
-  /** Looks four times a second while there is a reply or experts are still to come; then a last time. */
+  /** Looks four times a second while there is a reply or experts move between tiers; then a last time. */
   follow(): void;
 }
 
@@ -24,31 +24,37 @@ export function createMonitor(store: Store<AppState>, link: EngineLink): Monitor
   let previous: ExpertMap | undefined;
   let timer: ReturnType<typeof setInterval> | undefined;
   let reading = false;
-  let resident = 0;
+  let held = "";
   let quietLooks = 0;
 
   async function read(before: ExpertMap | undefined): Promise<void> {
     const { model } = store.state;
+    if (!model) {
+      quietLooks = QUIET_LOOKS;
+      return;
+    }
     try {
       const engine = await link.engine();
       const [stats, map] = await Promise.all([engine.stats(), engine.expertMap()]);
       if (store.state.model !== model) return;
       store.update({ stats, frame: planFrame(map, before) });
       previous = map;
-      quietLooks = stats.residentExperts === resident ? quietLooks + 1 : 0;
-      resident = stats.residentExperts;
+      const holds = [stats.residentExperts, stats.ramBytes, stats.diskBytes].join();
+      quietLooks = holds === held ? quietLooks + 1 : 0;
+      held = holds;
     } catch {
       previous = undefined;
+      quietLooks = QUIET_LOOKS;
       store.update({ filling: false });
     }
   }
 
   /** Tells how far the filling is, and whether it goes on. */
   function followFill(): void {
-    const { model, share, stats } = store.state;
+    const { model, shares, stats } = store.state;
     if (!model || !stats) return;
     const { totalExperts } = stats;
-    const fill = reportFill(model, share, { resident: stats.residentExperts, totalExperts });
+    const fill = reportFill(model, shares.gpu, { resident: stats.residentExperts, totalExperts });
     const { loadedBytes, totalBytes } = fill;
     store.update({
       reports: addReport(store.state.reports, { phase: "experts", loadedBytes, totalBytes }),
@@ -59,8 +65,8 @@ export function createMonitor(store: Store<AppState>, link: EngineLink): Monitor
   async function tick(): Promise<void> {
     if (reading) return;
     reading = true;
-    const { phase, filling } = store.state;
-    const busy = phase === "replying" || filling;
+    // RAM and disk go on filling behind the model's back when the GPU is full.
+    const busy = store.state.phase === "replying" || quietLooks < QUIET_LOOKS;
     if (!busy) {
       clearInterval(timer);
       timer = undefined;
@@ -77,10 +83,9 @@ export function createMonitor(store: Store<AppState>, link: EngineLink): Monitor
 
   return {
     async look() {
-      quietLooks = 0;
       await read(undefined);
       followFill();
-      if (store.state.filling) follow();
+      follow();
     },
     follow,
   };

@@ -9,23 +9,68 @@ export interface NamedNumber {
 
 const NONE = "–";
 
-/** The figures of the last or current reply, the two that people ask for first. */
+/** Figures that belong together. */
+export interface NumberGroup {
+  readonly title: string;
+  readonly rows: readonly NamedNumber[];
+}
+
+/** The figures of the last or current reply that people ask for first. */
 export function listNumbers(stats: EngineStats | undefined): readonly NamedNumber[] {
-  if (!stats) return rows([NONE, NONE, NONE, NONE, NONE, NONE, NONE, NONE, NONE, NONE]);
-  const chosen = stats.expertHits + stats.expertMisses;
-  const share = chosen > 0 ? ` (${formatPercent((100 * stats.expertHits) / chosen)})` : "";
-  return rows([
-    stats.tokensPerSecond > 0 ? formatRate(stats.tokensPerSecond) : NONE,
-    stats.firstTokenMs > 0 ? formatMs(stats.firstTokenMs) : NONE,
-    `${formatCount(stats.expertHits)}${share}`,
-    formatCount(stats.expertMisses),
-    formatCount(stats.faults),
-    formatMs(stats.stallMs),
-    formatBytes(stats.bytesFromNetwork + stats.bytesFromDisk),
-    formatBytes(stats.bytesUploaded),
-    formatRate(stats.dispatchesPerToken),
-    formatRate(stats.readbacksPerToken),
-  ]);
+  const above = (value: number, format: (value: number) => string) =>
+    value > 0 ? format(value) : NONE;
+  return [
+    row("Tokens a second", stats && above(stats.tokensPerSecond, formatRate)),
+    row("First token", stats && above(stats.firstTokenMs, formatMs)),
+    row("Found on the GPU", stats && formatHitRate(stats)),
+    row("Waited for experts", stats && (lookups(stats) > 0 ? formatMs(stats.stallMs) : NONE)),
+  ];
+}
+
+/** The other figures: what experts and their bytes did, and what the GPU was given to do. */
+export function listDetails(stats: EngineStats | undefined): readonly NumberGroup[] {
+  const count = (value: number | undefined) => (value === undefined ? NONE : formatCount(value));
+  const bytes = (value: number | undefined) => (value === undefined ? NONE : formatBytes(value));
+  return [
+    {
+      title: "Experts",
+      rows: [
+        row("Hits", count(stats?.expertHits)),
+        row("Misses", count(stats?.expertMisses)),
+        row("Loaded from RAM", count(stats?.loadsFromRam)),
+        row("Loaded from disk", count(stats?.loadsFromDisk)),
+        row("Loaded from the source", count(stats?.loadsFromSource)),
+        row("Brought ahead", stats && describePrefetch(stats)),
+      ],
+    },
+    {
+      title: "Bytes",
+      rows: [
+        row("From the network", bytes(stats?.bytesFromNetwork)),
+        row("From disk", bytes(stats?.bytesFromDisk)),
+        row("Uploaded to the GPU", bytes(stats?.bytesUploaded)),
+      ],
+    },
+    {
+      title: "Engine",
+      rows: [
+        row("Policy", stats?.policy),
+        row("Predictor", stats?.predictor),
+        row("Pacing", stats?.pacing),
+        row("Faults", count(stats?.faults)),
+        row("Dispatches a token", stats && formatRate(stats.dispatchesPerToken)),
+        row("Readbacks a token", stats && formatRate(stats.readbacksPerToken)),
+      ],
+    },
+  ];
+}
+
+/** How a reply found its experts, in a sentence; empty before the first one. */
+export function describeFinds(stats: EngineStats | undefined, running: boolean): string {
+  if (!stats || lookups(stats) === 0) return "";
+  const when = running ? "This reply so far" : "Last reply";
+  const misses = `${formatCount(stats.expertMisses)} ${stats.expertMisses === 1 ? "miss" : "misses"}`;
+  return `${when}: ${plural(stats.expertHits, "hit")}, ${misses}.`;
 }
 
 /** What stands below a reply. */
@@ -42,19 +87,22 @@ export function describeContext(used: number, contextTokens: number): string {
   return used > 0 ? `${formatCount(used)} of ${plural(contextTokens, "token")} of context` : "";
 }
 
-function rows(values: readonly string[]): readonly NamedNumber[] {
-  return LABELS.map((label, index) => ({ label, value: values[index] ?? NONE }));
+function row(label: string, value: string | undefined): NamedNumber {
+  return { label, value: value ?? NONE };
 }
 
-const LABELS = [
-  "Tokens a second",
-  "First token",
-  "Expert hits",
-  "Expert misses",
-  "Faults",
-  "Waited for experts",
-  "Bytes read",
-  "Bytes uploaded",
-  "Dispatches a token",
-  "Readbacks a token",
-] as const;
+/** How often an expert was looked for. */
+function lookups({ expertHits, expertMisses }: EngineStats): number {
+  return expertHits + expertMisses;
+}
+
+function formatHitRate(stats: EngineStats): string {
+  const all = lookups(stats);
+  return all > 0 ? formatPercent((100 * stats.expertHits) / all) : NONE;
+}
+
+function describePrefetch({ prefetchIssued, prefetchUsed, prefetchLate }: EngineStats): string {
+  if (prefetchIssued === 0) return "0";
+  const late = prefetchLate > 0 ? `, ${formatCount(prefetchLate)} late` : "";
+  return `${formatCount(prefetchUsed)} of ${formatCount(prefetchIssued)} used${late}`;
+}

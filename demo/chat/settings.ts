@@ -1,7 +1,45 @@
-import type { GenerateOptions } from "../../src/index.ts";
+import type {
+  EvictionPolicyName,
+  GenerateOptions,
+  LoadCallOptions,
+  PacingName,
+  PredictorName,
+} from "../../src/index.ts";
 
-/** What a person set for replies. */
+/** A choice of a list, with what it is called in the page. */
+type Choices<Name extends string> = Readonly<Record<Name, string>>;
+
+/** Which expert leaves a full tier. */
+export const POLICIES = {
+  "lfu-decayed": "The one used least of late",
+  lru: "The one used longest ago",
+  "cost-aware": "The one that is cheapest to bring back",
+  pinned: "Any but those used most",
+} as const satisfies Choices<EvictionPolicyName>;
+
+/** Who says which experts come next. Exact ones are not offered by name: each fits one kind of router. */
+export const PREDICTORS = {
+  auto: "The model's own router, where it can",
+  none: "Nobody",
+  "next-layer": "A guess by the next layer's router",
+  "previous-token": "A guess by the token before",
+  "token-table": "A guess by what each token chose",
+  "activation-history": "A guess by replies like this one",
+} as const satisfies Partial<Choices<PredictorName | "auto" | "none">>;
+
+/** How much is submitted before results are read. */
+export const PACINGS = {
+  adaptive: "As measured times advise",
+  pass: "A whole token",
+  segments: "A few layers",
+  layer: "One layer",
+} as const satisfies Choices<PacingName>;
+
+/** What a person set: for replies, and for the next load. */
 export interface Settings {
+  readonly policy: keyof typeof POLICIES;
+  readonly predictor: keyof typeof PREDICTORS;
+  readonly pacing: keyof typeof PACINGS;
   readonly temperature: number;
   readonly topK: number;
   readonly topP: number;
@@ -13,6 +51,9 @@ export interface Settings {
 
 /** Lively but coherent; greedy replies are a setting away. */
 export const DEFAULT_SETTINGS: Settings = {
+  policy: "lfu-decayed",
+  predictor: "auto",
+  pacing: "adaptive",
   temperature: 0.5,
   topK: 40,
   topP: 0.95,
@@ -31,6 +72,9 @@ export function readSettings(fields: Readonly<Record<string, string>>): Settings
   };
   const seed = parseNumber(fields.seed);
   return {
+    policy: readChoice(fields.policy, POLICIES, DEFAULT_SETTINGS.policy),
+    predictor: readChoice(fields.predictor, PREDICTORS, DEFAULT_SETTINGS.predictor),
+    pacing: readChoice(fields.pacing, PACINGS, DEFAULT_SETTINGS.pacing),
     temperature: read("temperature", DEFAULT_SETTINGS.temperature, 0, 2, false),
     topK: read("topK", DEFAULT_SETTINGS.topK, 0, 1000, true),
     topP: read("topP", DEFAULT_SETTINGS.topP, 0.05, 1, false),
@@ -44,6 +88,20 @@ export function readSettings(fields: Readonly<Record<string, string>>): Settings
 export function toGenerateOptions(settings: Settings): GenerateOptions {
   const { temperature, topK, topP, maxTokens, seed } = settings;
   return { temperature, topK, topP, maxTokens, ...(seed !== undefined && { seed }) };
+}
+
+/** The options of `load` that these settings stand for. */
+export function toEngineOptions({ policy, predictor, pacing }: Settings): LoadCallOptions {
+  return { policy, predictor, pacing };
+}
+
+function readChoice<Name extends string>(
+  text: string | undefined,
+  choices: Choices<Name>,
+  fallback: Name,
+): Name {
+  const names = Object.keys(choices) as Name[];
+  return names.find((name) => name === text) ?? fallback;
 }
 
 function parseNumber(text: string | undefined): number | undefined {

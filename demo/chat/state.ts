@@ -1,6 +1,8 @@
 import type { EngineStats, ModelInfo } from "../../src/index.ts";
+import type { Shares } from "./budget.ts";
 import type { Failure } from "./failures.ts";
 import type { HeatFrame } from "./heat.ts";
+import type { Kept } from "./kept.ts";
 import type { ModelChoice } from "./models.ts";
 import type { LoadReports } from "./progress.ts";
 import type { Settings } from "./settings.ts";
@@ -23,13 +25,13 @@ export interface AppState {
   readonly filling: boolean;
   readonly failure: Failure | undefined;
   readonly turns: readonly Turn[];
-  /** Share of the experts that may be on the GPU, in percent. */
-  readonly share: number;
-  /** Why the last move of the slider did not work; empty when it did. */
-  readonly shareProblem: string;
+  readonly shares: Shares;
+  /** Why the last change of a budget did not work; empty when it did. */
+  readonly budgetProblem: string;
   readonly settings: Settings;
   readonly stats: EngineStats | undefined;
   readonly frame: HeatFrame | undefined;
+  readonly kept: Kept;
 }
 
 /** Status of the header's pill: its text and its colour. */

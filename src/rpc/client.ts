@@ -147,6 +147,12 @@ export async function connectWorker(
     return createReply(source, signal);
   }
 
+  /** Browsers let a page ask, and no worker. */
+  async function persistStorage(): Promise<boolean> {
+    const agreed = await globalThis.navigator?.storage?.persist?.();
+    return agreed ?? lifeline.run(() => remote.persistStorage());
+  }
+
   async function dispose(): Promise<void> {
     if (lifeline.ended()) return;
     await lifeline.run(() => remote.dispose());
@@ -169,7 +175,7 @@ export async function connectWorker(
     listStored: () => lifeline.run(() => remote.listStored()),
     verifyStored: (id) => lifeline.run(() => remote.verifyStored(id)),
     deleteStored: (id) => lifeline.run(() => remote.deleteStored(id)),
-    persistStorage: () => lifeline.run(() => remote.persistStorage()),
+    persistStorage,
     dispose,
     terminate: () => lifeline.end(new SluiceError("worker-died", "The worker was terminated.")),
     [Symbol.asyncDispose]: dispose,

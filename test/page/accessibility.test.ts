@@ -28,9 +28,9 @@ async function openEverything(chat: ChatPage): Promise<void> {
   await chat.page.evaluate(() => {
     for (const part of document.querySelectorAll("details")) part.open = true;
   });
-  await chat.page.getByLabel("GGUF file on the web").fill(LONG_ADDRESS);
-  await chat.page.locator("#url-form").getByRole("button", { name: "Load" }).click();
+  await chat.loadUrl(LONG_ADDRESS);
   await chat.alert();
+  await chat.page.getByRole("button", { name: "Verify Sluice Tiny" }).waitFor();
 }
 
 describe.for(["light", "dark"] as const)("in the %s scheme", (colorScheme) => {
@@ -110,8 +110,10 @@ describe("by keyboard alone", () => {
       await map.press(key);
     }
 
-    const readout = await chat.page.locator("#map-readout").textContent();
-    expect(readout).toBe("Layer 1, expert 0: on the GPU, never used.");
+    // An expert that came last still arrives until the next look.
+    await expect
+      .poll(() => chat.page.locator("#map-readout").textContent(), { timeout: 10_000 })
+      .toBe("Layer 1, expert 0: on the GPU, never used.");
   });
 
   test("focus is visible", async () => {
@@ -152,9 +154,9 @@ describe("on a phone", () => {
     expect(await chat.overflowPx()).toBeLessThanOrEqual(0);
 
     await chat.page.locator("#panel-toggle").click();
-    await chat.page.locator("#model-block > summary").click();
-    await chat.page.getByLabel("GGUF file on the web").fill(LONG_ADDRESS);
-    await chat.page.locator("#url-form").getByRole("button", { name: "Load" }).click();
+    for (const id of ["lower-block", "storage-block"]) await chat.unfold(id);
+    await chat.page.getByRole("button", { name: "Verify Sluice Tiny" }).waitFor();
+    await chat.loadUrl(LONG_ADDRESS);
     await chat.alert();
     expect(await chat.overflowPx()).toBeLessThanOrEqual(0);
     expect(await chat.page.evaluate(smallTargets)).toEqual([]);

@@ -64,21 +64,33 @@ export class ChatPage implements AsyncDisposable {
     await this.page.locator("#loading").waitFor({ state: "hidden" });
   }
 
+  /** Unfolds the part of the page with that id. */
+  async unfold(id: string): Promise<void> {
+    const part = this.page.locator(`#${id}`);
+    if ((await part.getAttribute("open")) === null) await part.locator("> summary").click();
+  }
+
+  /** Loads the model at `url` by the field of the model picker. */
+  async loadUrl(url: string): Promise<void> {
+    await this.unfold("model-block");
+    await this.page.getByLabel("GGUF file on the web").fill(url);
+    await this.page.locator("#url-form").getByRole("button", { name: "Load" }).click();
+  }
+
   /** Makes replies greedy and as long as said. */
   async setGreedy(maxTokens: number): Promise<void> {
-    const settings = this.page.locator("#settings-block");
-    if (!(await settings.getAttribute("open").then((open) => open !== null))) {
-      await settings.locator("summary").click();
-    }
+    await this.unfold("settings-block");
     await this.page.getByLabel("Temperature").fill("0");
     await this.page.getByLabel("Most tokens in a reply").fill(String(maxTokens));
   }
 
-  /** Types a message and presses Enter. */
+  /** Types a message and presses Enter; a short reply may be over by the time that this resolves. */
   async ask(text: string): Promise<void> {
+    const questions = this.page.locator(".turn.user");
+    const before = await questions.count();
     await this.page.getByLabel("Your message").fill(text);
     await this.page.getByLabel("Your message").press("Enter");
-    await this.page.locator("#status[data-tone=busy]").waitFor();
+    await questions.nth(before).waitFor();
   }
 
   /** The last reply once it is finished. */
@@ -94,10 +106,24 @@ export class ChatPage implements AsyncDisposable {
 
   /** Moves the memory slider by keys, as a person without a mouse does, and waits until it has taken effect. */
   async moveSlider(key: "Home" | "End"): Promise<void> {
-    const slider = this.page.getByLabel("Share of the experts kept on the GPU");
+    await this.pressSlider("on the GPU", key);
+    await this.filled();
+  }
+
+  /** Moves the slider of a tier by keys, whatever is under way. */
+  async pressSlider(tier: "on the GPU" | "in RAM" | "on disk", key: "Home" | "End"): Promise<void> {
+    if (tier !== "on the GPU") await this.unfold("lower-block");
+    const slider = this.page.getByLabel(`Share of the experts kept ${tier}`);
     await slider.press(key);
     await slider.blur();
-    await this.filled();
+  }
+
+  /** The value of one of the last reply's figures. */
+  async figure(label: string): Promise<string> {
+    const row = this.page.locator("#numbers > div, #numbers-more dl > div").filter({
+      has: this.page.locator("dt").getByText(label, { exact: true }),
+    });
+    return (await row.locator("dd").textContent()) ?? "";
   }
 
   /** Text of the alert once there is one. */

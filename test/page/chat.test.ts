@@ -101,8 +101,7 @@ describe("the chat page", () => {
 
     expect(least).toBe(full);
     expect(leastBytes).not.toBe(fullBytes);
-    const misses = chat.page.locator("#numbers div", { hasText: "Expert misses" }).locator("dd");
-    expect(Number((await misses.textContent())?.replace(",", ""))).toBeGreaterThan(0);
+    expect(Number((await chat.figure("Misses")).replace(",", ""))).toBeGreaterThan(0);
 
     await chat.press("New chat");
     await chat.moveSlider("End");

@@ -21,14 +21,6 @@ function open(options?: BrowserContextOptions, prepare?: (page: Page) => Promise
   return ChatPage.open(browser, server.url, options, prepare);
 }
 
-/** Loads the model at `url` by the field of the model picker. */
-async function loadUrl(chat: ChatPage, url: string): Promise<void> {
-  const block = chat.page.locator("#model-block");
-  if ((await block.getAttribute("open")) === null) await block.locator("> summary").click();
-  await chat.page.getByLabel("GGUF file on the web").fill(url);
-  await chat.page.locator("#url-form").getByRole("button", { name: "Load" }).click();
-}
-
 describe("without what the page needs", () => {
   test("no WebGPU is a sentence that says what to do", async () => {
     const plain = await launchChromium({ args: ["--no-sandbox", "--disable-gpu"] });
@@ -104,7 +96,7 @@ describe("a model that cannot be loaded", () => {
     await using chat = await open();
     await chat.ready();
 
-    await loadUrl(chat, files.url);
+    await chat.loadUrl(files.url);
 
     expect(await chat.alert()).toContain("no file at that address");
   });
@@ -113,7 +105,7 @@ describe("a model that cannot be loaded", () => {
     await using chat = await open();
     await chat.ready();
 
-    await loadUrl(chat, "http://127.0.0.1:9/model.gguf");
+    await chat.loadUrl("http://127.0.0.1:9/model.gguf");
 
     expect(await chat.alert()).toContain("could not be fetched");
   });
@@ -133,7 +125,7 @@ describe("a model that cannot be loaded", () => {
     await using chat = await open();
     await chat.ready();
 
-    await loadUrl(chat, files.url);
+    await chat.loadUrl(files.url);
     await chat.page.locator("#loading").getByText("Header").waitFor();
     await chat.press("Cancel");
 
@@ -152,7 +144,7 @@ describe("other models", () => {
     await using chat = await open();
     await chat.ready();
 
-    await loadUrl(chat, files.url);
+    await chat.loadUrl(files.url);
     await chat.page.getByText("olmoe", { exact: true }).waitFor();
     await chat.filled();
     expect(files.requests).toBeGreaterThan(2);

@@ -56,7 +56,10 @@ export function unnamedControls(): string[] {
   const controls = [...document.querySelectorAll("button, input, textarea, select, [role]")];
   return controls
     .filter((control) => {
-      const labels = control instanceof HTMLInputElement || control instanceof HTMLTextAreaElement;
+      const labels =
+        control instanceof HTMLInputElement ||
+        control instanceof HTMLTextAreaElement ||
+        control instanceof HTMLSelectElement;
       const named =
         control.getAttribute("aria-label") ||
         control.getAttribute("aria-labelledby") ||
@@ -69,9 +72,23 @@ export function unnamedControls(): string[] {
 
 /** Visible things to press that are less than 44 CSS pixels high or wide. */
 export function smallTargets(): string[] {
-  return [...document.querySelectorAll("button, input, textarea, summary")]
+  return [...document.querySelectorAll("button, input, select, textarea, summary")]
     .filter((target) => target.checkVisibility({ visibilityProperty: true }))
     .map((target) => ({ target, box: target.getBoundingClientRect() }))
     .filter(({ box }) => box.height < 43.9 || box.width < 43.9)
     .map(({ target, box }) => `${box.width} x ${box.height}: ${target.outerHTML.slice(0, 60)}`);
+}
+
+/** How much of the map's cell of layer 0 and that expert is painted, 0 to 1. */
+export function filledShare(cell: { expert: number; experts: number; layers: number }): number {
+  const canvas = document.querySelector("#map-canvas") as HTMLCanvasElement;
+  const context = canvas.getContext("2d") as CanvasRenderingContext2D;
+  const left = Math.round((cell.expert * canvas.width) / cell.experts);
+  const right = Math.round(((cell.expert + 1) * canvas.width) / cell.experts);
+  const gap = 1; // between cells
+  const [wide, high] = [right - left - gap, canvas.height / cell.layers - gap];
+  const { data } = context.getImageData(left, 0, wide, high);
+  let painted = 0;
+  for (let at = 3; at < data.length; at += 4) painted += (data[at] ?? 0) / 255;
+  return painted / (wide * high);
 }

@@ -1,6 +1,15 @@
-import { byId, create } from "../dom.ts";
-import { describeCell, type HeatFrame, listLayers, summarise } from "../heat.ts";
+import { CELL_SHAPES, pathOf } from "../cell-shapes.ts";
+import { byId, create, drawing } from "../dom.ts";
+import {
+  type CellState,
+  describeCell,
+  type HeatFrame,
+  type LayerRow,
+  listLayers,
+  summarise,
+} from "../heat.ts";
 import { drawMap, readPalette } from "../map-drawing.ts";
+import { describeFinds } from "../numbers.ts";
 import type { AppState } from "../state.ts";
 import type { Store } from "../store.ts";
 
@@ -16,6 +25,15 @@ const STEPS: Readonly<Record<string, Cell>> = {
   ArrowLeft: { layer: 0, expert: -1 },
   ArrowRight: { layer: 0, expert: 1 },
 };
+
+/** What the legend says of each state but `resident`, whose colour has a meaning of its own. */
+const LEGEND: readonly (readonly [Exclude<CellState, "resident">, string])[] = [
+  ["prefetched", "brought ahead, not used yet"],
+  ["arriving", "arriving"],
+  ["ram", "in RAM"],
+  ["disk", "on disk"],
+  ["source", "only at the source"],
+];
 
 /** The map of layers and experts: a canvas, a sentence for the cell that is pointed at, and a table. */
 export function mountMap(store: Store<AppState>): void {
@@ -57,7 +75,27 @@ export function mountMap(store: Store<AppState>): void {
     moveTo(stepFrom(cell, step, frame));
     readout.setAttribute("role", "status");
   });
+  mountLegend();
+  mountFinds(store);
   mountAlternatives(store);
+}
+
+function mountLegend(): void {
+  const items = LEGEND.map(([state, label]) =>
+    create("li", {}, drawing(pathOf(CELL_SHAPES[state]), `swatch ${state}`), label),
+  );
+  byId("ul", "map-legend").append(...items);
+}
+
+/** Hits and misses of the reply, under the map that shows where they came from. */
+function mountFinds(store: Store<AppState>): void {
+  const place = byId("p", "map-finds");
+  store.watch(
+    ({ stats, phase }) => describeFinds(stats, phase === "replying"),
+    (text) => {
+      place.textContent = text;
+    },
+  );
 }
 
 function cellAt(event: PointerEvent, canvas: HTMLCanvasElement, frame: HeatFrame | undefined) {
@@ -82,24 +120,30 @@ function stepFrom(cell: Cell | undefined, step: Cell, frame: HeatFrame): Cell {
 function mountAlternatives(store: Store<AppState>): void {
   const summary = byId("p", "map-summary");
   const table = byId("tbody", "map-table");
+  let shown = "";
   store.watch(
     ({ phase, filling, frame }) => (phase === "ready" && !filling ? frame : undefined),
     (frame) => {
       if (!frame) return;
       const text = summarise(frame);
       if (summary.textContent !== text) summary.textContent = text;
-      table.replaceChildren(
-        ...listLayers(frame).map(({ layer, resident, used, busiest }) =>
-          create(
-            "tr",
-            {},
-            create("th", { scope: "row" }, String(layer)),
-            create("td", {}, String(resident)),
-            create("td", {}, String(used)),
-            create("td", {}, busiest ? `${busiest.expert} (${busiest.uses} times)` : "–"),
-          ),
-        ),
-      );
+      const rows = listLayers(frame);
+      // A table that is being read must not be made anew for nothing.
+      const next = JSON.stringify(rows);
+      if (next === shown) return;
+      shown = next;
+      table.replaceChildren(...rows.map(tableRow));
     },
+  );
+}
+
+function tableRow({ layer, gpu, ram, disk, source, used, busiest }: LayerRow): HTMLElement {
+  const cells = [gpu, ram, disk, source, used].map((count) => create("td", {}, String(count)));
+  return create(
+    "tr",
+    {},
+    create("th", { scope: "row" }, String(layer)),
+    ...cells,
+    create("td", {}, busiest ? `${busiest.expert} (${busiest.uses}\u00d7)` : "–"),
   );
 }

@@ -1,10 +1,11 @@
 import type { ModelInfo } from "../../../src/index.ts";
-import { bytesAt, leastPercent } from "../budget.ts";
+import { bytesAt, describeUse, leastPercent } from "../budget.ts";
 import type { Actions } from "../controller.ts";
 import { byId } from "../dom.ts";
 import { formatBytes, formatCount, formatPercent } from "../format.ts";
 import type { AppState } from "../state.ts";
 import type { Store } from "../store.ts";
+import { showSlider } from "./slider.ts";
 
 /** The memory slider and what the engine holds on the GPU. */
 export function mountMemory(store: Store<AppState>, actions: Actions): void {
@@ -20,10 +21,7 @@ export function mountMemory(store: Store<AppState>, actions: Actions): void {
     const percent = slider.valueAsNumber;
     const text = info ? describeShare(info, percent) : formatPercent(percent);
     value.textContent = text;
-    slider.setAttribute("aria-valuetext", text);
-    const low = Number(slider.min);
-    const filled = low < 100 ? (100 * (percent - low)) / (100 - low) : 100;
-    slider.style.setProperty("--filled", `${filled}%`);
+    showSlider(slider, text);
   };
 
   store.watch(
@@ -33,27 +31,27 @@ export function mountMemory(store: Store<AppState>, actions: Actions): void {
       const lowest = model ? leastPercent(model) : 1;
       slider.min = String(lowest);
       slider.disabled = lowest === 100;
-      slider.value = String(state.share);
+      slider.value = String(state.shares.gpu);
       least.textContent = model ? describeShare(model, lowest) : "";
       most.textContent = model ? describeShare(model, 100) : "";
       label();
     },
   );
   store.watch(
-    (state) => state.share,
+    (state) => state.shares.gpu,
     (share) => {
       slider.value = String(share);
       label();
     },
   );
   store.watch(
-    (state) => state.shareProblem,
+    (state) => state.budgetProblem,
     (text) => {
       problem.textContent = text;
     },
   );
   slider.addEventListener("input", label);
-  slider.addEventListener("change", () => void actions.setShare(slider.valueAsNumber));
+  slider.addEventListener("change", () => void actions.setShare("gpu", slider.valueAsNumber));
   mountHoldings(store);
 }
 
@@ -62,17 +60,24 @@ function describeShare(info: ModelInfo, percent: number): string {
 }
 
 function mountHoldings(store: Store<AppState>): void {
-  const bytes = byId("dd", "gpu-bytes");
-  const resident = byId("dd", "resident");
+  const places = {
+    gpu: byId("dd", "gpu-bytes"),
+    ram: byId("dd", "ram-bytes"),
+    disk: byId("dd", "disk-bytes"),
+    resident: byId("dd", "resident"),
+  };
   store.watch(
     (state) => state.stats,
     (stats) => {
-      bytes.textContent = stats
-        ? `${formatBytes(stats.gpuBytes)} of ${formatBytes(stats.gpuBudgetBytes)}`
-        : "–";
-      resident.textContent = stats
-        ? `${formatCount(stats.residentExperts)} of ${formatCount(stats.totalExperts)}`
-        : "–";
+      const texts = stats && {
+        gpu: describeUse(stats.gpuBytes, stats.gpuBudgetBytes),
+        ram: describeUse(stats.ramBytes, stats.ramBudgetBytes),
+        disk: describeUse(stats.diskBytes, stats.diskBudgetBytes),
+        resident: `${formatCount(stats.residentExperts)} of ${formatCount(stats.totalExperts)}`,
+      };
+      for (const [name, place] of Object.entries(places)) {
+        place.textContent = texts?.[name as keyof typeof places] ?? "–";
+      }
     },
   );
 }

@@ -1,14 +1,30 @@
-import { byId } from "../dom.ts";
-import { DEFAULT_SETTINGS, readSettings } from "../settings.ts";
+import type { Actions } from "../controller.ts";
+import { byId, create } from "../dom.ts";
+import { DEFAULT_SETTINGS, PACINGS, POLICIES, PREDICTORS, readSettings } from "../settings.ts";
 import type { AppState } from "../state.ts";
 import type { Store } from "../store.ts";
 
-/** The form of the sampling settings. What is typed counts from the next reply on. */
-export function mountSettings(store: Store<AppState>): void {
+type Field = HTMLInputElement | HTMLTextAreaElement | HTMLSelectElement;
+
+/** The form of the settings. Sampling counts from the next reply on, how experts are kept from the next load on. */
+export function mountSettings(store: Store<AppState>, actions: Actions): void {
   const form = byId("form", "settings");
+  const again = byId("button", "load-again");
+  for (const [id, choices] of Object.entries({
+    policy: POLICIES,
+    predictor: PREDICTORS,
+    pacing: PACINGS,
+  })) {
+    const options = Object.entries(choices).map(([value, text]) =>
+      create("option", { value }, text),
+    );
+    byId("select", id).append(...options);
+  }
   const fields = [...form.elements].filter(
-    (field): field is HTMLInputElement | HTMLTextAreaElement =>
-      field instanceof HTMLInputElement || field instanceof HTMLTextAreaElement,
+    (field): field is Field =>
+      field instanceof HTMLInputElement ||
+      field instanceof HTMLTextAreaElement ||
+      field instanceof HTMLSelectElement,
   );
   const show = () => {
     for (const field of fields) {
@@ -29,4 +45,14 @@ export function mountSettings(store: Store<AppState>): void {
     show();
   });
   form.addEventListener("submit", (event) => event.preventDefault());
+  again.addEventListener("click", () => {
+    const { choice } = store.state;
+    if (choice) void actions.load(choice);
+  });
+  store.watch(
+    (state) => state.model === undefined,
+    (none) => {
+      again.disabled = none;
+    },
+  );
 }

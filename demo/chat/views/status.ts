@@ -52,6 +52,19 @@ export function mountAlert(store: Store<AppState>, actions: Actions): void {
   );
 }
 
+/** A sentence while the device is offline: a reply may then wait for an expert that is kept nowhere here. */
+export function mountOffline(): void {
+  const place = byId("p", "offline");
+  const show = () => {
+    place.textContent = navigator.onLine
+      ? ""
+      : "This device is offline. What is kept here works; anything else waits for the connection.";
+  };
+  window.addEventListener("online", show);
+  window.addEventListener("offline", show);
+  show();
+}
+
 function alertOf(failure: Failure, state: AppState, actions: Actions): HTMLElement {
   const remedies = failure.remedies
     .filter((remedy) => remedy !== "load-bundled" || canLoadBundled(state))

@@ -1,30 +1,48 @@
 import { describe, expect, test } from "vitest";
+import {
+  CELL_HEIGHTS,
+  CELL_SHAPES,
+  type CellShape,
+  pathOf,
+} from "../../../demo/chat/cell-shapes.ts";
 import { mixColors } from "../../../demo/chat/colors.ts";
 import { describeCell, listLayers, planFrame, summarise } from "../../../demo/chat/heat.ts";
 import type { ExpertMap } from "../../../src/index.ts";
 
-function mapOf(states: readonly number[], uses: readonly number[]): ExpertMap {
+function mapOf(
+  states: readonly number[],
+  uses: readonly number[],
+  {
+    below = [],
+    prefetched = [],
+  }: { below?: readonly number[]; prefetched?: readonly number[] } = {},
+): ExpertMap {
   return {
     layers: 2,
     experts: 3,
     state: Uint8Array.from(states),
-    below: new Uint8Array(states.length),
-    prefetched: new Uint8Array(states.length),
+    below: Uint8Array.from(states, (_, index) => below[index] ?? 0),
+    prefetched: Uint8Array.from(states, (_, index) => prefetched[index] ?? 0),
     uses: Uint16Array.from(uses),
   };
 }
 
 const MAP = mapOf([0, 1, 2, 2, 2, 0], [0, 0, 7, 1, 0, 0]);
+/** Layer 0: RAM, disk, source. Layer 1: on the GPU and below it, brought ahead, arriving. */
+const TIERS = mapOf([0, 0, 0, 2, 2, 1], [0, 1, 2, 3, 0, 0], {
+  below: [2, 1, 0, 2, 1, 1],
+  prefetched: [0, 0, 0, 0, 1, 1],
+});
 
 describe("the expert map", () => {
   test("shows where each expert is", () => {
     expect(planFrame(MAP).states).toEqual([
-      "absent",
+      "source",
       "arriving",
       "resident",
       "resident",
       "resident",
-      "absent",
+      "source",
     ]);
   });
 
@@ -32,12 +50,23 @@ describe("the expert map", () => {
     const before = mapOf([0, 0, 2, 0, 2, 2], [0, 0, 0, 0, 0, 0]);
 
     expect(planFrame(MAP, before).states).toEqual([
-      "absent",
+      "source",
       "arriving",
       "resident",
       "arriving",
       "resident",
-      "absent",
+      "source",
+    ]);
+  });
+
+  test("shows the fastest place of what is not on the GPU, and what was brought ahead", () => {
+    expect(planFrame(TIERS).states).toEqual([
+      "ram",
+      "disk",
+      "source",
+      "resident",
+      "prefetched",
+      "arriving",
     ]);
   });
 
@@ -63,11 +92,15 @@ describe("the expert map", () => {
 
   test("can be read as a table", () => {
     expect(listLayers(planFrame(MAP))).toEqual([
-      { layer: 0, resident: 1, used: 1, busiest: { expert: 2, uses: 7 } },
-      { layer: 1, resident: 2, used: 1, busiest: { expert: 0, uses: 1 } },
+      { layer: 0, gpu: 1, ram: 0, disk: 0, source: 2, used: 1, busiest: { expert: 2, uses: 7 } },
+      { layer: 1, gpu: 2, ram: 0, disk: 0, source: 1, used: 1, busiest: { expert: 0, uses: 1 } },
+    ]);
+    expect(listLayers(planFrame(TIERS))).toMatchObject([
+      { gpu: 0, ram: 1, disk: 1, source: 1 },
+      { gpu: 2, ram: 0, disk: 1, source: 0 },
     ]);
     expect(listLayers(planFrame(mapOf([0, 0, 0, 0, 0, 0], [0, 0, 0, 0, 0, 0])))[0]).toMatchObject({
-      resident: 0,
+      gpu: 0,
       busiest: undefined,
     });
   });
@@ -75,11 +108,64 @@ describe("the expert map", () => {
   test("can be read as a sentence", () => {
     const frame = planFrame(MAP);
 
-    expect(summarise(frame)).toBe("3 of 6 experts on the GPU in 2 layers; 2 used so far.");
+    expect(summarise(frame)).toBe(
+      "3 of 6 experts on the GPU in 2 layers, 3 only at the source; 2 used so far.",
+    );
     expect(describeCell(frame, 0, 2)).toBe("Layer 0, expert 2: on the GPU, used 7 times.");
     expect(describeCell(frame, 1, 0)).toBe("Layer 1, expert 0: on the GPU, used once.");
     expect(describeCell(frame, 0, 1)).toBe("Layer 0, expert 1: arriving, never used.");
     expect(describeCell(frame, 9, 9)).toBe("");
+
+    const tiers = planFrame(TIERS);
+    expect(summarise(tiers)).toBe(
+      "2 of 6 experts on the GPU in 2 layers, 1 in RAM, 2 on disk, 1 only at the source; 3 used so far.",
+    );
+    expect(describeCell(tiers, 0, 0)).toBe("Layer 0, expert 0: in RAM, never used.");
+    expect(describeCell(tiers, 0, 1)).toBe("Layer 0, expert 1: on disk, used once.");
+    expect(describeCell(tiers, 0, 2)).toBe("Layer 0, expert 2: only at the source, used 2 times.");
+    expect(describeCell(tiers, 1, 1)).toBe(
+      "Layer 1, expert 1: on the GPU ahead of its use, never used.",
+    );
+  });
+});
+
+describe("the shapes of cells", () => {
+  /** Area of a shape, as a share of its cell. */
+  const areaOf = (shape: CellShape) => {
+    const areas = shape.map((corners) =>
+      corners.reduce((sum, [x, y], index) => {
+        const [nextX, nextY] = corners[(index + 1) % corners.length] ?? [0, 0];
+        return sum + (x * nextY - nextX * y) / 2;
+      }, 0),
+    );
+    return Math.abs(areas[0] ?? 0) - Math.abs(areas[1] ?? 0);
+  };
+
+  test("fill more of the cell the nearer the expert is to the GPU", () => {
+    const { resident, prefetched, arriving, ram, disk, source } = CELL_SHAPES;
+    const areas = [resident, prefetched, arriving, ram, disk, source].map(areaOf);
+
+    expect(areas[0]).toBe(1);
+    expect(areas).toEqual([...areas].sort((a, b) => b - a));
+    expect(new Set(areas).size).toBe(areas.length);
+  });
+
+  test("are heights where cells are narrow, in the same order", () => {
+    const { resident, ram, disk, source } = CELL_HEIGHTS;
+
+    expect(resident).toBe(1);
+    expect(resident > ram && ram > disk && disk > source).toBe(true);
+  });
+
+  test("lie within their cells", () => {
+    for (const corner of Object.values(CELL_SHAPES).flat(2)) {
+      for (const share of corner) expect(share >= 0 && share <= 1).toBe(true);
+    }
+  });
+
+  test("are SVG paths for the legend", () => {
+    expect(pathOf(CELL_SHAPES.arriving)).toBe("M0,0L100,100L0,100Z");
+    expect(pathOf(CELL_SHAPES.prefetched).match(/Z/g)).toHaveLength(2);
   });
 });
 

@@ -1,16 +1,39 @@
 import { describe, expect, test } from "vitest";
-import { describeFailure, endsEngine, isAbort } from "../../../demo/chat/failures.ts";
+import {
+  describeFailure,
+  describeRefusal,
+  describeStorageFailure,
+  endsEngine,
+  isAbort,
+} from "../../../demo/chat/failures.ts";
 import { chooseBundled, chooseUrl, STOCK_MODELS } from "../../../demo/chat/models.ts";
-import { describeContext, describeReply, listNumbers } from "../../../demo/chat/numbers.ts";
-import { DEFAULT_SETTINGS, readSettings, toGenerateOptions } from "../../../demo/chat/settings.ts";
+import {
+  describeContext,
+  describeFinds,
+  describeReply,
+  listDetails,
+  listNumbers,
+} from "../../../demo/chat/numbers.ts";
+import {
+  DEFAULT_SETTINGS,
+  PACINGS,
+  POLICIES,
+  PREDICTORS,
+  readSettings,
+  toEngineOptions,
+  toGenerateOptions,
+} from "../../../demo/chat/settings.ts";
 import { type AppState, describeStatus } from "../../../demo/chat/state.ts";
 import { createStore } from "../../../demo/chat/store.ts";
+import { evictionPolicies } from "../../../src/experts/policies/registry.ts";
+import { predictors } from "../../../src/experts/predictors/registry.ts";
 import {
   type EngineStats,
   type ModelInfo,
   SLUICE_ERROR_CODES,
   SluiceError,
 } from "../../../src/index.ts";
+import { pacingRules } from "../../../src/scheduler/pacing/registry.ts";
 
 describe("failures", () => {
   test.for(SLUICE_ERROR_CODES.filter((code) => code !== "aborted"))(
@@ -38,6 +61,27 @@ describe("failures", () => {
     expect(endsEngine(new SluiceError("device-lost", ""))).toBe(true);
   });
 
+  test("of storage keep what the engine said, and the model that is loaded", () => {
+    const refused = new SluiceError("engine-state", "This model is loaded.");
+
+    expect(describeStorageFailure("M could not be deleted.", refused)).toEqual({
+      title: "M could not be deleted.",
+      advice: "This model is loaded.",
+      detail: "engine-state",
+      remedies: [],
+    });
+    expect(describeStorageFailure("M.", new Error("locked"))).toMatchObject({
+      advice: "Close other tabs of this page, then try again.",
+      detail: "Error: locked",
+    });
+  });
+
+  test("of a budget are a sentence without a code", () => {
+    const refused = new SluiceError("budget-too-small", "Give at least 25 %.");
+
+    expect(describeRefusal(refused)).toBe("The budget stays as it was. Give at least 25 %.");
+  });
+
   test("what a person stopped is no failure", () => {
     expect(isAbort(new SluiceError("aborted", ""))).toBe(true);
     expect(isAbort(new SluiceError("network", ""))).toBe(false);
@@ -49,7 +93,10 @@ describe("settings", () => {
   test("are read from the fields of the form", () => {
     const fields = { temperature: "0", topK: "5", topP: "0.5", maxTokens: "64", seed: "7" };
 
-    expect(readSettings({ ...fields, systemPrompt: "Be kind." })).toEqual({
+    const engine = { policy: "lru", predictor: "next-layer", pacing: "pass" };
+
+    expect(readSettings({ ...fields, ...engine, systemPrompt: "Be kind." })).toEqual({
+      ...engine,
       temperature: 0,
       topK: 5,
       topP: 0.5,
@@ -61,12 +108,29 @@ describe("settings", () => {
 
   test("keep their defaults where a field is empty or no number", () => {
     expect(readSettings({ temperature: "", topK: "many" })).toEqual(DEFAULT_SETTINGS);
+    expect(readSettings({ policy: "no such", pacing: "toString" })).toEqual(DEFAULT_SETTINGS);
   });
 
   test("stay within what the engine takes", () => {
     const settings = readSettings({ temperature: "99", topK: "2.4", topP: "-1", seed: "-3" });
 
     expect(settings).toMatchObject({ temperature: 2, topK: 2, topP: 0.05, seed: 0 });
+  });
+
+  test("offer every policy, pacing rule and guessing predictor of the engine", () => {
+    const guessing = Object.entries(predictors)
+      .filter(([, { kind }]) => kind === "guess")
+      .map(([name]) => name);
+
+    expect(Object.keys(POLICIES).sort()).toEqual(Object.keys(evictionPolicies).sort());
+    expect(Object.keys(PACINGS).sort()).toEqual(Object.keys(pacingRules).sort());
+    expect(Object.keys(PREDICTORS).sort()).toEqual(["auto", "none", ...guessing].sort());
+    expect(toEngineOptions(DEFAULT_SETTINGS)).toEqual({
+      policy: "lfu-decayed",
+      predictor: "auto",
+      pacing: "adaptive",
+    });
+    expect(toGenerateOptions(DEFAULT_SETTINGS)).not.toHaveProperty("policy");
   });
 
   test("leave the seed to the engine when there is none", () => {
@@ -116,20 +180,61 @@ const STATS = {
   readbacksPerToken: 1,
   bytesFromNetwork: 1e6,
   bytesFromDisk: 2e6,
+  loadsFromRam: 6,
+  loadsFromDisk: 3,
+  loadsFromSource: 1,
+  prefetchIssued: 8,
+  prefetchUsed: 5,
+  prefetchLate: 2,
+  policy: "lru",
+  predictor: "none",
+  pacing: "adaptive",
   adapter: "Some GPU",
 } as EngineStats;
 
 describe("numbers", () => {
+  /** Values by label. */
+  const valuesOf = (stats: EngineStats | undefined) => {
+    const details = listDetails(stats).flatMap(({ rows }) => rows);
+    const all = [...listNumbers(stats), ...details];
+    return new Map(all.map(({ label, value }) => [label, value.replaceAll("\u00a0", " ")]));
+  };
+
   test("are dashes before the first reply", () => {
-    expect(new Set(listNumbers(undefined).map(({ value }) => value))).toEqual(new Set(["–"]));
+    expect(new Set(valuesOf(undefined).values())).toEqual(new Set(["–"]));
   });
 
-  test("tell hits as a share, and bytes from wherever they came", () => {
-    const numbers = new Map(listNumbers(STATS).map(({ label, value }) => [label, value]));
+  test("tell the hit rate, and where everything came from", () => {
+    expect(Object.fromEntries(valuesOf(STATS))).toMatchObject({
+      "Tokens a second": "20.3",
+      "Found on the GPU": "90 %",
+      Hits: "90",
+      Misses: "10",
+      "Loaded from RAM": "6",
+      "Loaded from disk": "3",
+      "Loaded from the source": "1",
+      "Brought ahead": "5 of 8 used, 2 late",
+      "From the network": "1.00 MB",
+      "From disk": "2.00 MB",
+      Policy: "lru",
+    });
+  });
 
-    expect(numbers.get("Expert hits")).toBe("90 (90\u00a0%)");
-    expect(numbers.get("Bytes read")).toBe("3.00\u00a0MB");
-    expect(numbers.get("Tokens a second")).toBe("20.3");
+  test("tell of no hit rate where nothing was looked for, and of no prefetch where there was none", () => {
+    const values = valuesOf({ ...STATS, expertHits: 0, expertMisses: 0, prefetchIssued: 0 });
+
+    expect(values.get("Found on the GPU")).toBe("–");
+    expect(values.get("Waited for experts")).toBe("–");
+    expect(values.get("Brought ahead")).toBe("0");
+  });
+
+  test("tell hits and misses in a sentence, of the reply that runs or of the last one", () => {
+    expect(describeFinds(STATS, true)).toBe("This reply so far: 90 hits, 10 misses.");
+    expect(describeFinds({ ...STATS, expertHits: 1, expertMisses: 1 }, false)).toBe(
+      "Last reply: 1 hit, 1 miss.",
+    );
+    expect(describeFinds({ ...STATS, expertHits: 0, expertMisses: 0 }, false)).toBe("");
+    expect(describeFinds(undefined, false)).toBe("");
   });
 
   test("below a reply tell how it ended", () => {

@@ -1,0 +1,164 @@
+import type { Browser } from "playwright-core";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { tinyModel } from "../helpers/tiny-models.ts";
+import { ChatPage, launchChromium } from "./chat-page.ts";
+import { type DemoServer, startDemo } from "./demo-server.ts";
+import { filledShare } from "./page-checks.ts";
+
+const STORY = "Tell me a story about a fox and a lantern.";
+
+/** Two cores may be busy with a browser each. */
+const SLOW = { timeout: 30_000 };
+
+let server: DemoServer;
+let browser: Browser;
+
+beforeAll(async () => {
+  [server, browser] = await Promise.all([startDemo(), launchChromium()]);
+});
+
+afterAll(async () => {
+  await browser?.close();
+  await server?.[Symbol.asyncDispose]();
+});
+
+/** The first expert of layer 0 that the map says is in that state, by the arrow keys. */
+async function findExpert(chat: ChatPage, state: string): Promise<number> {
+  const map = chat.page.getByRole("application");
+  await map.focus();
+  for (let expert = 0; expert < 16; expert++) {
+    await map.press("ArrowRight");
+    const text = (await chat.page.locator("#map-readout").textContent()) ?? "";
+    if (!text.includes(`: ${state}, `)) continue;
+    await map.blur(); // which takes the frame around the cell away
+    return Number(/expert (\d+)/.exec(text)?.[1]);
+  }
+  throw new Error(`no expert of layer 0 is ${state}`);
+}
+
+describe("the expert map", () => {
+  test("tells and shows where every expert is", async () => {
+    await using chat = await ChatPage.open(browser, server.url);
+    const summary = () => chat.page.locator("#map-summary").textContent();
+    const settled = (text: string) => expect.poll(summary, SLOW).toContain(text);
+    const shown = async (state: string) => {
+      const expert = await findExpert(chat, state);
+      return await chat.page.evaluate(filledShare, { expert, experts: 16, layers: 4 });
+    };
+    await chat.filled();
+    await chat.moveSlider("Home");
+
+    await settled("16 of 64 experts on the GPU in 4 layers, 48 in RAM;");
+    expect(await shown("on the GPU")).toBe(1);
+    expect(await shown("in RAM")).toBeCloseTo(0.36, 1);
+
+    await chat.pressSlider("in RAM", "Home");
+    await settled("16 of 64 experts on the GPU in 4 layers, 48 on disk;");
+    expect(await shown("on disk")).toBeCloseTo(0.2, 1);
+
+    await chat.pressSlider("on disk", "Home");
+    await settled("16 of 64 experts on the GPU in 4 layers, 48 only at the source;");
+    expect(await shown("only at the source")).toBeCloseTo(0.06, 1);
+    const cells = await chat.page.locator("#map-table tr").first().locator("td").allTextContents();
+    expect(cells.slice(0, 4)).toEqual(["4", "0", "0", "12"]);
+    expect(chat.errors).toEqual([]);
+  });
+
+  test("counts the hits and misses of the reply", async () => {
+    await using chat = await ChatPage.open(browser, server.url);
+    const finds = () => chat.page.locator("#map-finds").textContent();
+    await chat.filled();
+    await chat.moveSlider("Home");
+    await chat.setGreedy(24);
+    expect(await finds()).toBe("");
+
+    await chat.ask(STORY);
+    await expect.poll(finds, SLOW).toMatch(/^This reply so far: \d+ hit/);
+    await chat.reply();
+
+    await expect.poll(finds, SLOW).toMatch(/^Last reply: /);
+    const [hits, misses] = [await chat.figure("Hits"), await chat.figure("Misses")];
+    expect(await finds()).toBe(`Last reply: ${hits} hits, ${misses} misses.`);
+    expect(Number(misses.replace(",", ""))).toBeGreaterThan(0);
+    expect(Number(await chat.figure("Loaded from RAM"))).toBeGreaterThan(0);
+    expect(await chat.figure("Loaded from the source")).toBe("0");
+  });
+});
+
+describe("the budgets", () => {
+  test("of all tiers, changed during a reply, change no word of it", async () => {
+    await using chat = await ChatPage.open(browser, server.url);
+    await chat.filled();
+    await chat.setGreedy(120);
+    await chat.ask(STORY);
+    const undisturbed = await chat.reply();
+
+    await chat.press("New chat");
+    await chat.ask(STORY);
+    await expect.poll(() => chat.lastText(), SLOW).not.toBe("");
+    const text = (id: string) => () => chat.page.locator(id).textContent();
+    await chat.pressSlider("on the GPU", "Home");
+    await expect.poll(text("#ram-bytes"), SLOW).not.toBe("nothing");
+    await chat.pressSlider("in RAM", "Home");
+    await chat.pressSlider("on disk", "Home");
+    await expect.poll(text("#disk-bytes"), SLOW).toBe("nothing");
+
+    expect(await chat.page.locator("#status").getAttribute("data-tone")).toBe("busy");
+    expect(await chat.reply()).toBe(undisturbed);
+    expect(await text("#ram-bytes")()).toBe("nothing");
+    expect(await text("#resident")()).toBe("16 of 64");
+    expect(await text("#share-problem")()).toBe("");
+  });
+
+  test("that are refused go back, with a sentence", async () => {
+    await using chat = await ChatPage.open(browser, server.url);
+    await chat.filled();
+    const slider = chat.page.getByLabel("Share of the experts kept on the GPU");
+
+    await slider.evaluate((input: HTMLInputElement) => {
+      input.min = "1";
+    });
+    await slider.press("Home");
+
+    const problem = chat.page.locator("#share-problem");
+    await expect.poll(() => problem.textContent(), SLOW).toContain("The budget stays as it was.");
+    expect(await problem.textContent()).toContain("give at least 25 %");
+    expect(await slider.inputValue()).toBe("100");
+    await slider.press("ArrowLeft");
+    await expect.poll(() => problem.textContent(), SLOW).toBe("");
+    expect(await slider.inputValue()).toBe("99");
+  });
+
+  test("are kept for the next load, as are the settings of experts", async () => {
+    await using chat = await ChatPage.open(browser, server.url);
+    await chat.filled();
+    await chat.pressSlider("in RAM", "End");
+    await chat.setGreedy(4);
+    await chat.page.getByText("How experts are kept").click();
+    await chat.page.getByLabel("Which expert leaves").selectOption("lru");
+    await chat.page.getByLabel("Who says which experts").selectOption("token-table");
+
+    await chat.press("Load the model again");
+    await chat.filled();
+    await chat.ask("Hello.");
+    await chat.reply();
+
+    expect(await chat.figure("Policy")).toBe("lru");
+    expect(await chat.figure("Predictor")).toMatch(/^(token-table|off)$/);
+    expect(await chat.page.locator("#ram-value").textContent()).toMatch(/^100\s%/);
+    expect(await chat.page.locator("#disk-value").textContent()).toMatch(/^automatic/);
+  });
+
+  test("say why there is none on disk for a file of this device", async () => {
+    await using chat = await ChatPage.open(browser, server.url);
+    await chat.filled();
+    await chat.unfold("lower-block");
+
+    await chat.drop("mine.gguf", tinyModel({ architecture: "qwen3moe" }));
+    await chat.page.getByText("qwen3moe", { exact: true }).waitFor({ state: "attached" });
+    await chat.ready();
+
+    await chat.page.getByText("nothing is copied").waitFor();
+    expect(await chat.page.getByLabel("kept on disk").isDisabled()).toBe(true);
+  });
+});
