@@ -125,10 +125,10 @@ describe("LowerTiers", () => {
     for (const expert of [0, 1]) tiers.admit("ram", 1, expert);
     tiers.use(1, [0]);
     tiers.use(1, [0]);
-    for (let pass = 0; pass < 20; pass++) tiers.use(0, [0]);
+    for (let pass = 0; pass < 8; pass++) tiers.use(0, [0]);
     tiers.use(1, [1]);
 
-    // With a half-life of 32 requests and not passes, two uses 21 requests ago would weigh less than 1.3 now.
+    // With a half-life of 8 requests and not passes, two uses 9 requests ago would weigh less than one now.
     expect(tiers.coldest("ram")).toEqual({ pool: 1, expert: 1 });
   });
 
