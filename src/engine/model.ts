@@ -31,6 +31,7 @@ import { type PredictorChoice, Prefetch } from "./prefetch.ts";
 import { CHUNK_TOKENS, expertsOf, type Programs, planNeeds, recordPrograms } from "./programs.ts";
 import { Records } from "./records.ts";
 import { ropeAngles } from "./rope.ts";
+import { TokenChoices } from "./token-choices.ts";
 import { ResidentWeights } from "./weights.ts";
 
 /** How a model is put on the GPU. */
@@ -74,6 +75,7 @@ export class LoadedModel {
   readonly policy: EvictionPolicyName;
   /** Measured when the model was loaded. */
   readonly costs: PassCosts;
+  readonly #tokenChoices: TokenChoices;
   readonly #context: GpuContext;
   readonly #weights: ResidentWeights;
   readonly #resources: GpuResources;
@@ -108,6 +110,7 @@ export class LoadedModel {
     this.pacer = parts.pacer;
     this.prefetch = parts.prefetch;
     this.costs = parts.costs;
+    this.#tokenChoices = new TokenChoices(parts.spec.moe);
     this.#context = parts.context;
     this.#weights = parts.weights;
     this.#resources = parts.resources;
@@ -198,6 +201,7 @@ export class LoadedModel {
   ): Promise<PassResult> {
     const single = tokens.length === 1 && options.following === undefined;
     const { pacer, prefetch } = this;
+    const choices = this.#tokenChoices;
     if (single) prefetch.beforePass(tokens[0]!);
     const result = await runPass(
       this.executor,
@@ -209,6 +213,7 @@ export class LoadedModel {
         cuts: pacer.cuts(tokens.length, prefetch.exact),
         ahead: prefetch.exact,
         ...(single && {
+          known: prefetch.exact ? choices.of(tokens[0]!) : [],
           onAsked: (moe, ids) => {
             prefetch.asked(moe, ids);
             pacer.observe(moe, this.#misses(moe, ids));
@@ -218,6 +223,7 @@ export class LoadedModel {
       },
     );
     prefetch.observe(tokens, result.ids);
+    if (prefetch.exact) choices.learn(tokens, result.ids);
     return result;
   }
 

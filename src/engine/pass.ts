@@ -21,6 +21,8 @@ export interface PassOptions {
   readonly cuts: readonly number[];
   /** Read a cut layer's choice right behind its router (exact prefetch); otherwise where its experts are due. */
   readonly ahead: boolean;
+  /** Choices of the first MoE layers that are known before the pass; see `TokenChoices`. */
+  readonly known?: readonly Uint32Array[];
   /** The choice of a layer is known; it is counted, and loaded for, after this. */
   readonly onAsked?: (moe: number, ids: Uint32Array) => void;
   readonly signal?: AbortSignal | undefined;
@@ -111,6 +113,7 @@ class Pass {
   }
 
   async run(): Promise<PassResult> {
+    this.#serveKnown();
     for (let next = 0; ; ) {
       const place = this.#program.moe.find(({ moe }) => moe >= next && this.#cuts.has(moe));
       const reading = place ? await this.#arrive(place) : await this.#finish();
@@ -128,6 +131,41 @@ class Pass {
   close(): void {
     for (const { words } of this.#reads) void words.catch(() => {});
     this.#reads = [];
+  }
+
+  /**
+   * Brings what the first layers are known to choose and RAM has: no cut is needed there. Their routers look up by
+   * themselves, so that a choice other than the known one would fault.
+   */
+  #serveKnown(): void {
+    const { cache, moe, store } = this.#executor.parts;
+    for (const [index, ids] of (this.#options.known ?? []).entries()) {
+      const { pool, topK } = moe[index]!;
+      const atHand = (expert: number) => {
+        const state = cache.state(pool, expert);
+        return state === "ready" || (state === "absent" && store.inRam(pool, expert));
+      };
+      if (!ids.every(atHand)) return;
+      this.#count(index, ids);
+      const plan = planFault({ pool, ids, topK, cache });
+      try {
+        for (let round = plan.next(); round; round = plan.next()) {
+          for (const load of round.loads) store.loadNow(pool, load);
+          this.#executor.count("exactLoads", round.loads.length);
+          plan.dispatch();
+        }
+      } finally {
+        plan.close();
+      }
+      this.#cuts.delete(index);
+    }
+  }
+
+  /** The choice of the layer that is next to be counted. */
+  #count(moe: number, ids: Uint32Array): void {
+    this.#options.onAsked?.(moe, ids);
+    this.#executor.parts.store.use(this.#executor.parts.moe[moe]!.pool, ids);
+    this.#counted = moe + 1;
   }
 
   /**
@@ -235,11 +273,8 @@ class Pass {
     }
     const known = fault > 0 ? fault : endMoe;
     this.#read = known;
-    const { store, moe } = this.#executor.parts;
-    for (; this.#counted < known; this.#counted++) {
-      this.#options.onAsked?.(this.#counted, this.#ids[this.#counted]!);
-      store.use(moe[this.#counted]!.pool, this.#ids[this.#counted]!);
-    }
+    const { moe } = this.#executor.parts;
+    while (this.#counted < known) this.#count(this.#counted, this.#ids[this.#counted]!);
     let guess: Uint32Array | undefined;
     if (guessed) {
       const count = this.#tokens * moe[endMoe]!.topK;
