@@ -1,6 +1,12 @@
 import type { PacingContext, PacingCosts, PacingRule } from "./pacing.ts";
 
 /**
+ * What a fault is taken to cost, in what it is expected to. Its probability is an estimate from few passes, its load has
+ * nothing to hide behind, and tokens that take unlike times read worse: at equal sums a cut is better.
+ */
+export const FAULT_AVERSION = 1.5;
+
+/**
  * Cuts where a fault is expected to cost more than the cut does; of all sets of cuts, one with the least expected cost.
  *
  * A cut at layer `m` costs, miss or not, the part of a readback that no work hides:
@@ -11,9 +17,9 @@ import type { PacingContext, PacingCosts, PacingRule } from "./pacing.ts";
  * `n` (or the end of the pass, `n = layers`) only to return from each at once, and a whole readback passes before the
  * loads begin:
  *
- *     fault(m) = p[m] * (readback + skipped * (n - m))
+ *     fault(m) = FAULT_AVERSION * p[m] * (readback + skipped * (n - m))
  *
- * The loads themselves are the same on both sides and drop out. Since a fault costs less the nearer the next cut, cuts
+ * The loads themselves are nearly the same on both sides and drop out. Since a fault costs less the nearer the next cut, cuts
  * are not independent: the least sum is found from the last layer back, for each place of the next cut, in
  * `layers²` steps. Of equal sums the one with fewer cuts wins.
  */
@@ -53,7 +59,7 @@ function bestAfter(
     if (cost < best.cost || (cost === best.cost && tail.cuts.length < best.cuts.length)) {
       best = { cost, cuts: tail.cuts };
     }
-    const probability = faultProbability[next] ?? 0;
+    const probability = FAULT_AVERSION * (faultProbability[next] ?? 0);
     expected += probability;
     faults += probability * readback + expected * skipped;
   }

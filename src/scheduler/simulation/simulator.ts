@@ -74,6 +74,7 @@ export function simulate(trace: RoutingTrace, simulation: Simulation): Simulatio
     estimate: new FaultEstimate(pools.length),
     pacing: pacingRules[simulation.pacing ?? DEFAULT_PACING],
     lead: leadOf(predictor),
+    firstSeesToken: leadOf(predictor) === "attention" && trace.layers[0] === 0,
     guesser:
       predictor?.kind === "guess"
         ? predictor.create({ pools, experts: trace.experts, topK: trace.topK })

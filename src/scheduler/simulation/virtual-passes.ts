@@ -32,6 +32,8 @@ export interface PassParts {
   readonly lead: Lead;
   readonly guesser: Guesser | undefined;
   readonly gauge: PrefetchGauge;
+  /** The first layer's router sees nothing but the token: what it chose for one is known from then on. */
+  readonly firstSeesToken: boolean;
 }
 
 /** What passes did so far. */
@@ -93,13 +95,15 @@ interface Progress {
  * ready is computed while the rest is loaded. Passes of several tokens are cut at every layer. A layer whose experts are
  * all there needs no cut.
  *
- * The engine works in the same order: guesses before the pass; at each readback first what has landed, then the uses of
- * the layers that are known, then (at a cut) guesses for the next layer, then the loads of the layer itself. Not here:
- * the background, which fills empty slots and tiers meanwhile and fetches the next layer during a prompt.
+ * The engine works in the same order: guesses before the pass, and the first layer where its choice is known by then; at
+ * each readback first what has landed, then the uses of the layers that are known, then (at a cut) guesses for the next
+ * layer, then the loads of the layer itself. Not here: the background, which fills empty slots and tiers meanwhile and
+ * fetches the next layer during a prompt.
  */
 export class VirtualPasses {
   readonly #parts: PassParts;
   readonly counters: PassCounters;
+  readonly #computed = new Set<number>(); // tokens
 
   constructor(parts: PassParts) {
     this.#parts = parts;
@@ -120,10 +124,11 @@ export class VirtualPasses {
     const work = this.#workOf(pass.tokens.length);
     loads.settle(startMs);
     this.#guessPass(pass, startMs);
-    const cuts = this.#cutsOf(pass.tokens.length, work);
+    const counted = this.#serveKnown(pass, startMs);
+    const cuts = this.#cutsOf(pass.tokens.length, work).filter((moe) => moe >= counted);
 
     const pieceMs = Math.max(startMs, loads.uploadedMs);
-    let at: Progress = { moe: 0, counted: 0, hostMs: startMs, pieceMs, layerMs: pieceMs };
+    let at: Progress = { moe: 0, counted, hostMs: startMs, pieceMs, layerMs: pieceMs };
     for (;;) {
       const cut = cuts.find((layer) => layer >= at.moe) ?? pools.length;
       const stop = this.#firstFault(pass, at.moe, cut) ?? cut;
@@ -135,6 +140,7 @@ export class VirtualPasses {
     this.counters.readbacks++;
     this.#count(pass, at.counted, pools.length, endMs);
     guesser?.observe(pass.tokens, pass.ids);
+    for (const token of pass.tokens) this.#computed.add(token);
     if (pass.tokens.length === 1) {
       gauge.endPass({
         faultMs: costs.readbackMs + (costs.skippedLayerMs * pools.length) / 2,
@@ -142,6 +148,25 @@ export class VirtualPasses {
       });
     }
     return endMs;
+  }
+
+  /** Brings what the first layer is known to choose, where RAM has it; the number of layers served. */
+  #serveKnown({ tokens, ids }: TracedPass, nowMs: number): number {
+    const { cache, tiers, loads, pools, topK, firstSeesToken } = this.#parts;
+    if (!firstSeesToken || tokens.length > 1 || !this.#computed.has(tokens[0]!)) return 0;
+    const [pool, chosen] = [pools[0]!, ids[0]!];
+    const atHand = (expert: number) => {
+      const state = cache.state(pool, expert);
+      return state === "ready" || (state === "absent" && tiers.locate(pool, expert) === "ram");
+    };
+    if (!chosen.every(atHand)) return 0;
+    this.#count({ tokens, ids }, 0, 1, nowMs);
+    const plan = planFault({ pool, ids: chosen, topK, cache });
+    for (let round = plan.next(); round; round = plan.next()) {
+      for (const load of round.loads) loads.begin(pool, load, "demand", nowMs);
+      plan.dispatch();
+    }
+    return 1;
   }
 
   /** From where a pass is through layer `stop`, which is the next cut or, before it, one that faults. */

@@ -1,5 +1,6 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
+import { FAULT_AVERSION } from "../../../src/scheduler/pacing/adaptive.ts";
 import { FaultEstimate } from "../../../src/scheduler/pacing/fault-estimate.ts";
 import type { PacingContext, PacingRule } from "../../../src/scheduler/pacing/pacing.ts";
 import {
@@ -36,7 +37,7 @@ function costOf({ faultProbability, costs }: PacingContext, cuts: readonly numbe
     const next = cuts.find((cut) => cut > moe) ?? layers;
     cost += cuts.includes(moe)
       ? Math.max(0, costs.readback - costs.overlap)
-      : faultProbability[moe]! * (costs.readback + costs.skipped * (next - moe));
+      : FAULT_AVERSION * faultProbability[moe]! * (costs.readback + costs.skipped * (next - moe));
   }
   return cost;
 }
@@ -121,9 +122,10 @@ describe("adaptive", () => {
   });
 
   test("a layer worth a cut at the begin of a pass is not worth one at its end", () => {
-    // A fault costs 0.9 * (2 + 0.1 * 3) = 2.07 at the first of three layers and 1.89 at the last; a cut costs 2.
-    expect(pacingRules.adaptive.cuts({ faultProbability: [0.9, 0, 0], costs })).toEqual([0]);
-    expect(pacingRules.adaptive.cuts({ faultProbability: [0, 0, 0.9], costs })).toEqual([]);
+    // A fault costs 1.5 * 0.6 * (2 + 0.1 * 3) = 2.07 at the first of three layers and 1.89 at the last; a cut costs 2.
+    expect(FAULT_AVERSION).toBe(1.5);
+    expect(pacingRules.adaptive.cuts({ faultProbability: [0.6, 0, 0], costs })).toEqual([0]);
+    expect(pacingRules.adaptive.cuts({ faultProbability: [0, 0, 0.6], costs })).toEqual([]);
   });
 });
 
