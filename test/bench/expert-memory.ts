@@ -37,11 +37,22 @@ const FLAGS = {
   json: { type: "boolean", default: false },
 } as const;
 
-/** Requests of one round; the models of this repository answer them with stories. */
+/** Requests, two a round, each once: what was said before helps no predictor. This repository's models tell stories. */
 const REQUESTS = [
   "Tell me a story about a fox and a lantern.",
   "Write a story about Rosie the hedgehog and a seed.",
+  "Tell me a story about an owl and a drum.",
+  "Write a story about a knight and a key.",
+  "Please tell me a story about a whale.",
+  "Tell me a story about a robot and a flower.",
+  "Can you tell me a story about a storm?",
+  "Tell me a bedtime story about a bear and a kite.",
+  "Write a story about a mouse and a clock.",
+  "Tell me a story about a pirate and a map.",
+  "Please tell me a story about a rabbit and a boat.",
+  "Tell me a story about a queen and a mirror.",
 ];
+const REQUESTS_A_ROUND = 2;
 
 const PAGE = `<!doctype html><script type="module" src="/test/bench/expert-memory-page.ts"></script>`;
 
@@ -138,7 +149,7 @@ async function measure(
     }
     const samples: Sample[][] = settings.map(() => []);
     for (let round = 0; round <= rounds; round++) {
-      for (const content of REQUESTS) {
+      for (const content of requestsOf(round)) {
         for (const index of settings.keys()) {
           const sample = await page.evaluate(
             (bench, [index, content, maxTokens]) => bench.reply(index, content, maxTokens),
@@ -165,6 +176,14 @@ function optionsOf({ budget, ...rest }: Setting): LoadOptions {
     contextTokens: 512,
     fill: "wait",
   };
+}
+
+function requestsOf(round: number): string[] {
+  const first = REQUESTS_A_ROUND * round;
+  return Array.from(
+    { length: REQUESTS_A_ROUND },
+    (_, index) => REQUESTS[(first + index) % REQUESTS.length]!,
+  );
 }
 
 /** The page with its functions. */

@@ -107,8 +107,9 @@ function leadOf(predictor: Predictor | undefined): Lead {
     case "previous-layer":
       return "layer";
     case "decoupled":
-    case "token":
       return "pass";
+    case "token":
+      return "token";
     default:
       return predictor.routerInput satisfies never;
   }

@@ -13,9 +13,12 @@ import type { VirtualLoads } from "./virtual-loads.ts";
 
 /**
  * How long before its experts a layer's choice is known on the GPU: not at all, by what lies before them in the layer,
- * by a whole layer; `pass`: before the pass begins, and to the host.
+ * by a whole layer; `pass`: all of them at the begin of the pass, which is read there once; `token`: before the pass
+ * begins, and to the host.
  */
-export type Lead = "none" | "attention" | "layer" | "pass";
+export type Lead = "none" | "attention" | "layer" | "pass" | "token";
+
+const KNOWN_AT_BEGIN: ReadonlySet<Lead> = new Set(["pass", "token"]);
 
 /** What passes run on: the engine's own objects, and a clock. */
 export interface PassParts {
@@ -123,12 +126,13 @@ export class VirtualPasses {
     const { loads, costs, pools, guesser, gauge } = this.#parts;
     const work = this.#workOf(pass.tokens.length);
     loads.settle(startMs);
-    this.#guessPass(pass, startMs);
+    const chosenMs = this.#readAll(pass, startMs);
+    this.#guessPass(pass, chosenMs);
     const counted = this.#serveKnown(pass, startMs);
     const cuts = this.#cutsOf(pass.tokens.length, work).filter((moe) => moe >= counted);
 
-    const pieceMs = Math.max(startMs, loads.uploadedMs);
-    let at: Progress = { moe: 0, counted, hostMs: startMs, pieceMs, layerMs: pieceMs };
+    const pieceMs = Math.max(chosenMs, loads.uploadedMs);
+    let at: Progress = { moe: 0, counted, hostMs: chosenMs, pieceMs, layerMs: pieceMs };
     for (;;) {
       const cut = cuts.find((layer) => layer >= at.moe) ?? pools.length;
       const stop = this.#firstFault(pass, at.moe, cut) ?? cut;
@@ -148,6 +152,15 @@ export class VirtualPasses {
       });
     }
     return endMs;
+  }
+
+  /** When the host knows all choices that are made at the begin of the pass; it asks only where some layer can miss. */
+  #readAll({ tokens }: TracedPass, nowMs: number): number {
+    const { cache, pools, lead, costs } = this.#parts;
+    const whole = pools.every((pool) => cache.ready(pool).length === cache.experts);
+    if (lead !== "pass" || tokens.length > 1 || whole) return nowMs;
+    this.counters.readbacks++;
+    return nowMs + costs.readbackMs;
   }
 
   /** Brings what the first layer is known to choose, where RAM has it; the number of layers served. */
@@ -195,9 +208,9 @@ export class VirtualPasses {
     const { costs, lead } = this.#parts;
     const layerMs = costs.layerMs + (tokens - 1) * costs.prefillLayerMs;
     const expertMs = costs.layerMs > 0 ? layerMs * (costs.expertMs / costs.layerMs) : layerMs;
-    const leads = { none: 0, attention: layerMs - expertMs, layer: layerMs, pass: Infinity };
-    const leadMs = leads[lead];
-    const hiddenMs = lead === "pass" ? 0 : Math.min(leadMs, costs.readbackMs);
+    const [pass, token] = [Infinity, Infinity];
+    const leadMs = { none: 0, attention: layerMs - expertMs, layer: layerMs, pass, token }[lead];
+    const hiddenMs = KNOWN_AT_BEGIN.has(lead) ? 0 : Math.min(leadMs, costs.readbackMs);
     return { layerMs, expertMs, leadMs, readMs: Math.max(0, hiddenMs - costs.overlapMs) };
   }
 
@@ -234,7 +247,7 @@ export class VirtualPasses {
   }
 
   #readCut(routerMs: number, hostMs: number): number {
-    if (this.#parts.lead === "pass") return hostMs;
+    if (KNOWN_AT_BEGIN.has(this.#parts.lead)) return hostMs;
     this.counters.readbacks++;
     return routerMs + this.#parts.costs.readbackMs;
   }
@@ -291,7 +304,7 @@ export class VirtualPasses {
   #guessPass({ tokens, ids }: TracedPass, nowMs: number): void {
     const { guesser, lead } = this.#parts;
     if (tokens.length > 1) return;
-    if (lead === "pass") {
+    if (KNOWN_AT_BEGIN.has(lead)) {
       const known = ids.flatMap((chosen, moe) =>
         [...chosen].map((expert) => ({ moe, expert, probability: 1 })),
       );
