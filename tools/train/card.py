@@ -81,8 +81,9 @@ and make little sense, so they are told as dreams. The chat form is ChatML, as t
 
 `python tools/train/run.py` (see `tools/train/README.md`): {int(last['tokens']) / 1e6:.1f} million tokens in
 {int(last['step']):,} steps, AdamW, a load-balancing loss ({preset.train.balance}) and a loss that asks routers to use a
-token's experts for the next token, too ({preset.train.reuse}, less as a layer nears {preset.train.reuse_share:.0%}); one processor core, {int(last['seconds']) / 3600:.1f}
-hours. The loss curve is `tools/train/logs/{preset.name}-loss.csv`.
+token's experts for the next token, too ({preset.train.reuse}, less as a layer nears {preset.train.reuse_share:.0%});
+in the last {preset.train.even_tokens / 1e6:.1f} million tokens the first of the two weighs {preset.train.even_balance}. {int(last['seconds']) / 3600:.1f} hours on one
+processor core, two for that last part, beside other work. The loss curve is `tools/train/logs/{preset.name}-loss.csv`.
 
 Losses on what was held out, in nats a token (perplexity), from `tools/train/logs/{preset.name}-evaluation.json`. Stories
 are about pairs of character and thing that training never saw; distilled answers are to requests that it never saw.
