@@ -30,7 +30,7 @@ async function openEverything(chat: ChatPage): Promise<void> {
   });
   await chat.loadUrl(LONG_ADDRESS);
   await chat.alert();
-  await chat.page.getByRole("button", { name: "Verify Sluice Tiny" }).waitFor();
+  await chat.page.getByRole("button", { name: "Verify Sluice Small" }).waitFor();
 }
 
 describe.for(["light", "dark"] as const)("in the %s scheme", (colorScheme) => {
@@ -155,7 +155,7 @@ describe("on a phone", () => {
 
     await chat.page.locator("#panel-toggle").click();
     for (const id of ["lower-block", "storage-block"]) await chat.unfold(id);
-    await chat.page.getByRole("button", { name: "Verify Sluice Tiny" }).waitFor();
+    await chat.page.getByRole("button", { name: "Verify Sluice Small" }).waitFor();
     await chat.loadUrl(LONG_ADDRESS);
     await chat.alert();
     expect(await chat.overflowPx()).toBeLessThanOrEqual(0);

@@ -130,7 +130,7 @@ describe("a model that cannot be loaded", () => {
     await chat.press("Cancel");
 
     await chat.ready();
-    expect(await chat.page.locator("#status-text").textContent()).toContain("Sluice Tiny");
+    expect(await chat.page.locator("#status-text").textContent()).toContain("Sluice Small");
     await chat.setGreedy(4);
     await chat.ask("Hello.");
     await chat.ready();

@@ -7,7 +7,7 @@ import { type DemoServer, startDemo } from "./demo-server.ts";
 
 const MODEL = tinyModel({ architecture: "olmoe", layers: 2, experts: 8, topK: 2 });
 const NAME = "tiny olmoe";
-const BUNDLED = "Sluice Tiny";
+const BUNDLED = "Sluice Small";
 
 /** Two cores may be busy with a browser each. */
 const SLOW = { timeout: 30_000 };
@@ -50,7 +50,7 @@ describe("what is kept on this device", () => {
       .poll(async () => (await listed(chat))[0], SLOW)
       .toMatch(/^tiny olmoe\s+[\d.]+\sMB for a file of [\d.]+\sMB, all 16 experts, in use now/);
     expect((await listed(chat))[1]).toMatch(
-      /^Sluice Tiny[\s\S]*all 64 experts, last used just now/,
+      /^Sluice Small[\s\S]*all 192 experts, last used just now/,
     );
     expect(await chat.page.locator("#kept-summary").textContent()).toMatch(/^2 models, /);
     expect(await chat.page.locator("#quota").textContent()).toMatch(/used of the .*B that/);
@@ -83,7 +83,7 @@ describe("what is kept on this device", () => {
     await expect.poll(() => listed(chat), SLOW).toHaveLength(1);
     expect((await listed(chat))[0]).toContain(NAME);
     expect(await chat.page.locator("#kept-answer").textContent()).toMatch(
-      /^Sluice Tiny is deleted: [\d.]+\sMB are free again\.$/,
+      /^Sluice Small is deleted: [\d.]+\sMB are free again\.$/,
     );
     expect(await focused()).toContain("Kept on this device");
   });
@@ -106,7 +106,7 @@ describe("what is kept on this device", () => {
     await remove.click();
     await chat.page.getByRole("button", { name: /^Delete [\d.]+\sMB/ }).click();
 
-    expect(await chat.alert()).toContain("Sluice Tiny could not be deleted.");
+    expect(await chat.alert()).toContain("Sluice Small could not be deleted.");
     expect(await chat.alert()).toContain("This model is loaded, here or in another tab.");
     await chat.ask("Hello.");
     await chat.reply();
