@@ -6,12 +6,9 @@ import {
   predictorFor,
 } from "../experts/predictors/registry.ts";
 import type { MoeSpec } from "../ops/ops.ts";
-import { planPrefetch } from "../scheduler/prefetch.ts";
+import { PREFETCH_MIN_PROBABILITY, planPrefetch } from "../scheduler/prefetch.ts";
 import { type PrefetchCosts, PrefetchGauge } from "../scheduler/prefetch-gauge.ts";
 import type { ExpertStore } from "./expert-store.ts";
-
-/** Guesses less probable than this move more bytes for nothing than they save. */
-const MIN_PROBABILITY = 0.25;
 
 /** A predictor that fits the model's routers. */
 export interface PredictorChoice {
@@ -148,7 +145,7 @@ export class Prefetch {
       pools,
       guesses,
       limitPerPool,
-      minProbability: MIN_PROBABILITY,
+      minProbability: PREFETCH_MIN_PROBABILITY,
     });
     gauge.issued(prefetches);
     for (const { pool, load } of prefetches) {
