@@ -1,4 +1,4 @@
-// y[token, :] = table[token_ids[token], :]
+// y[token, :] = scale * table[token_ids[token], :]
 // table [vocab, hidden] in any format; y [tokens, hidden] f32.
 // One thread for 8 weights. hidden is a multiple of 8.
 // Needs: load_weights (shaders/formats), control (shaders/control).
@@ -7,6 +7,7 @@ override LANES: u32 = 64u;
 struct Params {
   hidden: u32,
   vocab: u32,
+  scale: f32,
 }
 
 @group(0) @binding(0) var<uniform> params: Params;
@@ -22,6 +23,6 @@ fn main(@builtin(global_invocation_id) thread: vec3u) {
   let id = min(control.token_ids[token], params.vocab - 1u);
   let row = load_weights(0u, params.vocab * params.hidden, id * units + thread.x);
   let first = 2u * (token * units + thread.x);
-  y[first] = row[0];
-  y[first + 1u] = row[1];
+  y[first] = params.scale * row[0];
+  y[first + 1u] = params.scale * row[1];
 }

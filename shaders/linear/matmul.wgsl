@@ -1,5 +1,6 @@
-// y[token, row] = dot(weight[row, :], x[token, :]) + residual[token, row]
-// weight [rows, cols], x [tokens, cols], residual and y [tokens, rows]; cols is a multiple of 8.
+// y[token, row] = scale * (dot(weight[row, :], x[token, :]) + bias[row]) + residual[token, row]
+// weight [rows, cols], x [tokens, cols], bias [rows], residual and y [tokens, rows]; cols is a
+// multiple of 8. Without has_bias, bias is not read; without has_residual, residual is not.
 // Each weight is decoded once for 4 tokens. LANES lanes share a row, ROWS rows share a workgroup. x
 // has room for a multiple of 4 tokens; what it holds past the last one reaches no other token.
 // Needs: load_weights (shaders/formats), row_sum4 (shaders/reduce), control (shaders/control).
@@ -11,13 +12,16 @@ const TOKENS = 4u;
 struct Params {
   rows: u32,
   cols: u32,
+  has_bias: u32,
   has_residual: u32,
+  scale: f32,
 }
 
 @group(0) @binding(0) var<uniform> params: Params;
 @group(0) @binding(1) var<storage, read> x: array<vec4f>;
-@group(0) @binding(2) var<storage, read> residual: array<f32>;
-@group(0) @binding(3) var<storage, read_write> y: array<f32>;
+@group(0) @binding(2) var<storage, read> bias: array<f32>;
+@group(0) @binding(3) var<storage, read> residual: array<f32>;
+@group(0) @binding(4) var<storage, read_write> y: array<f32>;
 
 @compute @workgroup_size(LANES, ROWS)
 fn main(
@@ -56,6 +60,10 @@ fn main(
     if (token < control.tokens) {
       let index = token * params.rows + row;
       var value = totals[tile];
+      if (params.has_bias != 0u) {
+        value += bias[row];
+      }
+      value *= params.scale;
       if (params.has_residual != 0u) {
         value += residual[index];
       }

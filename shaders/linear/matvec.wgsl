@@ -1,5 +1,6 @@
-// y[row] = dot(weight[row, :], x) + residual[row], for one token
-// weight [rows, cols]; x [cols]; residual and y [rows]. Without has_residual, residual is not read.
+// y[row] = scale * (dot(weight[row, :], x) + bias[row]) + residual[row], for one token
+// weight [rows, cols]; x [cols]; bias, residual and y [rows]. Without has_bias, bias is not read;
+// without has_residual, residual is not.
 // LANES lanes share a row, ROWS rows share a workgroup. cols is a multiple of 8.
 // Needs: load_weights (shaders/formats), row_sum (shaders/reduce), control (shaders/control).
 override LANES: u32 = 1u;
@@ -8,13 +9,16 @@ override ROWS: u32 = 64u;
 struct Params {
   rows: u32,
   cols: u32,
+  has_bias: u32,
   has_residual: u32,
+  scale: f32,
 }
 
 @group(0) @binding(0) var<uniform> params: Params;
 @group(0) @binding(1) var<storage, read> x: array<vec4f>;
-@group(0) @binding(2) var<storage, read> residual: array<f32>;
-@group(0) @binding(3) var<storage, read_write> y: array<f32>;
+@group(0) @binding(2) var<storage, read> bias: array<f32>;
+@group(0) @binding(3) var<storage, read> residual: array<f32>;
+@group(0) @binding(4) var<storage, read_write> y: array<f32>;
 
 @compute @workgroup_size(LANES, ROWS)
 fn main(
@@ -38,6 +42,10 @@ fn main(
   let total = row_sum(sum, local.x, local.y);
   if (local.x == 0u && wanted < params.rows) {
     var value = total;
+    if (params.has_bias != 0u) {
+      value += bias[row];
+    }
+    value *= params.scale;
     if (params.has_residual != 0u) {
       value += residual[row];
     }

@@ -2,16 +2,16 @@ import source from "../../shaders/linear/matmul.wgsl?raw";
 import { defineKernel, foldGrid } from "../gpu/kernel.ts";
 
 /**
- * `y = x Wᵀ + residual` for several tokens, 4 at a time.
+ * `y = scale (x Wᵀ + bias) + residual` for several tokens, 4 at a time.
  *
- * weight [rows, cols] in any format · x [tokens, cols], with room for a multiple of 4 tokens · residual, y [tokens, rows]
+ * weight [rows, cols] in any format · x [tokens, cols], with room for a multiple of 4 tokens · bias [rows] · residual, y [tokens, rows]
  * f32. `cols` is a multiple of 8.
  */
 export const matmul = defineKernel({
   name: "matmul",
   source,
-  params: { rows: "u32", cols: "u32", has_residual: "u32" },
-  buffers: { x: "read", residual: "read", y: "read_write" },
+  params: { rows: "u32", cols: "u32", has_bias: "u32", has_residual: "u32", scale: "f32" },
+  buffers: { x: "read", bias: "read", residual: "read", y: "read_write" },
   weights: true,
   control: "read",
   constants: { LANES: 1, ROWS: 64 },

@@ -2,15 +2,15 @@ import source from "../../shaders/linear/matvec.wgsl?raw";
 import { defineKernel, foldGrid } from "../gpu/kernel.ts";
 
 /**
- * `y = W x + residual` for one token.
+ * `y = scale (W x + bias) + residual` for one token.
  *
- * weight [rows, cols] in any format · x [cols] · residual, y [rows] f32. `cols` is a multiple of 8.
+ * weight [rows, cols] in any format · x [cols] · bias, residual, y [rows] f32. `cols` is a multiple of 8.
  */
 export const matvec = defineKernel({
   name: "matvec",
   source,
-  params: { rows: "u32", cols: "u32", has_residual: "u32" },
-  buffers: { x: "read", residual: "read", y: "read_write" },
+  params: { rows: "u32", cols: "u32", has_bias: "u32", has_residual: "u32", scale: "f32" },
+  buffers: { x: "read", bias: "read", residual: "read", y: "read_write" },
   weights: true,
   control: "read",
   constants: { LANES: 1, ROWS: 64 },

@@ -1,14 +1,14 @@
 import { SluiceError } from "../errors.ts";
 import type { AttentionSpec, MoeSpec } from "../ops/ops.ts";
 import { blockWeight, type DecoderConfig, unsupported } from "./decoder-config.ts";
-import type { ModelFile, TensorSpec } from "./model.ts";
+import type { ModelFile, ModelSpec, TensorSpec } from "./model.ts";
 
-/** The layers of a decoder: a MoE in each, or in none. */
+/** The layers of a decoder. */
 export interface DecoderLayers {
   readonly attention: readonly AttentionSpec[];
   readonly moe: readonly MoeSpec[];
-  /** Width of a dense model's feed-forward network; a MoE's experts have theirs. */
-  readonly denseFfn?: number;
+  /** Width of the dense feed-forward network of each layer that has one. */
+  readonly dense?: ReadonlyMap<number, number>;
 }
 
 /** Tensors that would change the computation, so a file that has one where no spec names it is refused. */
@@ -68,7 +68,8 @@ export function decoderTensors(
   for (const spec of layers.attention) {
     resident.push(...attentionTensors(spec, hidden));
     resident.push({ name: blockWeight(spec.layer, "ffn_norm"), shape: [hidden] });
-    if (layers.denseFfn) resident.push(...denseTensors(spec.layer, layers.denseFfn, hidden));
+    const ffn = layers.dense?.get(spec.layer);
+    if (ffn !== undefined) resident.push(...denseTensors(spec.layer, ffn, hidden));
   }
   for (const spec of layers.moe) {
     resident.push(routerTensor(spec, vocab));
@@ -122,19 +123,14 @@ function denseTensors(layer: number, ffn: number, hidden: number): TensorSpec[] 
  * Throws unless the file has every tensor in the wanted shape ("bad-file") and none that would change the result
  * ("unsupported-model").
  */
-export function checkTensors(
-  file: ModelFile,
-  config: DecoderConfig,
-  resident: readonly TensorSpec[],
-  stacked: readonly TensorSpec[],
-): void {
-  const wanted = [...resident, ...stacked];
+export function checkTensors(file: ModelFile, model: ModelSpec): void {
+  const wanted = [...model.resident, ...model.stacked];
   const names = new Set(wanted.map(({ name }) => name));
   const refuse = (name: string, what: string) => {
-    if (!names.has(name) && file.shape(name)) throw unsupported(config, `${what} (${name})`);
+    if (!names.has(name) && file.shape(name)) throw unsupported(model, `${what} (${name})`);
   };
   for (const [name, what] of REFUSED_TENSORS) refuse(name, what);
-  for (let layer = 0; layer < config.layers; layer++) {
+  for (let layer = 0; layer < model.layers; layer++) {
     for (const [name, what] of REFUSED_BLOCK_TENSORS) refuse(`blk.${layer}.${name}`, what);
   }
   for (const { name, shape } of wanted) {
@@ -142,7 +138,7 @@ export function checkTensors(
     if (!got) {
       throw new SluiceError(
         "bad-file",
-        `The file has no tensor ${name} (wanted [${shape}] for a ${config.architecture} model). It may be damaged or ` +
+        `The file has no tensor ${name} (wanted [${shape}] for a ${model.architecture} model). It may be damaged or ` +
           "only a part of a split model.",
       );
     }
@@ -150,7 +146,7 @@ export function checkTensors(
       continue;
     // PowerInfer's conversions of SmallThinker store the down projection so that a neuron is a contiguous row.
     if (name.endsWith("ffn_down_exps.weight") && `${got}` === `${[shape[0], shape[2], shape[1]]}`) {
-      throw unsupported(config, `has transposed down projections (${name} is [${got}])`);
+      throw unsupported(model, `has transposed down projections (${name} is [${got}])`);
     }
     throw new SluiceError(
       "bad-file",

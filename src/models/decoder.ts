@@ -1,6 +1,6 @@
 import type { Activation, AttentionSpec, MoeSpec, Ops, Routing } from "../ops/ops.ts";
 import { blockWeight, type DecoderConfig, readCount } from "./decoder-config.ts";
-import { checkTensors, type DecoderLayers, decoderTensors } from "./decoder-tensors.ts";
+import { type DecoderLayers, decoderTensors } from "./decoder-tensors.ts";
 import type { ModelFile, ModelSpec, TensorSpec } from "./model.ts";
 
 /** The same attention in every layer; an architecture overrides what differs. */
@@ -62,9 +62,8 @@ export interface BesideLayers {
   readonly resident: readonly TensorSpec[];
 }
 
-/** The spec of a decoder, once the file's tensors are known to be those that it needs. */
+/** The spec of a decoder. Whether the file's tensors are those that it names is checked later, for all models alike. */
 export function decoderSpec(
-  file: ModelFile,
   config: DecoderConfig,
   layers: DecoderLayers,
   forward: ModelSpec["forward"],
@@ -72,7 +71,6 @@ export function decoderSpec(
 ): ModelSpec {
   const { resident: ofLayers, stacked } = decoderTensors(config, layers);
   const resident = [...ofLayers, ...beside.resident];
-  checkTensors(file, config, resident, stacked);
   return {
     architecture: config.architecture,
     layers: config.layers,
@@ -105,6 +103,20 @@ export function attentionBlock<Tensor extends Activation, Choice extends Routing
   const v = ops.linear(normed, named("attn_v")); // [tokens, kvHeads * headDim]
   const mixed = ops.attention(q, k, v, spec); // [tokens, heads * headDim]
   return ops.linear(mixed, named("attn_output"), { residual: x });
+}
+
+/** `x + down(silu(gate(norm(x))) * up(norm(x)))`. x `[tokens, hidden]` -> `[tokens, hidden]` */
+export function denseBlock<Tensor extends Activation, Choice extends Routing>(
+  ops: Ops<Tensor, Choice>,
+  x: Tensor,
+  layer: number,
+  epsilon: number,
+): Tensor {
+  const normed = ops.rmsNorm(x, blockWeight(layer, "ffn_norm"), epsilon);
+  const gate = ops.linear(normed, blockWeight(layer, "ffn_gate")); // [tokens, ffn]
+  const up = ops.linear(normed, blockWeight(layer, "ffn_up")); // [tokens, ffn]
+  const inner = ops.gatedUnit(gate, up, "silu"); // [tokens, ffn]
+  return ops.linear(inner, blockWeight(layer, "ffn_down"), { residual: x });
 }
 
 /** `x + moe(norm(x))`, where the router reads what the experts read. x `[tokens, hidden]` -> `[tokens, hidden]` */

@@ -1,13 +1,13 @@
-import type { Activation, Ops, Routing } from "../ops/ops.ts";
 import {
   attentionBlock,
   attentionLayers,
   decoderSpec,
+  denseBlock,
   finish,
   moeBlock,
   moeLayers,
 } from "./decoder.ts";
-import { blockWeight, readDecoder } from "./decoder-config.ts";
+import { readDecoder } from "./decoder-config.ts";
 import type { Architecture } from "./model.ts";
 
 /** Llama 3's frequency factors, when the model has them. */
@@ -33,8 +33,8 @@ export const llama: Architecture = {
           renormalise: true,
           activation: "silu",
         });
-    const layers = isDense ? { attention, moe, denseFfn: ffn } : { attention, moe };
-    return decoderSpec(file, config, layers, (ops) => {
+    const dense = new Map(isDense ? attention.map(({ layer }) => [layer, ffn]) : []);
+    return decoderSpec(config, { attention, moe, dense }, (ops) => {
       let x = ops.embed("token_embd.weight"); // [tokens, hidden]
       for (const [layer, spec] of attention.entries()) {
         x = attentionBlock(ops, x, spec, config.epsilon);
@@ -47,17 +47,3 @@ export const llama: Architecture = {
     });
   },
 };
-
-/** `x + down(silu(gate(norm(x))) * up(norm(x)))`. x `[tokens, hidden]` -> `[tokens, hidden]` */
-function denseBlock<Tensor extends Activation, Choice extends Routing>(
-  ops: Ops<Tensor, Choice>,
-  x: Tensor,
-  layer: number,
-  epsilon: number,
-): Tensor {
-  const normed = ops.rmsNorm(x, blockWeight(layer, "ffn_norm"), epsilon);
-  const gate = ops.linear(normed, blockWeight(layer, "ffn_gate")); // [tokens, ffn]
-  const up = ops.linear(normed, blockWeight(layer, "ffn_up")); // [tokens, ffn]
-  const inner = ops.gatedUnit(gate, up, "silu"); // [tokens, ffn]
-  return ops.linear(inner, blockWeight(layer, "ffn_down"), { residual: x });
-}

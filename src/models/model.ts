@@ -46,6 +46,9 @@ export interface ModelFile {
 
 /** One architecture: reads the metadata of a file and says how the model computes. */
 export interface Architecture {
-  /** Throws "unsupported-model" or "bad-file" with a sentence that names the key or tensor. */
+  /**
+   * Reads keys, and asks for tensors only where they are optional or tell a size: the others are checked once the spec
+   * has named them. Throws "unsupported-model" or "bad-file" with a sentence that names the key or tensor.
+   */
   read(file: ModelFile): ModelSpec;
 }

@@ -25,7 +25,7 @@ export const olmoe: Architecture = {
       renormalise: false,
       activation: "silu",
     });
-    return decoderSpec(file, config, { attention, moe }, (ops) => {
+    return decoderSpec(config, { attention, moe }, (ops) => {
       let x = ops.embed("token_embd.weight"); // [tokens, hidden]
       for (const [layer, spec] of attention.entries()) {
         x = attentionBlock(ops, x, spec, config.epsilon);

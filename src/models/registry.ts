@@ -1,4 +1,5 @@
 import { SluiceError } from "../errors.ts";
+import { checkTensors } from "./decoder-tensors.ts";
 import { llama } from "./llama.ts";
 import type { Architecture, ModelFile, ModelSpec } from "./model.ts";
 import { olmoe } from "./olmoe.ts";
@@ -33,5 +34,7 @@ export function readModel(file: ModelFile): ModelSpec {
       `Sluice does not know the architecture "${name}". Choose a model of one of these: ${Object.keys(architectures).join(", ")}.`,
     );
   }
-  return architectures[name as ArchitectureName].read(file);
+  const model = architectures[name as ArchitectureName].read(file);
+  checkTensors(file, model);
+  return model;
 }

@@ -58,7 +58,7 @@ export const sluice: Architecture = {
       }
       finish(ops, pass.x, config);
     };
-    return decoderSpec(file, config, { attention, moe }, forward, beside);
+    return decoderSpec(config, { attention, moe }, forward, beside);
   },
 };
 

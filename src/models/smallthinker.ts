@@ -26,7 +26,7 @@ export const smallthinker: Architecture = {
       renormalise: true,
       activation: "relu",
     });
-    return decoderSpec(file, config, { attention, moe }, (ops) => {
+    return decoderSpec(config, { attention, moe }, (ops) => {
       let x = ops.embed("token_embd.weight"); // [tokens, hidden]
       for (const [layer, spec] of attention.entries()) {
         const experts = moe[layer]!;

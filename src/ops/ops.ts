@@ -8,12 +8,12 @@
  * Every op checks shapes and throws "shape-mismatch" naming the tensor.
  */
 export interface Ops<Tensor extends Activation = Activation, Choice extends Routing = Routing> {
-  /** The rows of `table` `[vocab, hidden]` of the pass's token ids. -> `[tokens, hidden]` */
-  embed(table: string): Tensor;
+  /** The rows of `table` `[vocab, hidden]` of the pass's token ids, times `scale` (1). -> `[tokens, hidden]` */
+  embed(table: string, options?: { scale?: number }): Tensor;
   /** `x / sqrt(mean(x²) + epsilon) * weight`, over each token's row. weight `[width]` */
   rmsNorm(x: Tensor, weight: string, epsilon: number): Tensor;
-  /** `x Wᵀ`, plus `residual` when given. weight `[rows, cols]`, x `[tokens, cols]` -> `[tokens, rows]` */
-  linear(x: Tensor, weight: string, options?: { residual?: Tensor }): Tensor;
+  /** `scale * (x Wᵀ + bias) + residual`. weight `[rows, cols]`, x `[tokens, cols]` -> `[tokens, rows]` */
+  linear(x: Tensor, weight: string, options?: LinearOptions<Tensor>): Tensor;
   /**
    * Causal grouped-query attention with a cache: q and k are normalised (if the spec says so) and rotated, k and v are
    * appended to layer `spec.layer`'s cache, then every query attends to all keys up to its own position.
@@ -38,6 +38,16 @@ export interface Ops<Tensor extends Activation = Activation, Choice extends Rout
   lastToken(x: Tensor): Tensor;
   /** Ends the pass: `x` `[1, vocab]` are the logits of the next token. */
   logits(x: Tensor): void;
+}
+
+/** What is done to a product besides. */
+export interface LinearOptions<Tensor> {
+  /** A vector `[rows]`. */
+  readonly bias?: string;
+  /** 1 when absent. */
+  readonly scale?: number;
+  /** `[tokens, rows]` */
+  readonly residual?: Tensor;
 }
 
 /** What an op returns: `[tokens, width]` or, after `lastToken`, `[1, width]`. */

@@ -2,6 +2,7 @@ import { afterAll, describe, expect, test } from "vitest";
 import { commands } from "vitest/browser";
 import { createEngine } from "../../src/engine/engine.ts";
 import { type WeightFormatName, weightFormats } from "../../src/formats/registry.ts";
+import { architectures } from "../../src/models/registry.ts";
 import { loadCold, replyOf } from "../helpers/engine.ts";
 import type { OracleFixture } from "../helpers/oracle-command.ts";
 import type { TinyModelOptions } from "../helpers/tiny-models.ts";
@@ -29,10 +30,23 @@ afterAll(() => engine.dispose());
 
 const counts = { tokens: 0, compared: 0, worst: 0 };
 
-describe.for(Object.keys(weightFormats) as WeightFormatName[])(
+/** The first model in every format; each other one in two common formats and one more, in turn. */
+const formats = Object.keys(weightFormats) as WeightFormatName[];
+const formatsOf = (index: number): readonly WeightFormatName[] => {
+  if (index === 0) return formats;
+  const others = formats.filter((format) => format !== "q8_0" && format !== "q4_k");
+  return ["q8_0", "q4_k", others[index % others.length]!];
+};
+
+test("every architecture that llama.cpp knows is compared", () => {
+  const compared = new Set(Object.values(MODELS).map(({ architecture }) => architecture));
+  expect([...compared, "sluice"].sort()).toEqual(Object.keys(architectures).sort());
+});
+
+describe.for(Object.keys(MODELS).map((name, index) => [name, formatsOf(index)] as const))(
   "against llama.cpp: %s",
-  (format) => {
-    test.for(Object.keys(MODELS))("%s", async (name) => {
+  ([name, formats]) => {
+    test.for(formats)("%s", async (format) => {
       const options = { ...MODELS[name]!, format };
       const oracle = await commands.oracle({ ...options, expand: true });
       const ours = await run(oracle);

@@ -1,68 +1,17 @@
 import type { WeightFormat } from "../../src/formats/format.ts";
-import {
-  formatOfGgmlType,
-  type WeightFormatName,
-  weightFormats,
-} from "../../src/formats/registry.ts";
+import { formatOfGgmlType, weightFormats } from "../../src/formats/registry.ts";
 import { openGguf } from "../../src/gguf/gguf.ts";
 import { readHeader } from "../../src/gguf/header.ts";
-import type { ArchitectureName } from "../../src/models/registry.ts";
+import type { ModelMetadata, TensorSpec } from "../../src/models/model.ts";
+import { architectures } from "../../src/models/registry.ts";
 import { createRandom, normalArray, type Random } from "../../src/numeric/random.ts";
-import type { RouterInput } from "../../src/ops/ops.ts";
-import type { ScoreFunctionName } from "../../src/routing/registry.ts";
 import { memorySource } from "../../src/storage/memory-source.ts";
 import { ByteWriter, type GgufKeys, type GgufTensor, g, writeGguf } from "./gguf-writer.ts";
+import { tinyArchitectures } from "./tiny/registry.ts";
+import type { TinyModelOptions, TinySettings } from "./tiny/settings.ts";
 import { bpeVocabulary, LEAST_TOKENS } from "./tiny-vocab.ts";
 
-/** What a tiny model is like. Everything has a default but the architecture. */
-export interface TinyModelOptions {
-  readonly architecture: ArchitectureName;
-  /** How matrices are stored; norms, routers and factors are F32. Default `f32`. */
-  readonly format?: WeightFormatName;
-  /** How the embedding and the output matrix are stored. Default: as matrices. */
-  readonly embeddingFormat?: WeightFormatName;
-  /** Default 2. */
-  readonly layers?: number;
-  /** Default 256, the least that K-quants allow. */
-  readonly hidden?: number;
-  /** Width of an expert, or of a dense model's network. Default 256. */
-  readonly ffn?: number;
-  /** Default 4. */
-  readonly heads?: number;
-  /** Default 2, or `heads` for olmoe, whose files have no others. */
-  readonly kvHeads?: number;
-  /** Default 64. */
-  readonly headDim?: number;
-  /** Default 8, or 0 (dense) for llama: more make it a Mixtral. */
-  readonly experts?: number;
-  /** Default 2. */
-  readonly topK?: number;
-  /** Default 256. */
-  readonly contextTokens?: number;
-  /** The logits come from the embedding. Default false. */
-  readonly tiedHead?: boolean;
-  /** smallthinker only. Default `sigmoid`. */
-  readonly score?: ScoreFunctionName;
-  /** smallthinker only: sliding windows, and layers without positions. Default false. */
-  readonly windows?: boolean;
-  /** sluice only. Default `post-attention`. */
-  readonly routerInput?: RouterInput;
-  /** Linear scaling of positions. Default none. */
-  readonly ropeScale?: number;
-  /** llama only: has `rope_freqs.weight`. Default false. */
-  readonly ropeFactors?: boolean;
-  /** Default and least 320: every byte, a few merges and some special tokens. */
-  readonly vocab?: number;
-  /** Keys to add or to put in the place of others, such as a chat template. */
-  readonly keys?: GgufKeys;
-  /** Default 1. */
-  readonly seed?: number;
-}
-
-/** GGUF's number of 32-bit integers. */
-const I32 = 26;
-
-type Settings = Required<TinyModelOptions>;
+export type { TinyModelOptions } from "./tiny/settings.ts";
 
 /**
  * The bytes of a GGUF with random weights that Sluice and llama.cpp load: small, but with every part of its
@@ -70,17 +19,29 @@ type Settings = Required<TinyModelOptions>;
  * choose by token. The same options give the same bytes.
  */
 export function tinyModel(options: TinyModelOptions): Uint8Array<ArrayBuffer> {
+  const settings = settingsOf(options);
+  return writeGguf({
+    metadata: {
+      ...modelKeys(settings),
+      ...bpeVocabulary({ size: settings.vocab }),
+      ...settings.keys,
+    },
+    tensors: modelTensors(settings),
+  });
+}
+
+function settingsOf(options: TinyModelOptions): TinySettings {
   const heads = options.heads ?? 4;
-  const settings: Settings = {
+  return {
     format: "f32",
     embeddingFormat: options.format ?? "f32",
     layers: 2,
     hidden: 256,
     ffn: 256,
     heads,
-    kvHeads: options.architecture === "olmoe" ? heads : 2,
+    kvHeads: 2,
     headDim: 64,
-    experts: options.architecture === "llama" ? 0 : 8,
+    experts: 8,
     topK: 2,
     contextTokens: 256,
     tiedHead: false,
@@ -92,19 +53,12 @@ export function tinyModel(options: TinyModelOptions): Uint8Array<ArrayBuffer> {
     vocab: LEAST_TOKENS,
     keys: {},
     seed: 1,
+    ...tinyArchitectures[options.architecture].defaults?.({ heads }),
     ...options,
   };
-  return writeGguf({
-    metadata: {
-      ...modelKeys(settings),
-      ...bpeVocabulary({ size: settings.vocab }),
-      ...settings.keys,
-    },
-    tensors: modelTensors(settings),
-  });
 }
 
-function modelKeys(model: Settings): GgufKeys {
+function modelKeys(model: TinySettings): GgufKeys {
   const { architecture } = model;
   const keys: GgufKeys = {
     block_count: g.u32(model.layers),
@@ -127,11 +81,7 @@ function modelKeys(model: Settings): GgufKeys {
       expert_used_count: g.u32(model.topK),
       expert_feed_forward_length: g.u32(model.ffn),
     }),
-    ...(architecture === "smallthinker" && {
-      expert_gating_func: g.u32(model.score === "softmax" ? 1 : 2),
-      ...(model.windows && { "attention.sliding_window": g.u32(4096) }),
-    }),
-    ...(architecture === "sluice" && { router_input: g.string(model.routerInput) }),
+    ...tinyArchitectures[architecture].keys?.(model),
   };
   return {
     "general.architecture": g.string(architecture),
@@ -142,106 +92,110 @@ function modelKeys(model: Settings): GgufKeys {
   };
 }
 
-function modelTensors(model: Settings): GgufTensor[] {
-  const { architecture, hidden } = model;
-  const random = createRandom(model.seed);
-  const embeddings = weightFormats[model.embeddingFormat];
-  const tensors = [
-    matrix(random, "token_embd", [model.vocab, hidden], 0.3 * Math.sqrt(hidden), embeddings),
-    norm(random, "output_norm", hidden),
-  ];
-  if (!model.tiedHead) tensors.push(matrix(random, "output", [model.vocab, hidden], 3, embeddings));
-  if (model.ropeFactors) {
-    const factors = normalArray(random, model.headDim / 2).map((value) => 1 + 7 * value * value);
-    tensors.push(stored("rope_freqs", [model.headDim / 2], factors, weightFormats.f32));
-  }
-  for (let layer = 0; layer < model.layers; layer++) {
-    tensors.push(...attentionTensors(random, model, `blk.${layer}.`));
-    tensors.push(...feedForwardTensors(random, model, `blk.${layer}`));
-  }
-  if (architecture === "sluice" && model.routerInput === "decoupled") {
-    tensors.push(...attentionTensors(random, model, "route_"), norm(random, "route_norm", hidden));
-  }
-  return tensors;
+/** The tensors that the architecture's reader asks for, once it is told which optional ones there are. */
+function modelTensors(model: TinySettings): GgufTensor[] {
+  const { architecture, vocab, hidden, tiedHead } = model;
+  const optional: Readonly<Record<string, readonly number[]>> = {
+    "token_embd.weight": [vocab, hidden],
+    ...(!tiedHead && { "output.weight": [vocab, hidden] }),
+    ...tinyArchitectures[architecture].optional?.(model),
+  };
+  const { resident, stacked } = architectures[architecture].read({
+    metadata: keyMetadata({ ...modelKeys(model), ...model.keys }),
+    shape: (tensor) => optional[tensor],
+  });
+  return [...resident, ...stacked].map((spec) => {
+    // Each tensor has a sequence of its own: one more tensor changes no other.
+    const random = createRandom(model.seed + hash(spec.name));
+    return spec.idsBelow === undefined
+      ? weightTensor(random, model, spec)
+      : tableTensor(random, spec.name, spec.shape, spec.idsBelow);
+  });
 }
 
-function attentionTensors(random: Random, model: Settings, prefix: string): GgufTensor[] {
-  const { architecture, hidden, headDim } = model;
-  const format = weightFormats[model.format];
-  const queryWidth = model.heads * headDim;
-  const keyWidth = model.kvHeads * headDim;
-  const tensors = [
-    norm(random, `${prefix}attn_norm`, hidden),
-    matrix(random, `${prefix}attn_q`, [queryWidth, hidden], 1.5, format),
-    matrix(random, `${prefix}attn_k`, [keyWidth, hidden], 1.5, format),
-    matrix(random, `${prefix}attn_v`, [keyWidth, hidden], 1, format),
-    matrix(random, `${prefix}attn_output`, [hidden, queryWidth], 1, format),
-  ];
-  if (architecture === "qwen3moe") {
-    tensors.push(norm(random, `${prefix}attn_q_norm`, headDim, 1.5));
-    tensors.push(norm(random, `${prefix}attn_k_norm`, headDim, 1.5));
-  }
-  if (architecture === "olmoe") {
-    tensors.push(norm(random, `${prefix}attn_q_norm`, queryWidth, 1.5));
-    tensors.push(norm(random, `${prefix}attn_k_norm`, keyWidth, 1.5));
-  }
-  return tensors;
+/** The metadata of a file that is about to be written. */
+function keyMetadata(keys: GgufKeys): ModelMetadata {
+  const optional = <T>(key: string) => keys[key]?.value as T | undefined;
+  return {
+    number(key) {
+      const value = optional<number>(key);
+      if (value === undefined) throw new Error(`tiny models have no key ${key}`);
+      return value;
+    },
+    optionalNumber: optional<number>,
+    optionalBoolean: optional<boolean>,
+    optionalString: optional<string>,
+  };
 }
 
-function feedForwardTensors(random: Random, model: Settings, block: string): GgufTensor[] {
-  const { hidden, ffn, experts } = model;
-  const format = weightFormats[model.format];
-  const ffnNorm = norm(random, `${block}.ffn_norm`, hidden);
-  if (experts === 0) {
-    return [
-      ffnNorm,
-      matrix(random, `${block}.ffn_gate`, [ffn, hidden], 1.5, format),
-      matrix(random, `${block}.ffn_up`, [ffn, hidden], 1.5, format),
-      matrix(random, `${block}.ffn_down`, [hidden, ffn], 1, format),
-    ];
+/** How far outputs spread for inputs of deviation 1, by the end of a tensor's name; 1 for all others. */
+const GAINS: readonly (readonly [name: string, gain: number])[] = [
+  ["attn_q", 1.5],
+  ["attn_k", 1.5],
+  ["ffn_gate", 1.5],
+  ["ffn_up", 1.5],
+  ["ffn_gate_exps", 1.5],
+  ["ffn_up_exps", 1.5],
+  ["ffn_gate_inp", 2],
+  ["output", 3],
+];
+
+/** Means of the weights of norms; 1 for all others. Those of queries and keys make attention uneven. */
+const NORM_MEANS: readonly (readonly [name: string, mean: number])[] = [
+  ["attn_q_norm", 1.5],
+  ["attn_k_norm", 1.5],
+];
+
+function weightTensor(
+  random: Random,
+  model: TinySettings,
+  { name, shape }: TensorSpec,
+): GgufTensor {
+  const { hidden } = model;
+  const part = name.replace(/\.(weight|bias)$/, "").replace(/^(blk\.\d+\.|route_)/, "");
+  const { f32 } = weightFormats;
+  const own = tinyArchitectures[model.architecture].values?.(part, shape, random);
+  if (own) return stored(name, shape, own, f32);
+  if (name.endsWith(".bias"))
+    return stored(name, shape, normalArray(random, size(shape), 0.3), f32);
+  if (shape.length === 1) {
+    // Weights of a norm, uneven enough that leaving them out shows.
+    const mean = NORM_MEANS.find(([end]) => end === part)?.[1] ?? 1;
+    const values = normalArray(random, shape[0]!, 0.3).map((value) => mean + value);
+    return stored(name, shape, values, f32);
   }
-  return [
-    ffnNorm,
-    routerTensor(random, model, block),
-    matrix(random, `${block}.ffn_gate_exps`, [experts, ffn, hidden], 1.5, format),
-    matrix(random, `${block}.ffn_up_exps`, [experts, ffn, hidden], 1.5, format),
-    matrix(random, `${block}.ffn_down_exps`, [experts, hidden, ffn], 1, format),
-  ];
+  const isEmbedding = part === "token_embd";
+  const gain = isEmbedding
+    ? 0.3 * Math.sqrt(hidden)
+    : (GAINS.find(([end]) => end === part)?.[1] ?? 1);
+  const deviation = gain / Math.sqrt(shape.at(-1)!);
+  return stored(name, shape, normalArray(random, size(shape), deviation), formatOf(model, part));
 }
 
-function routerTensor(random: Random, model: Settings, block: string): GgufTensor {
-  const { architecture, routerInput, experts, topK, vocab, hidden } = model;
-  if (architecture !== "sluice" || routerInput !== "token") {
-    return matrix(random, `${block}.ffn_gate_inp`, [experts, hidden], 2, weightFormats.f32);
-  }
-  const ids = new Int32Array(vocab * topK);
-  for (let token = 0; token < vocab; token++) {
-    const all = Array.from({ length: experts }, (_, expert) => expert);
-    for (let k = 0; k < topK; k++) {
-      ids[token * topK + k] = all.splice(random.integer(all.length), 1)[0]!;
-    }
-  }
-  const data = new Uint8Array(ids.buffer);
-  return { name: `${block}.ffn_gate_tid2eid.weight`, shape: [vocab, topK], ggmlType: I32, data };
+function formatOf(model: TinySettings, part: string): WeightFormat {
+  if (part === "token_embd" || part === "output") return weightFormats[model.embeddingFormat];
+  return weightFormats[part === "ffn_gate_inp" ? "f32" : model.format];
 }
 
-/** A matrix that gives outputs of deviation `gain` for inputs of deviation 1. */
-function matrix(
+/** GGUF's number of 32-bit integers. */
+const I32 = 26;
+
+/** Distinct ids in each row. */
+function tableTensor(
   random: Random,
   name: string,
   shape: readonly number[],
-  gain: number,
-  format: WeightFormat,
+  idsBelow: number,
 ): GgufTensor {
-  const count = shape.reduce((a, b) => a * b);
-  const deviation = gain / Math.sqrt(shape.at(-1)!);
-  return stored(name, shape, normalArray(random, count, deviation), format);
-}
-
-/** Weights of a norm around `mean`, uneven enough that leaving them out shows. */
-function norm(random: Random, name: string, width: number, mean = 1): GgufTensor {
-  const values = normalArray(random, width, 0.3).map((value) => mean + value);
-  return stored(name, [width], values, weightFormats.f32);
+  const [rows, cols] = shape as [number, number];
+  const ids = new Int32Array(rows * cols);
+  for (let row = 0; row < rows; row++) {
+    const all = Array.from({ length: idsBelow }, (_, id) => id);
+    for (let col = 0; col < cols; col++) {
+      ids[row * cols + col] = all.splice(random.integer(all.length), 1)[0]!;
+    }
+  }
+  return { name, shape, ggmlType: I32, data: new Uint8Array(ids.buffer) };
 }
 
 function stored(
@@ -250,8 +204,20 @@ function stored(
   values: Float32Array,
   format: WeightFormat,
 ): GgufTensor {
-  const { ggmlType } = format;
-  return { name: `${name}.weight`, shape, ggmlType, data: format.encode(values) };
+  return { name, shape, ggmlType: format.ggmlType, data: format.encode(values) };
+}
+
+function size(shape: readonly number[]): number {
+  return shape.reduce((a, b) => a * b);
+}
+
+/** FNV-1a: tells tensors apart by their names. */
+function hash(text: string): number {
+  let hash = 0x811c9dc5;
+  for (const character of text) {
+    hash = Math.imul(hash ^ character.codePointAt(0)!, 0x01000193);
+  }
+  return hash >>> 1;
 }
 
 /** The same model with every tensor as F32, its values as the formats of `bytes` decode them. */

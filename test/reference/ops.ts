@@ -86,12 +86,12 @@ export function createReferenceOps(
       return { logits, choices };
     },
 
-    embed(table) {
+    embed(table, { scale = 1 } = {}) {
       const [vocab, width] = weights(table).shape as [number, number];
       const data = weight(table, [vocab, width]);
       const x = tensor(passTokens.length, width);
       for (const [token, id] of passTokens.entries()) {
-        row(x, token).set(data.subarray(id * width, (id + 1) * width));
+        addScaled(row(x, token), data.subarray(id * width, (id + 1) * width), scale);
       }
       return done("embed", table, x);
     },
@@ -105,13 +105,16 @@ export function createReferenceOps(
       return done("rmsNorm", name, y);
     },
 
-    linear(x, name, { residual } = {}) {
+    linear(x, name, { bias, scale = 1, residual } = {}) {
       const rows = weights(name).shape[0]!;
       const matrix = weight(name, [rows, x.width]);
+      const biases = bias === undefined ? undefined : weight(bias, [rows]);
       if (residual) expectShape(name, residual, x.tokens, rows);
       const y = tensor(x.tokens, rows);
       for (let token = 0; token < x.tokens; token++) {
-        row(y, token).set(product(matrix, 0, rows, row(x, token)));
+        const sums = product(matrix, 0, rows, row(x, token));
+        if (biases) addScaled(sums, biases, 1);
+        addScaled(row(y, token), sums, scale);
         if (residual) addScaled(row(y, token), row(residual, token), 1);
       }
       return done("linear", name, y);
@@ -251,7 +254,7 @@ function eachPart(
 }
 
 /** `to += x * scale` */
-function addScaled(to: Float64Array, x: Float64Array, scale: number): void {
+function addScaled(to: Float64Array, x: ArrayLike<number>, scale: number): void {
   for (let i = 0; i < to.length; i++) to[i]! += x[i]! * scale;
 }
 

@@ -21,15 +21,16 @@ describe.for(Object.values(weightFormats))("embed, $name", (format) => {
       vocab: fc.constantFrom(1, 7),
       // Ids from vocab on are none: the last row stands in for theirs.
       tokenIds: fc.array(fc.integer({ min: 0, max: 7 }), { minLength: 1, maxLength: 9 }),
+      scale: fc.constantFrom(1, 12),
       seed: fc.integer(),
     });
     await fc.assert(
-      fc.asyncProperty(shape, async ({ hidden, vocab, tokenIds, seed }) => {
+      fc.asyncProperty(shape, async ({ hidden, vocab, tokenIds, scale, seed }) => {
         const { packed, weights } = randomMatrix(createRandom(seed), format, vocab, hidden);
         const tokens = tokenIds.length;
 
         const { y } = await run(embed, {
-          params: { hidden, vocab },
+          params: { hidden, vocab, scale },
           buffers: { y: 4 * hidden * (tokens + 2) },
           weights: packed,
           parts: [format.source],
@@ -40,7 +41,7 @@ describe.for(Object.values(weightFormats))("embed, $name", (format) => {
         const written = tokens * hidden;
         // A GPU may lose the sign of a zero.
         expect(y.floats.subarray(0, written).map((value) => value + 0)).toEqual(
-          embedReference(weights, hidden, tokenIds).map((value) => value + 0),
+          embedReference(weights, hidden, tokenIds, scale).map((value) => value + 0),
         );
         expect(y.words.subarray(written)).toEqual(y.before.subarray(written));
       }),
@@ -51,7 +52,7 @@ describe.for(Object.values(weightFormats))("embed, $name", (format) => {
 
 kernelTest("embed does nothing once a router has faulted", async ({ run }) => {
   const { y } = await run(embed, {
-    params: { hidden: 8, vocab: 2 },
+    params: { hidden: 8, vocab: 2, scale: 1 },
     buffers: { y: 4 * 8 },
     weights: encodeMatrix(weightFormats.f32, new Float32Array(16)).packed,
     parts: [weightFormats.f32.source],

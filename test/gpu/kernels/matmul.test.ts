@@ -18,6 +18,8 @@ import {
 } from "./cases.ts";
 
 const NUM_RUNS = 6;
+/** A product with nothing done to it. */
+const PLAIN = { has_bias: 0, has_residual: 0, scale: 1 } as const;
 /** Tokens that a workgroup takes. */
 const TOKENS = 4;
 
@@ -31,21 +33,31 @@ describe.for(formatCases)("matmul, $name", ({ format, variant }) => {
       tokens: fc.integer({ min: 1, max: 9 }),
       tokensPast: fc.integer({ min: 0, max: 5 }),
       plant: fc.constantFrom(...plants),
+      hasBias: fc.boolean(),
       hasResidual: fc.boolean(),
+      scale: fc.constantFrom(1, 0.22, -3),
       seed: fc.integer(),
     });
     await fc.assert(
       fc.asyncProperty(shape, async (drawn) => {
-        const { rows, cols, tokens, tokensPast, plant, hasResidual, seed } = drawn;
+        const { rows, cols, tokens, tokensPast, plant, hasBias, hasResidual, scale, seed } = drawn;
         const random = createRandom(seed);
         const { packed, weights } = randomMatrix(random, format, rows, cols);
         const x = randomInput(random, tokens * cols, plant);
+        const bias = randomInput(random, rows);
         const residual = randomInput(random, tokens * rows);
 
         const { y } = await run(matmul, {
-          params: { rows, cols, has_residual: hasResidual ? 1 : 0 },
+          params: {
+            rows,
+            cols,
+            has_bias: hasBias ? 1 : 0,
+            has_residual: hasResidual ? 1 : 0,
+            scale,
+          },
           buffers: {
             x: padded(x, Math.ceil(tokens / TOKENS) * TOKENS * cols),
+            bias: hasBias ? bias : 16,
             residual: hasResidual ? residual : 16,
             y: 4 * rows * (tokens + tokensPast),
           },
@@ -59,7 +71,11 @@ describe.for(formatCases)("matmul, $name", ({ format, variant }) => {
         const written = tokens * rows;
         expectWithin(
           y.floats.subarray(0, written),
-          matmulReference(weights, x, cols, hasResidual ? residual : undefined),
+          matmulReference(weights, x, cols, {
+            bias: hasBias ? bias : undefined,
+            scale,
+            residual: hasResidual ? residual : undefined,
+          }),
         );
         expect(y.words.subarray(written)).toEqual(y.before.subarray(written));
       }),
@@ -83,8 +99,8 @@ describe.for(Object.entries(variants))("matmul, %s", ([, { matrix: constants, re
     const { y } = await run(
       { ...matmul, grid: () => [2, 3, 2] },
       {
-        params: { rows, cols, has_residual: 0 },
-        buffers: { x, residual: 16, y: 4 * tokens * rows },
+        params: { rows, cols, ...PLAIN },
+        buffers: { x, bias: 16, residual: 16, y: 4 * tokens * rows },
         weights: packed,
         parts,
         constants,
@@ -97,8 +113,8 @@ describe.for(Object.entries(variants))("matmul, %s", ([, { matrix: constants, re
 
   kernelTest("does nothing once a router has faulted", async ({ run }) => {
     const { y } = await run(matmul, {
-      params: { rows: 5, cols: 8, has_residual: 0 },
-      buffers: { x: new Float32Array(4 * 8), residual: 16, y: 4 * 4 * 5 },
+      params: { rows: 5, cols: 8, ...PLAIN },
+      buffers: { x: new Float32Array(4 * 8), bias: 16, residual: 16, y: 4 * 4 * 5 },
       weights: encodeMatrix(format, new Float32Array(40)).packed,
       parts,
       constants,

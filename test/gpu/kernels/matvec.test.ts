@@ -10,6 +10,8 @@ import { matvecReference } from "../../reference/kernels/matvec.ts";
 import { encodeMatrix, formatCases, plants, randomInput, randomMatrix, someCols } from "./cases.ts";
 
 const NUM_RUNS = 5;
+/** A product with nothing done to it. */
+const PLAIN = { has_bias: 0, has_residual: 0, scale: 1 } as const;
 
 describe.for(formatCases)("matvec, $name", ({ format, variant }) => {
   const { matrix: constants, reduce } = variant;
@@ -19,27 +21,49 @@ describe.for(formatCases)("matvec, $name", ({ format, variant }) => {
       rows: fc.constantFrom(1, 3, 5, 13, 65),
       cols: fc.constantFrom(...someCols(format)),
       plant: fc.constantFrom(...plants),
+      hasBias: fc.boolean(),
       hasResidual: fc.boolean(),
+      scale: fc.constantFrom(1, 0.22, -3),
       seed: fc.integer(),
     });
     await fc.assert(
-      fc.asyncProperty(shape, async ({ rows, cols, plant, hasResidual, seed }) => {
+      fc.asyncProperty(shape, async (drawn) => {
+        const { rows, cols, plant, hasBias, hasResidual, scale, seed } = drawn;
         const random = createRandom(seed);
         const { packed, weights } = randomMatrix(random, format, rows, cols);
         const x = randomInput(random, cols, plant);
+        const bias = randomInput(random, rows);
         const residual = randomInput(random, rows);
 
         const { y } = await run(matvec, {
-          params: { rows, cols, has_residual: hasResidual ? 1 : 0 },
-          // Without has_residual it may be any buffer, and shorter: here all of it would spoil the result.
-          buffers: { x, residual: hasResidual ? residual : 16, y: 4 * rows },
+          params: {
+            rows,
+            cols,
+            has_bias: hasBias ? 1 : 0,
+            has_residual: hasResidual ? 1 : 0,
+            scale,
+          },
+          // Without its flag an input may be any buffer, and shorter: here all of it would spoil the result.
+          buffers: {
+            x,
+            bias: hasBias ? bias : 16,
+            residual: hasResidual ? residual : 16,
+            y: 4 * rows,
+          },
           weights: packed,
           parts: [format.source, reduce],
           constants,
           control: { tokens: 1 },
         });
 
-        expectWithin(y.floats, matvecReference(weights, x, hasResidual ? residual : undefined));
+        expectWithin(
+          y.floats,
+          matvecReference(weights, x, {
+            bias: hasBias ? bias : undefined,
+            scale,
+            residual: hasResidual ? residual : undefined,
+          }),
+        );
       }),
       { numRuns: NUM_RUNS },
     );
@@ -60,8 +84,8 @@ describe.for(Object.entries(variants))("matvec, %s", ([, { matrix: constants, re
     const { y } = await run(
       { ...matvec, grid: () => [2, 3, 1] },
       {
-        params: { rows, cols, has_residual: 0 },
-        buffers: { x, residual: 16, y: 4 * rows },
+        params: { rows, cols, ...PLAIN },
+        buffers: { x, bias: 16, residual: 16, y: 4 * rows },
         weights: packed,
         parts,
         constants,
@@ -74,8 +98,8 @@ describe.for(Object.entries(variants))("matvec, %s", ([, { matrix: constants, re
 
   kernelTest("does nothing once a router has faulted", async ({ run }) => {
     const { y } = await run(matvec, {
-      params: { rows: 5, cols: 8, has_residual: 0 },
-      buffers: { x: new Float32Array(8), residual: 16, y: 4 * 5 },
+      params: { rows: 5, cols: 8, ...PLAIN },
+      buffers: { x: new Float32Array(8), bias: 16, residual: 16, y: 4 * 5 },
       weights: encodeMatrix(format, new Float32Array(40)).packed,
       parts,
       constants,
@@ -88,7 +112,7 @@ describe.for(Object.entries(variants))("matvec, %s", ([, { matrix: constants, re
 
 kernelTest("matvec's grid covers more rows than one dimension can", () => {
   const rows = 64 * 65_535 + 1;
-  const [x, y, z] = matvec.grid({ rows, cols: 8, has_residual: 0 }, { LANES: 1, ROWS: 64 }, 1);
+  const [x, y, z] = matvec.grid({ rows, cols: 8, ...PLAIN }, { LANES: 1, ROWS: 64 }, 1);
 
   expect(x).toBeLessThanOrEqual(65_535);
   expect(x * y).toBeGreaterThanOrEqual(65_536);

@@ -40,6 +40,31 @@ export function dot(length: number, a: Run, b: Run, addend?: number): Value {
   return { value, bound: terms * ROUNDING * magnitude };
 }
 
+/** What is done to a product besides. */
+export interface ProductOptions {
+  /** [rows] */
+  readonly bias?: ArrayLike<number> | undefined;
+  readonly scale?: number | undefined;
+  /** [tokens, rows] */
+  readonly residual?: ArrayLike<number> | undefined;
+}
+
+/** `scale * (sum + bias) + residual`, of the element `index` in row `row`. */
+export function finished(
+  sum: Value,
+  row: number,
+  index: number,
+  { bias, scale = 1, residual }: ProductOptions,
+): Value {
+  const added = bias?.[row] ?? 0;
+  const biased = sum.value + added;
+  const rest = residual?.[index] ?? 0;
+  const value = scale * biased + rest;
+  // Each operation rounds once.
+  const product = Math.abs(scale) * (sum.bound + ROUNDING * (2 * Math.abs(biased) + sum.bound));
+  return { value, bound: product + ROUNDING * (Math.abs(value) + product) };
+}
+
 /** Values as `expectWithin` takes them. */
 export function bounded(values: readonly Value[]): { values: number[]; bounds: number[] } {
   return { values: values.map(({ value }) => value), bounds: values.map(({ bound }) => bound) };

@@ -1,0 +1,246 @@
+import { combine } from "../../kernels/combine.ts";
+import { expertDown } from "../../kernels/expert_down.ts";
+import { expertGateUp } from "../../kernels/expert_gate_up.ts";
+import { hashRouter } from "../../kernels/hash_router.ts";
+import { activationParts } from "../../kernels/parts.ts";
+import { router } from "../../kernels/router.ts";
+import { scoreFunctions } from "../../routing/registry.ts";
+import { checkMost, checkMultiple, checkWidth } from "../checks.ts";
+import type { MoeSpec, Routing } from "../ops.ts";
+import type { MoeSteps, Program, Step } from "../program.ts";
+import { type GpuTensor, type Recording, UNIT_WEIGHTS } from "./recording.ts";
+
+/** Where a layer's choice lies. */
+export interface GpuRouting extends Routing {
+  readonly moe: number;
+  /** The router's step. */
+  readonly router: number;
+}
+
+/** Where a router writes; each `[MoE layers, max tokens, topK]`. */
+interface RoutingBuffers {
+  readonly ids: GPUBuffer;
+  readonly slots: GPUBuffer;
+  readonly weights: GPUBuffer;
+}
+
+/** A MoE layer before its program is built. */
+type PendingMoe = Omit<MoeSteps, "chooser">;
+
+/** What the router's workgroup memory and fixed arrays hold: see `shaders/moe/router.wgsl`. */
+const MAX_EXPERTS = 512;
+const MAX_TOP_K = 32;
+
+/** Records the routers and experts of a pass. Owns the buffers of their choices until `dispose`. */
+export class MoeRecording {
+  readonly #recording: Recording;
+  readonly #moe: readonly MoeSpec[];
+  readonly #steps: PendingMoe[] = [];
+  readonly #routingFirst: number[] = [];
+  readonly #owned: GPUBuffer[] = [];
+  readonly #choices: RoutingBuffers;
+  /** Where guesses go; only their ids are ever read. */
+  readonly #guesses: RoutingBuffers | undefined;
+
+  /** @param guesses also runs each layer's router on what the layer before reads */
+  constructor(recording: Recording, moe: readonly MoeSpec[], guesses: boolean) {
+    this.#recording = recording;
+    this.#moe = moe;
+    let choices = 0;
+    for (const spec of moe) {
+      this.#routingFirst.push(choices);
+      choices += recording.maxTokens * spec.topK;
+    }
+    this.#choices = this.#buffers("expert", choices);
+    this.#guesses = guesses ? this.#buffers("guessed expert", choices) : undefined;
+  }
+
+  route(x: GpuTensor, spec: MoeSpec): GpuRouting {
+    const moe = this.#moe.indexOf(spec);
+    const step = this.#recording.recorder.length;
+    this.#dispatchRouter(x, spec, this.#choices, "looks-up");
+    const next = this.#moe[moe + 1];
+    if (this.#guesses && next) this.#dispatchRouter(x, next, this.#guesses, "chooses");
+    return { topK: spec.topK, moe, router: step };
+  }
+
+  routeByToken(spec: MoeSpec): GpuRouting {
+    const moe = this.#moe.indexOf(spec);
+    const step = this.#recording.recorder.length;
+    this.#dispatchTable(spec, this.#choices, "looks-up");
+    const next = this.#moe[moe + 1];
+    if (this.#guesses && next) this.#dispatchTable(next, this.#guesses, "chooses");
+    return { topK: spec.topK, moe, router: step };
+  }
+
+  #dispatchTable(spec: MoeSpec, out: RoutingBuffers, task: "looks-up" | "chooses"): void {
+    const moe = this.#moe.indexOf(spec);
+    const { buffer, rows, cols } = this.#recording.gpu.table(spec.router);
+    checkWidth(spec.router, spec.topK, cols);
+    const params = {
+      vocab: rows,
+      top_k: spec.topK,
+      moe_index: moe,
+      page_first: this.#recording.gpu.pageFirst(spec.pool),
+      routing_first: this.#routingFirst[moe]!,
+      looks_up: task === "looks-up" ? 1 : 0,
+      weight: spec.scale / spec.topK,
+    };
+    this.#recording.recorder.dispatch(hashRouter, {
+      params,
+      ...(task === "looks-up" && { otherParams: { ...params, looks_up: 0 } }),
+      buffers: {
+        table: buffer,
+        page_table: this.#recording.gpu.pageTable,
+        ids: out.ids,
+        slots: out.slots,
+        expert_weights: out.weights,
+      },
+    });
+  }
+
+  #dispatchRouter(
+    x: GpuTensor,
+    spec: MoeSpec,
+    out: RoutingBuffers,
+    task: "looks-up" | "chooses",
+  ): void {
+    const moe = this.#moe.indexOf(spec);
+    const { buffer, format, rows, cols } = this.#recording.gpu.matrix(spec.router);
+    checkWidth(spec.router, x.width, cols);
+    checkWidth(spec.router, spec.experts, rows);
+    checkMultiple(`cols of ${spec.router}`, cols, UNIT_WEIGHTS);
+    checkMost(`the number of experts of layer ${spec.layer}`, spec.experts, MAX_EXPERTS);
+    checkMost(`the experts a token of layer ${spec.layer}`, spec.topK, MAX_TOP_K);
+    const params = {
+      hidden: spec.hidden,
+      experts: spec.experts,
+      top_k: spec.topK,
+      moe_index: moe,
+      page_first: this.#recording.gpu.pageFirst(spec.pool),
+      routing_first: this.#routingFirst[moe]!,
+      renormalise: spec.renormalise ? 1 : 0,
+      looks_up: task === "looks-up" ? 1 : 0,
+      scale: spec.scale,
+    };
+    this.#recording.recorder.dispatch(router, {
+      params,
+      ...(task === "looks-up" && { otherParams: { ...params, looks_up: 0 } }),
+      buffers: {
+        x: x.scratch,
+        page_table: this.#recording.gpu.pageTable,
+        ids: out.ids,
+        slots: out.slots,
+        expert_weights: out.weights,
+      },
+      weights: buffer,
+      parts: [format.source, scoreFunctions[spec.score].source],
+      constants: this.#recording.gpu.variant.router,
+    });
+  }
+
+  experts(
+    x: GpuTensor,
+    choice: GpuRouting,
+    spec: MoeSpec,
+    options: { residual: GpuTensor },
+  ): GpuTensor {
+    const { hidden, ffn, topK } = spec;
+    checkWidth(spec.gate, x.width, hidden);
+    checkMultiple(`cols of ${spec.gate}`, hidden, UNIT_WEIGHTS);
+    checkMultiple(`cols of ${spec.down}`, ffn, UNIT_WEIGHTS);
+    const routing_first = this.#routingFirst[choice.moe]!;
+    const pool = this.#recording.gpu.arenas(spec.pool);
+    const { variant } = this.#recording.gpu;
+    const pairs = this.#recording.maxTokens * topK;
+    const inner = this.#recording.recorder.scratch(4 * pairs * ffn);
+    const outer = this.#recording.recorder.scratch(4 * pairs * hidden);
+    const first = this.#recording.recorder.length;
+    const arenas = pool.arenas.map((buffer, index) => ({
+      buffer,
+      params: {
+        hidden,
+        ffn,
+        top_k: topK,
+        routing_first,
+        slot_words: pool.slotWords,
+        arena_first: index * pool.slotsPerArena,
+        arena_slots: Math.min(pool.slotsPerArena, pool.slots - index * pool.slotsPerArena),
+      },
+    }));
+    for (const { buffer, params } of arenas) {
+      this.#recording.recorder.dispatch(expertGateUp, {
+        params: { ...params, gate_first: pool.gateFirst, up_first: pool.upFirst },
+        buffers: { x: x.scratch, slots: this.#choices.slots, y: inner },
+        weights: buffer,
+        parts: [pool.gateFormat.source, variant.reduce, activationParts[spec.activation]],
+        constants: variant.matrix,
+      });
+    }
+    for (const { buffer, params } of arenas) {
+      this.#recording.recorder.dispatch(expertDown, {
+        params: { ...params, down_first: pool.downFirst },
+        buffers: { x: inner, slots: this.#choices.slots, y: outer },
+        weights: buffer,
+        parts: [pool.downFormat.source, variant.reduce],
+        constants: variant.matrix,
+      });
+    }
+    // A fault runs these steps several times, so what they read must outlive the last of them.
+    this.#recording.recorder.keep(x.scratch);
+    this.#recording.recorder.keep(inner);
+    this.#steps.push({
+      moe: choice.moe,
+      router: choice.router,
+      first,
+      end: this.#recording.recorder.length,
+    });
+    const y = this.#recording.tensor(hidden);
+    this.#recording.recorder.dispatch(combine, {
+      params: { hidden, top_k: topK, routing_first },
+      buffers: {
+        x: outer,
+        expert_weights: this.#choices.weights,
+        residual: options.residual.scratch,
+        y: y.scratch,
+      },
+    });
+    return y;
+  }
+
+  /** GPU bytes of the choices. */
+  get bytes(): number {
+    return this.#owned.reduce((sum, buffer) => sum + buffer.size, 0);
+  }
+
+  dispose(): void {
+    for (const buffer of this.#owned) this.#recording.gpu.context.memory.release(buffer);
+  }
+
+  /** @param others what may be encoded in the place of a router's step: it only chooses */
+  finish(
+    others: ReadonlyMap<number, Step>,
+  ): Pick<Program, "moe" | "routers" | "ids" | "slots" | "routingFirst" | "guesses"> {
+    const moe = this.#steps
+      .map((place) => ({ ...place, chooser: others.get(place.router)! }))
+      .sort((a, b) => a.moe - b.moe);
+    return {
+      moe,
+      routers: new Map(moe.map((place) => [place.router, place])),
+      ids: this.#choices.ids,
+      slots: this.#choices.slots,
+      routingFirst: this.#routingFirst,
+      guesses: this.#guesses?.ids,
+    };
+  }
+
+  #buffers(whose: string, choices: number): RoutingBuffers {
+    const { memory } = this.#recording.gpu.context;
+    const buffer = (what: string) => {
+      const made = memory.storage(`${whose} ${what}`, 4 * choices);
+      this.#owned.push(made);
+      return made;
+    };
+    return { ids: buffer("ids"), slots: buffer("slots"), weights: buffer("weights") };
+  }
+}

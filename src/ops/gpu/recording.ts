@@ -1,0 +1,35 @@
+import type { GpuResources } from "../gpu-resources.ts";
+import type { Activation } from "../ops.ts";
+import { Recorder, type Scratch } from "../program.ts";
+
+/** An activation in a scratch buffer. */
+export interface GpuTensor extends Activation {
+  readonly scratch: Scratch;
+  /** One row, whatever the pass has. */
+  readonly single: boolean;
+}
+
+/** Weights are read 8 at a time, activations 4. */
+export const UNIT_WEIGHTS = 8;
+
+/** Matmul reads tokens in fours, so activations have room for them. */
+const TOKEN_TILE = 4;
+
+/** What the ops record with: the GPU's resources, and the dispatches so far. */
+export class Recording {
+  readonly gpu: GpuResources;
+  readonly recorder: Recorder;
+  readonly maxTokens: number;
+
+  constructor(gpu: GpuResources, maxTokens: number) {
+    this.gpu = gpu;
+    this.recorder = new Recorder(gpu.context);
+    this.maxTokens = maxTokens;
+  }
+
+  /** Room for an activation of all the pass's tokens, or of one. */
+  tensor(width: number, single = false): GpuTensor {
+    const rows = single ? 1 : Math.ceil(this.maxTokens / TOKEN_TILE) * TOKEN_TILE;
+    return { width, single, scratch: this.recorder.scratch(4 * rows * width) };
+  }
+}
