@@ -2,10 +2,8 @@
 // each 32 weights have a scale and a min of 6 bits.
 // Planes: quants, a word a unit, byte i holds quants i (low half) and i + 4 (high half);
 // scales, 4 words a block: d and dmin, then ggml's 12 bytes of scales and mins.
-// Needs: half_to_float (shaders/formats/half.wgsl).
-@group(1) @binding(0) var<storage, read> weights: array<u32>;
-
-fn load_weights(base: u32, count: u32, unit: u32) -> array<vec4f, 2> {
+// Needs: half_to_float (shared/half.wgsl).
+fn load_q4_k(base: u32, count: u32, unit: u32) -> array<vec4f, 2> {
   let scales = base + count / 8u + 4u * (unit / 32u);
   let group = (unit / 4u) % 8u;
   // Byte group % 4 of the three words. Groups 4 to 7 have their low 4 bits in the third word and

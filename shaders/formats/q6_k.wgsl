@@ -6,10 +6,8 @@
 //   of the even unit, then those of the odd one;
 //   scales, 4 words a block, in order;
 //   d, two a word.
-// Needs: half_to_float (shaders/formats/half.wgsl).
-@group(1) @binding(0) var<storage, read> weights: array<u32>;
-
-fn load_weights(base: u32, count: u32, unit: u32) -> array<vec4f, 2> {
+// Needs: half_to_float (shared/half.wgsl).
+fn load_q6_k(base: u32, count: u32, unit: u32) -> array<vec4f, 2> {
   let high_plane = base + count / 8u;
   let scale_plane = high_plane + count / 16u;
   let d_plane = scale_plane + count / 64u;

@@ -1,8 +1,8 @@
 import source from "../../shaders/formats/q4_0.wgsl?raw";
+import half from "../../shaders/formats/shared/half.wgsl?raw";
 import { splitNibbles, viewOf } from "../numeric/bits.ts";
 import { f16ToF32, f32ToF16 } from "../numeric/f16.ts";
 import type { WeightFormat } from "./format.ts";
-import { withHalf } from "./half.ts";
 
 const BLOCK_WEIGHTS = 32;
 const BLOCK_BYTES = 18;
@@ -21,7 +21,7 @@ export const q4_0: WeightFormat = {
   blockWeights: BLOCK_WEIGHTS,
   blockBytes: BLOCK_BYTES,
   planeBlockBytes: [QUANT_BYTES, 2],
-  source: withHalf(source),
+  parts: [source, half],
 
   repack(blocks, planes) {
     const from = viewOf(blocks);

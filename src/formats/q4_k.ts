@@ -1,8 +1,8 @@
 import source from "../../shaders/formats/q4_k.wgsl?raw";
+import half from "../../shaders/formats/shared/half.wgsl?raw";
 import { splitNibbles, viewOf } from "../numeric/bits.ts";
 import { f16ToF32, f32ToF16Up } from "../numeric/f16.ts";
 import type { WeightFormat } from "./format.ts";
-import { withHalf } from "./half.ts";
 
 const BLOCK_WEIGHTS = 256;
 const BLOCK_BYTES = 144;
@@ -29,7 +29,7 @@ export const q4_k: WeightFormat = {
   blockWeights: BLOCK_WEIGHTS,
   blockBytes: BLOCK_BYTES,
   planeBlockBytes: [QUANT_BYTES, QUANTS],
-  source: withHalf(source),
+  parts: [source, half],
 
   repack(blocks, planes) {
     const from = viewOf(blocks);

@@ -1,8 +1,8 @@
 import source from "../../shaders/formats/q6_k.wgsl?raw";
+import half from "../../shaders/formats/shared/half.wgsl?raw";
 import { splitNibbles, viewOf } from "../numeric/bits.ts";
 import { f16ToF32, f32ToF16Up } from "../numeric/f16.ts";
 import type { WeightFormat } from "./format.ts";
-import { withHalf } from "./half.ts";
 
 const BLOCK_WEIGHTS = 256;
 const BLOCK_BYTES = 210;
@@ -32,7 +32,7 @@ export const q6_k: WeightFormat = {
   blockWeights: BLOCK_WEIGHTS,
   blockBytes: BLOCK_BYTES,
   planeBlockBytes: [LOW_BYTES, HIGH_BYTES, GROUPS, 2],
-  source: withHalf(source),
+  parts: [source, half],
 
   repack(blocks, planes) {
     const from = viewOf(blocks);

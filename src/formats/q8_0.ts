@@ -1,8 +1,8 @@
 import source from "../../shaders/formats/q8_0.wgsl?raw";
+import half from "../../shaders/formats/shared/half.wgsl?raw";
 import { viewOf } from "../numeric/bits.ts";
 import { f16ToF32, f32ToF16 } from "../numeric/f16.ts";
 import type { WeightFormat } from "./format.ts";
-import { withHalf } from "./half.ts";
 
 const BLOCK_WEIGHTS = 32;
 const BLOCK_BYTES = 34;
@@ -20,7 +20,7 @@ export const q8_0: WeightFormat = {
   blockWeights: BLOCK_WEIGHTS,
   blockBytes: BLOCK_BYTES,
   planeBlockBytes: [32, 2],
-  source: withHalf(source),
+  parts: [source, half],
 
   repack(blocks, planes) {
     const from = viewOf(blocks);

@@ -1,3 +1,4 @@
+import { weightParts } from "../formats/parts.ts";
 import { argmax } from "../kernels/argmax.ts";
 import { attention } from "../kernels/attention.ts";
 import { combine } from "../kernels/combine.ts";
@@ -128,7 +129,7 @@ export class GpuOps implements Ops<GpuTensor, GpuRouting> {
       params: { hidden: matrix.cols, vocab: matrix.rows },
       buffers: { y: y.scratch },
       weights: matrix.buffer,
-      parts: [matrix.format.source],
+      parts: weightParts(matrix.format),
     });
     return y;
   }
@@ -160,7 +161,7 @@ export class GpuOps implements Ops<GpuTensor, GpuRouting> {
         y: y.scratch,
       },
       weights: buffer,
-      parts: [format.source, this.#gpu.variant.reduce],
+      parts: [...weightParts(format), this.#gpu.variant.reduce],
       constants: this.#gpu.variant.matrix,
       single,
     });
@@ -314,7 +315,7 @@ export class GpuOps implements Ops<GpuTensor, GpuRouting> {
         expert_weights: out.weights,
       },
       weights: buffer,
-      parts: [format.source, scoreFunctions[spec.score].source],
+      parts: [...weightParts(format), scoreFunctions[spec.score].source],
       constants: this.#gpu.variant.router,
     });
   }
@@ -353,7 +354,12 @@ export class GpuOps implements Ops<GpuTensor, GpuRouting> {
         params: { ...params, gate_first: pool.gateFirst, up_first: pool.upFirst },
         buffers: { x: x.scratch, slots: this.#slots, y: inner },
         weights: buffer,
-        parts: [pool.gateFormat.source, variant.reduce, activationParts[spec.activation]],
+        parts: [
+          ...weightParts(pool.gateFormat, "load_gate"),
+          ...weightParts(pool.upFormat, "load_up"),
+          variant.reduce,
+          activationParts[spec.activation],
+        ],
         constants: variant.matrix,
       });
     }
@@ -362,7 +368,7 @@ export class GpuOps implements Ops<GpuTensor, GpuRouting> {
         params: { ...params, down_first: pool.downFirst },
         buffers: { x: inner, slots: this.#slots, y: outer },
         weights: buffer,
-        parts: [pool.downFormat.source, variant.reduce],
+        parts: [...weightParts(pool.downFormat), variant.reduce],
         constants: variant.matrix,
       });
     }

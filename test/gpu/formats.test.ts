@@ -1,6 +1,8 @@
 import { describe, expect } from "vitest";
 import { repackMatrix, type WeightFormat } from "../../src/formats/format.ts";
+import { weightParts } from "../../src/formats/parts.ts";
 import { weightFormats } from "../../src/formats/registry.ts";
+import { linkWgsl } from "../../src/gpu/link.ts";
 import { createRandom, normalArray } from "../../src/numeric/random.ts";
 import { gpuTest } from "../helpers/gpu.ts";
 import golden from "../node/formats/golden.json";
@@ -91,7 +93,7 @@ async function unpack(
     label: `unpack ${format.name}`,
     layout: "auto",
     compute: {
-      module: device.createShaderModule({ code: format.source + UNPACK }),
+      module: device.createShaderModule({ code: linkWgsl([UNPACK, ...weightParts(format)]) }),
       constants: { BASE, COUNT: count },
     },
   });

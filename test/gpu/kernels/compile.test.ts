@@ -1,4 +1,6 @@
 import { describe, expect } from "vitest";
+import type { WeightFormat } from "../../../src/formats/format.ts";
+import { weightParts } from "../../../src/formats/parts.ts";
 import { weightFormats } from "../../../src/formats/registry.ts";
 import { PipelineCache } from "../../../src/gpu/pipelines.ts";
 import { kernels } from "../../../src/kernels/index.ts";
@@ -7,9 +9,9 @@ import { scoreFunctions } from "../../../src/routing/registry.ts";
 import { gpuTest } from "../../helpers/gpu.ts";
 
 /** Every part that a kernel may ask for, with one choice where parts exclude each other. */
-function partsFor(source: string, format: string, reduce: string): string[] {
-  const parts: string[] = [];
-  if (source.includes("load_weights(")) parts.push(format);
+function partsFor(source: string, format: WeightFormat, reduce: string): string[] {
+  const loaders = new Set(source.match(/\bload_\w+(?=\()/g));
+  const parts = [...loaders].flatMap((name) => weightParts(format, name));
   if (source.includes("row_sum")) parts.push(reduce);
   if (source.includes("activate(")) parts.push(activationParts.silu);
   if (source.includes("router_score(")) parts.push(scoreFunctions.softmax.source);
@@ -38,7 +40,7 @@ describe.for(Object.entries(variants))("variant %s", ([, variant]) => {
           const constants = { ...kernel.constants, ...sizes };
           return cache.compile(
             kernel as never,
-            partsFor(kernel.source, format.source, variant.reduce),
+            partsFor(kernel.source, format, variant.reduce),
             constants,
           );
         }),
@@ -57,7 +59,11 @@ describe.for(Object.entries(variants))("variant %s", ([, variant]) => {
         cache.compile(gated as never, [part], gated.constants),
       ),
       ...Object.values(scoreFunctions).map((score) =>
-        cache.compile(router as never, [weightFormats.f32.source, score.source], variant.router),
+        cache.compile(
+          router as never,
+          [...weightParts(weightFormats.f32), score.source],
+          variant.router,
+        ),
       ),
     ]);
 

@@ -1,5 +1,6 @@
 import fc from "fast-check";
 import { describe, expect } from "vitest";
+import { weightParts } from "../../../src/formats/parts.ts";
 import { weightFormats } from "../../../src/formats/registry.ts";
 import { embed } from "../../../src/kernels/embed.ts";
 import { createRandom } from "../../../src/numeric/random.ts";
@@ -32,7 +33,7 @@ describe.for(Object.values(weightFormats))("embed, $name", (format) => {
           params: { hidden, vocab },
           buffers: { y: 4 * hidden * (tokens + 2) },
           weights: packed,
-          parts: [format.source],
+          parts: weightParts(format),
           control: { tokens, tokenIds },
           tokens: tokens + 2,
         });
@@ -54,7 +55,7 @@ kernelTest("embed does nothing once a router has faulted", async ({ run }) => {
     params: { hidden: 8, vocab: 2 },
     buffers: { y: 4 * 8 },
     weights: encodeMatrix(weightFormats.f32, new Float32Array(16)).packed,
-    parts: [weightFormats.f32.source],
+    parts: weightParts(weightFormats.f32),
     control: { tokens: 1, tokenIds: [1], fault: 1 },
   });
 

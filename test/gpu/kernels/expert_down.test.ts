@@ -1,5 +1,6 @@
 import fc from "fast-check";
 import { describe, expect } from "vitest";
+import { weightParts } from "../../../src/formats/parts.ts";
 import { weightFormats } from "../../../src/formats/registry.ts";
 import { expertDown } from "../../../src/kernels/expert_down.ts";
 import { variants } from "../../../src/kernels/parts.ts";
@@ -20,7 +21,7 @@ const SLOTS = [0, 1, 2, 3, ABSENT];
 
 describe.for(formatCases)("expert_down, $name", ({ format, variant }) => {
   const { matrix: constants, reduce } = variant;
-  const parts = [format.source, reduce];
+  const parts = [...weightParts(format), reduce];
 
   kernelTest("agrees with f64 for the pairs in its arena alone", async ({ run }) => {
     const shape = fc.record({
@@ -111,7 +112,7 @@ describe.for(Object.entries(variants))("expert_down, %s", ([, { matrix: constant
       },
       buffers: { x: new Float32Array(16), slots: new Uint32Array(2), y: 4 * 16 },
       weights: arena.packed,
-      parts: [format.source, reduce],
+      parts: [...weightParts(format), reduce],
       constants,
       control: { tokens: 1, fault: 1 },
     });

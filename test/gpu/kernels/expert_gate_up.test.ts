@@ -1,5 +1,7 @@
 import fc from "fast-check";
 import { describe, expect } from "vitest";
+import type { WeightFormat } from "../../../src/formats/format.ts";
+import { weightParts } from "../../../src/formats/parts.ts";
 import { weightFormats } from "../../../src/formats/registry.ts";
 import { expertGateUp } from "../../../src/kernels/expert_gate_up.ts";
 import { activationParts, variants } from "../../../src/kernels/parts.ts";
@@ -18,9 +20,14 @@ const ARENAS = [
 ];
 const SLOTS = [0, 1, 2, 3, ABSENT];
 
+/** The parts that read gate and up. */
+function loaders(gate: WeightFormat, up: WeightFormat): readonly string[] {
+  return [...weightParts(gate, "load_gate"), ...weightParts(up, "load_up")];
+}
+
 describe.for(formatCases)("expert_gate_up, $name", ({ format, variant }) => {
   const { matrix: constants, reduce } = variant;
-  const parts = [format.source, reduce, activationParts.silu];
+  const parts = [...loaders(format, format), reduce, activationParts.silu];
 
   kernelTest("agrees with f64 for the pairs in its arena alone", async ({ run }) => {
     const shape = fc.record({
@@ -115,7 +122,7 @@ describe.for(Object.entries(variants))(
         },
         buffers: { x: new Float32Array(16), slots: new Uint32Array(2), y: 4 * 16 },
         weights: arena.packed,
-        parts: [format.source, reduce, activationParts.silu],
+        parts: [...loaders(format, format), reduce, activationParts.silu],
         constants,
         control: { tokens: 1, fault: 1 },
       });

@@ -1,5 +1,6 @@
 import fc from "fast-check";
 import { describe, expect } from "vitest";
+import { weightParts } from "../../../src/formats/parts.ts";
 import { weightFormats } from "../../../src/formats/registry.ts";
 import { matvec } from "../../../src/kernels/matvec.ts";
 import { variants } from "../../../src/kernels/parts.ts";
@@ -34,7 +35,7 @@ describe.for(formatCases)("matvec, $name", ({ format, variant }) => {
           // Without has_residual it may be any buffer, and shorter: here all of it would spoil the result.
           buffers: { x, residual: hasResidual ? residual : 16, y: 4 * rows },
           weights: packed,
-          parts: [format.source, reduce],
+          parts: [...weightParts(format), reduce],
           constants,
           control: { tokens: 1 },
         });
@@ -48,7 +49,7 @@ describe.for(formatCases)("matvec, $name", ({ format, variant }) => {
 
 describe.for(Object.entries(variants))("matvec, %s", ([, { matrix: constants, reduce }]) => {
   const format = weightFormats.f32;
-  const parts = [format.source, reduce];
+  const parts = [...weightParts(format), reduce];
 
   kernelTest("finds its row in a grid of two dimensions", async ({ run }) => {
     const rows = 5 * constants.ROWS + 1;
