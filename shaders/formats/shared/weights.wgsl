@@ -9,3 +9,13 @@
 // A kernel calls it by a name of its own, load_weights or load_gate, that begins with load_ and is
 // linked to the matrix's format (src/formats/parts.ts).
 @group(1) @binding(0) var<storage, read> weights: array<u32>;
+
+// Words that a plane of `words` words takes.
+fn padded_words(words: u32) -> u32 {
+  return (words + 3u) & ~3u;
+}
+
+// Byte `index` of the plane that starts at word `plane`.
+fn byte_at(plane: u32, index: u32) -> u32 {
+  return (weights[plane + index / 4u] >> (8u * (index % 4u))) & 0xffu;
+}
