@@ -45,7 +45,7 @@ describe.for(formatCases)("expert_down, $name", ({ format, variant }) => {
         );
         const x = randomInput(random, pairs * ffn, plant);
         const arenas = ARENAS.map((arena) =>
-          randomArena(random, format, arena, { matrices: 2, rows: hidden, cols: ffn }),
+          randomArena(random, [format, format], arena, { rows: hidden, cols: ffn }),
         );
 
         let words = new Uint32Array();
@@ -96,8 +96,8 @@ describe.for(Object.entries(variants))("expert_down, %s", ([, { matrix: constant
   kernelTest("does nothing once a router has faulted", async ({ run }) => {
     const format = weightFormats.f32;
     const [hidden, ffn] = [8, 8];
-    const shape = { matrices: 2, rows: 8, cols: 8 };
-    const arena = randomArena(createRandom(1), format, { first: 0, slots: 1 }, shape);
+    const shape = { rows: 8, cols: 8 };
+    const arena = randomArena(createRandom(1), [format, format], { first: 0, slots: 1 }, shape);
 
     const { y } = await run(expertDown, {
       params: {
