@@ -1,7 +1,5 @@
 // bfloat16 weights, the upper halves of f32 numbers, as they are. One plane: two weights a word.
-@group(1) @binding(0) var<storage, read> weights: array<u32>;
-
-fn load_weights(base: u32, count: u32, unit: u32) -> array<vec4f, 2> {
+fn load_bf16(base: u32, count: u32, unit: u32) -> array<vec4f, 2> {
   let word = base + 4u * unit;
   return array<vec4f, 2>(
     vec4f(bf16_pair(weights[word]), bf16_pair(weights[word + 1u])),

@@ -1,8 +1,6 @@
 // IEEE half precision weights, as they are. One plane: two weights a word.
 // unpack2x16float may read a weight below 2^-14 as 0: too small an error to pay for on each weight.
-@group(1) @binding(0) var<storage, read> weights: array<u32>;
-
-fn load_weights(base: u32, count: u32, unit: u32) -> array<vec4f, 2> {
+fn load_f16(base: u32, count: u32, unit: u32) -> array<vec4f, 2> {
   let word = base + 4u * unit;
   return array<vec4f, 2>(
     vec4f(unpack2x16float(weights[word]), unpack2x16float(weights[word + 1u])),

@@ -1,12 +1,12 @@
 // y[pair, row] = activate(gate[row, :] . x[token, :]) * (up[row, :] . x[token, :])
 // for each pair = token * top_k + choice of a token and one of its experts.
 // x [tokens, hidden]; y [pairs, ffn]; slots [pairs]: the slot in which the pair's expert lies.
-// A slot is slot_words words; gate and up [ffn, hidden], in one format, start at gate_first and
-// up_first within it. Only pairs whose slot lies in this arena, which holds the slots
+// A slot is slot_words words; gate and up [ffn, hidden], each in any format, start at gate_first
+// and up_first within it. Only pairs whose slot lies in this arena, which holds the slots
 // [arena_first, arena_first + arena_slots), are computed.
 // LANES lanes share a row, ROWS rows share a workgroup. hidden is a multiple of 8.
-// Needs: load_weights (shaders/formats), row_sum4 (shaders/reduce), activate (shaders/act),
-// control (shaders/control).
+// Needs: load_gate and load_up (shaders/formats), row_sum4 (shaders/reduce), activate
+// (shaders/act), control (shaders/control).
 override LANES: u32 = 1u;
 override ROWS: u32 = 64u;
 
@@ -54,9 +54,9 @@ fn main(
   for (var unit = local.x; unit < units; unit += LANES) {
     let low = x[first + 2u * unit];
     let high = x[first + 2u * unit + 1u];
-    let g = load_weights(base + params.gate_first, count, row * units + unit);
+    let g = load_gate(base + params.gate_first, count, row * units + unit);
     gate += dot(g[0], low) + dot(g[1], high);
-    let u = load_weights(base + params.up_first, count, row * units + unit);
+    let u = load_up(base + params.up_first, count, row * units + unit);
     up += dot(u[0], low) + dot(u[1], high);
   }
   let sums = row_sum4(vec4f(gate, up, 0.0, 0.0), local.x, local.y);

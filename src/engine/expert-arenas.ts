@@ -33,6 +33,7 @@ export class Arenas {
       upFirst: up.byteOffset / 4,
       downFirst: down.byteOffset / 4,
       gateFormat: gate.format,
+      upFormat: up.format,
       downFormat: down.format,
       arenas: this.#buffers[pool]!,
     };

@@ -1,4 +1,3 @@
-import { SluiceError } from "../errors.ts";
 import { planPlanes, repackMatrix, type WeightFormat } from "../formats/format.ts";
 import type { GgufFile, TensorInfo } from "../gguf/gguf.ts";
 import type { MoeSpec } from "../ops/ops.ts";
@@ -38,12 +37,6 @@ export function planPools(file: GgufFile, moe: readonly MoeSpec[]): PoolLayout[]
       return { info, format, fileBytes: info.bytes / spec.experts, byteOffset };
     };
     const [gate, up, down] = [matrix(spec.gate), matrix(spec.up), matrix(spec.down)];
-    if (gate.format !== up.format) {
-      throw new SluiceError(
-        "unsupported-format",
-        `${spec.gate} is ${gate.format.name} and ${spec.up} is ${up.format.name}: Sluice needs both in one format. Use another quantisation of this model.`,
-      );
-    }
     pools[spec.pool] = { gate, up, down, recordBytes };
   }
   return pools;

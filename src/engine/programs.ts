@@ -24,7 +24,7 @@ export function planNeeds(
   options: Pick<RecordOptions, "guesses"> = {},
 ): GpuNeeds {
   const arenas = (pool: number) => {
-    const { gate, down } = pools[pool]!;
+    const { gate, up, down } = pools[pool]!;
     return {
       slots: 0,
       slotsPerArena: 1,
@@ -33,6 +33,7 @@ export function planNeeds(
       upFirst: 0,
       downFirst: 0,
       gateFormat: gate.format,
+      upFormat: up.format,
       downFormat: down.format,
       arenas: [fixed.result],
     };

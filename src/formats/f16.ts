@@ -9,7 +9,7 @@ export const f16: WeightFormat = {
   blockWeights: 1,
   blockBytes: 2,
   planeBlockBytes: [2],
-  source,
+  parts: [source],
   repack(blocks, planes) {
     planes[0]!.set(blocks);
   },

@@ -8,7 +8,7 @@ export const f32: WeightFormat = {
   blockWeights: 1,
   blockBytes: 4,
   planeBlockBytes: [4],
-  source,
+  parts: [source],
   repack(blocks, planes) {
     planes[0]!.set(blocks);
   },

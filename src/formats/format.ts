@@ -17,8 +17,11 @@ export interface WeightFormat {
   readonly blockBytes: number;
   /** Bytes that a block takes in each plane on the GPU, in order. */
   readonly planeBlockBytes: readonly number[];
-  /** WGSL with `fn load_weights(base: u32, count: u32, unit: u32) -> array<vec4f, 2>`. See `shaders/formats/f32.wgsl`. */
-  readonly source: string;
+  /**
+   * WGSL with `fn load_NAME(base: u32, count: u32, unit: u32) -> array<vec4f, 2>`, NAME being the format's, and the
+   * shared parts that it calls. See `shaders/formats/shared/weights.wgsl`.
+   */
+  readonly parts: readonly string[];
   /**
    * Writes the planes of the blocks in `blocks`.
    * @param planes one array for each plane, `blockCount * planeBlockBytes[p]` bytes long, owned by the caller

@@ -1,13 +1,16 @@
 import source from "../../shaders/formats/q8_0.wgsl?raw";
-import { viewOf } from "../numeric/bits.ts";
+import half from "../../shaders/formats/shared/half.wgsl?raw";
+import { copyWords, viewOf } from "../numeric/bits.ts";
 import { f16ToF32, f32ToF16 } from "../numeric/f16.ts";
+import { decodeBlocks, encodeBlocks } from "./blocks.ts";
+import { inverse, roundHalfAway } from "./fit.ts";
 import type { WeightFormat } from "./format.ts";
-import { withHalf } from "./half.ts";
 
-const BLOCK_WEIGHTS = 32;
-const BLOCK_BYTES = 34;
+const SIZES = { blockWeights: 32, blockBytes: 34 };
 /** Byte of a block at which its quants start; before it lies the scale, f16. */
 const QUANTS = 2;
+const QUANT_BYTES = 32;
+const MAX_QUANT = 127;
 
 /**
  * 32 signed bytes and a scale.
@@ -17,61 +20,34 @@ const QUANTS = 2;
 export const q8_0: WeightFormat = {
   name: "q8_0",
   ggmlType: 8,
-  blockWeights: BLOCK_WEIGHTS,
-  blockBytes: BLOCK_BYTES,
-  planeBlockBytes: [32, 2],
-  source: withHalf(source),
+  ...SIZES,
+  planeBlockBytes: [QUANT_BYTES, 2],
+  parts: [source, half],
 
   repack(blocks, planes) {
     const from = viewOf(blocks);
-    const quants = viewOf(planes[0]!);
-    const scales = viewOf(planes[1]!);
-    const count = blocks.byteLength / BLOCK_BYTES;
+    const [quants, scales] = planes.map(viewOf) as [DataView, DataView];
+    const count = blocks.byteLength / SIZES.blockBytes;
     for (let block = 0; block < count; block++) {
-      const start = block * BLOCK_BYTES;
+      const start = block * SIZES.blockBytes;
+      copyWords(from, start + QUANTS, quants, block * QUANT_BYTES, QUANT_BYTES);
       scales.setUint16(2 * block, from.getUint16(start, true), true);
-      for (let byte = 0; byte < BLOCK_WEIGHTS; byte += 4) {
-        const word = from.getUint32(start + QUANTS + byte, true);
-        quants.setUint32(block * BLOCK_WEIGHTS + byte, word, true);
-      }
     }
   },
 
-  decode(blocks) {
-    const from = viewOf(blocks);
-    const count = blocks.byteLength / BLOCK_BYTES;
-    const weights = new Float32Array(count * BLOCK_WEIGHTS);
-    for (let block = 0; block < count; block++) {
-      const start = block * BLOCK_BYTES;
-      const scale = f16ToF32(from.getUint16(start, true));
-      for (let i = 0; i < BLOCK_WEIGHTS; i++) {
-        weights[block * BLOCK_WEIGHTS + i] = scale * from.getInt8(start + QUANTS + i);
-      }
-    }
-    return weights;
-  },
+  decode: (blocks) =>
+    decodeBlocks(SIZES, blocks, (block, weights) => {
+      const scale = f16ToF32(block.getUint16(0, true));
+      for (let i = 0; i < weights.length; i++) weights[i] = scale * block.getInt8(QUANTS + i);
+    }),
 
-  encode(weights) {
-    const count = weights.length / BLOCK_WEIGHTS;
-    const blocks = new Uint8Array(count * BLOCK_BYTES);
-    const to = viewOf(blocks);
-    for (let block = 0; block < count; block++) {
-      const values = weights.subarray(block * BLOCK_WEIGHTS, (block + 1) * BLOCK_WEIGHTS);
-      const scale = Math.fround(
-        values.reduce((top, value) => Math.max(top, Math.abs(value)), 0) / 127,
-      );
-      const perScale = scale === 0 ? 0 : Math.fround(1 / scale);
-      const start = block * BLOCK_BYTES;
-      to.setUint16(start, f32ToF16(scale), true);
+  encode: (weights) =>
+    encodeBlocks(SIZES, weights, (values, block) => {
+      const scale = Math.fround(Math.max(...values.map(Math.abs)) / MAX_QUANT);
+      const perScale = inverse(scale);
+      block.setUint16(0, f32ToF16(scale), true);
       values.forEach((value, i) => {
-        to.setInt8(start + QUANTS + i, roundHalfAway(Math.fround(value * perScale)));
+        block.setInt8(QUANTS + i, roundHalfAway(Math.fround(value * perScale)));
       });
-    }
-    return blocks;
-  },
+    }),
 };
-
-/** C's `roundf`: `Math.round` takes -0.5 up. */
-function roundHalfAway(value: number): number {
-  return Math.sign(value) * Math.floor(Math.abs(value) + 0.5);
-}

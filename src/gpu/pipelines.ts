@@ -19,6 +19,12 @@ export interface KernelLayouts {
   readonly control: GPUBindGroupLayout | undefined;
 }
 
+/** The WGSL module of `kernel` with `parts` and its view of the control block. */
+export function linkKernel(kernel: Kernel, parts: readonly string[]): string {
+  const control = kernel.control === "none" ? [] : [CONTROL_PARTS[kernel.control]];
+  return linkWgsl([kernel.source, ...control, ...parts]);
+}
+
 /** Compiles kernels once for each device; two callers that ask for the same text share one compilation. */
 export class PipelineCache {
   readonly #device: GPUDevice;
@@ -39,8 +45,7 @@ export class PipelineCache {
    * @param constants replaces the kernel's defaults
    */
   compile(kernel: Kernel, parts: readonly string[], constants: Constants): Promise<CompiledKernel> {
-    const control = kernel.control === "none" ? [] : [CONTROL_PARTS[kernel.control]];
-    const code = linkWgsl([kernel.source, ...control, ...parts]);
+    const code = linkKernel(kernel, parts);
     const key = `${JSON.stringify(constants)}\n${code}`;
     let compiled = this.#pipelines.get(key);
     if (!compiled) {

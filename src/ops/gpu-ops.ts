@@ -1,3 +1,4 @@
+import { weightParts } from "../formats/parts.ts";
 import { argmax } from "../kernels/argmax.ts";
 import { embed } from "../kernels/embed.ts";
 import { gatedUnit } from "../kernels/gated_unit.ts";
@@ -50,7 +51,7 @@ export class GpuOps implements Ops<GpuTensor, GpuRouting> {
       params: { hidden: matrix.cols, vocab: matrix.rows, scale },
       buffers: { y: y.scratch },
       weights: matrix.buffer,
-      parts: [matrix.format.source],
+      parts: weightParts(matrix.format),
     });
     return y;
   }
@@ -93,7 +94,7 @@ export class GpuOps implements Ops<GpuTensor, GpuRouting> {
         y: y.scratch,
       },
       weights: buffer,
-      parts: [format.source, gpu.variant.reduce],
+      parts: [...weightParts(format), gpu.variant.reduce],
       constants: gpu.variant.matrix,
       single,
     });

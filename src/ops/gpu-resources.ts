@@ -27,6 +27,7 @@ export interface ExpertArenas {
   readonly upFirst: number;
   readonly downFirst: number;
   readonly gateFormat: WeightFormat;
+  readonly upFormat: WeightFormat;
   readonly downFormat: WeightFormat;
   readonly arenas: readonly GPUBuffer[];
 }

@@ -122,7 +122,7 @@ function declarations(wgsl: string): Contract {
     constants: Object.fromEntries(
       [...text.matchAll(OVERRIDE)].map(([, name, value]) => [name, Number(value)]),
     ),
-    weights: /\b(?:load|dot)_weights\b/.test(text),
+    weights: /\bload_\w+\(/.test(text),
     obeysControl: /\bcontrol\./.test(text),
   };
 }

@@ -4,7 +4,7 @@
     VENV/bin/python tools/golden/make_format_vectors.py
 
 For each format, little-endian and in base64:
-  decode: blocks, random and extreme, and their weights (f32) by gguf.quants.dequantize;
+  decode: blocks, random and extreme, with every value of a byte, and their weights (f32) by gguf.quants.dequantize;
   encode: weights and their blocks by gguf.quants.quantize, where gguf-py has a quantiser.
 """
 
@@ -22,11 +22,27 @@ SCALES = {
     "F16": [],
     "BF16": [],
     "Q8_0": [0],
+    "Q5_1": [0, 2],
+    "Q5_0": [0],
+    "Q4_1": [0, 2],
     "Q4_0": [0],
-    "Q4_K": [0, 2],
     "Q6_K": [208],
+    "Q5_K": [0, 2],
+    "Q4_K": [0, 2],
+    "Q3_K": [108],
+    "Q2_K": [80, 82],
+    "IQ4_XS": [0],
+    "IQ4_NL": [0],
+    "MXFP4": [],
+    "NVFP4": [],
+    "TQ2_0": [64],
+    "TQ1_0": [52],
 }
-QUANTISERS = ["F16", "BF16", "Q8_0", "Q4_0"]
+QUANTISERS = [
+    "F16", "BF16", "Q8_0", "Q5_1", "Q5_0", "Q4_1", "Q4_0", "MXFP4", "TQ2_0", "TQ1_0",
+]
+# How many bytes a block starts with that are scales, and the largest such byte that gives finite weights.
+BYTE_SCALES = {"MXFP4": (1, 252), "NVFP4": (4, 255)}
 RANDOM_BLOCKS = 3
 # -0, the smallest and the largest subnormal, the smallest normal, the largest number, 1, a negative subnormal.
 EXTREME_SCALES = [0x8000, 0x0001, 0x03FF, 0x0400, 0x7BFF, 0x3C00, 0x81FF]
@@ -38,7 +54,11 @@ def decode_blocks(name: str, random: np.random.Generator) -> np.ndarray:
     block_weights, block_bytes = GGML_QUANT_SIZES[GGMLQuantizationType[name]]
     if block_weights == 1:
         return plain_numbers(name, random)
+    if name in BYTE_SCALES:
+        return byte_scale_blocks(name, random)
     blocks = random.integers(0, 256, (RANDOM_BLOCKS + len(EXTREME_SCALES) + 2, block_bytes), dtype=np.uint8)
+    ramp = np.resize(np.arange(256, dtype=np.uint8), (-(-256 // block_bytes), block_bytes))
+    blocks = np.concatenate([blocks[:-2], ramp, blocks[-2:]])
     blocks[-2] = 0x00
     blocks[-1] = 0xFF
     for at in SCALES[name]:
@@ -46,6 +66,15 @@ def decode_blocks(name: str, random: np.random.Generator) -> np.ndarray:
         halves[RANDOM_BLOCKS : RANDOM_BLOCKS + len(EXTREME_SCALES)] = np.roll(EXTREME_SCALES, at)
         halves[-2] = 0
         blocks[:, at : at + 2] = halves.view(np.uint8).reshape(-1, 2)
+    return blocks
+
+
+def byte_scale_blocks(name: str, random: np.random.Generator) -> np.ndarray:
+    """Blocks with every scale byte whose weights are finite: [blocks, bytes of a block]."""
+    block_bytes = GGML_QUANT_SIZES[GGMLQuantizationType[name]][1]
+    scales, largest = BYTE_SCALES[name]
+    blocks = random.integers(0, 256, ((largest + 1) // scales, block_bytes), dtype=np.uint8)
+    blocks[:, :scales] = np.arange(largest + 1, dtype=np.uint8).reshape(-1, scales)
     return blocks
 
 

@@ -1,3 +1,4 @@
+import { weightParts } from "../../formats/parts.ts";
 import { combine } from "../../kernels/combine.ts";
 import { expertDown } from "../../kernels/expert_down.ts";
 import { expertGateUp } from "../../kernels/expert_gate_up.ts";
@@ -134,7 +135,7 @@ export class MoeRecording {
         expert_weights: out.weights,
       },
       weights: buffer,
-      parts: [format.source, scoreFunctions[spec.score].source],
+      parts: [...weightParts(format), scoreFunctions[spec.score].source],
       constants: this.#recording.gpu.variant.router,
     });
   }
@@ -173,7 +174,12 @@ export class MoeRecording {
         params: { ...params, gate_first: pool.gateFirst, up_first: pool.upFirst },
         buffers: { x: x.scratch, slots: this.#choices.slots, y: inner },
         weights: buffer,
-        parts: [pool.gateFormat.source, variant.reduce, activationParts[spec.activation]],
+        parts: [
+          ...weightParts(pool.gateFormat, "load_gate"),
+          ...weightParts(pool.upFormat, "load_up"),
+          variant.reduce,
+          activationParts[spec.activation],
+        ],
         constants: variant.matrix,
       });
     }
@@ -182,7 +188,7 @@ export class MoeRecording {
         params: { ...params, down_first: pool.downFirst },
         buffers: { x: inner, slots: this.#choices.slots, y: outer },
         weights: buffer,
-        parts: [pool.downFormat.source, variant.reduce],
+        parts: [...weightParts(pool.downFormat), variant.reduce],
         constants: variant.matrix,
       });
     }

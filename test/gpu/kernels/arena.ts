@@ -20,33 +20,33 @@ export interface Arena {
   readonly weights: readonly (readonly Float32Array[])[];
 }
 
-/** An arena with `matrices` random matrices of one shape in each of its slots. */
+/** An arena with a random matrix of one shape in each of `formats`, in each of its slots. */
 export function randomArena(
   random: Random,
-  format: WeightFormat,
+  formats: readonly WeightFormat[],
   arena: { readonly first: number; readonly slots: number },
-  shape: { readonly matrices: number; readonly rows: number; readonly cols: number },
+  shape: { readonly rows: number; readonly cols: number },
 ): Arena {
   const slots = Array.from({ length: arena.slots }, () =>
-    Array.from({ length: shape.matrices }, () =>
-      randomMatrix(random, format, shape.rows, shape.cols),
-    ),
+    formats.map((format) => randomMatrix(random, format, shape.rows, shape.cols)),
   );
-  const stride = GAP_BYTES + slots[0]![0]!.packed.length;
-  const slotBytes = shape.matrices * stride + GAP_BYTES;
+  let slotBytes = 0;
+  const firstBytes = slots[0]!.map(({ packed }) => {
+    const first = slotBytes + GAP_BYTES;
+    slotBytes = first + packed.length;
+    return first;
+  });
+  slotBytes += GAP_BYTES;
   const packed = new Uint8Array(arena.slots * slotBytes).fill(0xa5);
   for (const [slot, matrices] of slots.entries()) {
     for (const [index, matrix] of matrices.entries()) {
-      packed.set(matrix.packed, slot * slotBytes + index * stride + GAP_BYTES);
+      packed.set(matrix.packed, slot * slotBytes + firstBytes[index]!);
     }
   }
   return {
     ...arena,
     slotWords: slotBytes / 4,
-    firstWords: Array.from(
-      { length: shape.matrices },
-      (_, index) => (index * stride + GAP_BYTES) / 4,
-    ),
+    firstWords: firstBytes.map((bytes) => bytes / 4),
     packed,
     weights: slots.map((matrices) => matrices.map(({ weights }) => weights)),
   };

@@ -6,15 +6,28 @@ import { normalArray, type Random } from "../../../src/numeric/random.ts";
 /** Each variant of the hot kernels. */
 export const variantCases = Object.entries(variants).map(([name, variant]) => ({ name, variant }));
 
-/**
- * Each format with one of the variants, in turn, and the first with the other too: a format and a variant know nothing
- * of each other, and each pair more is a pipeline more.
- */
-export const formatCases = [...Object.values(weightFormats), weightFormats.f32].map(
-  (format, index) => {
+/** Formats with one of the variants, in turn, and the first with the other too. */
+function inTurn(formats: readonly WeightFormat[]) {
+  return [...formats, formats[0]!].map((format, index) => {
     const { name, variant } = variantCases[index % variantCases.length]!;
     return { name: `${format.name}, ${name}`, format, variant };
-  },
+  });
+}
+
+const formats: readonly WeightFormat[] = Object.values(weightFormats);
+
+/** Every format, for the kernel that all of them are tried with. */
+export const allFormatCases = inTurn(formats);
+
+/**
+ * The first format of each block length, for the other kernels: a kernel sees of a format only how long a row may be, and
+ * each more is a pipeline more.
+ */
+export const formatCases = inTurn(
+  formats.filter(
+    ({ blockWeights }, index) =>
+      formats.findIndex((other) => other.blockWeights === blockWeights) === index,
+  ),
 );
 
 /** Weights of a unit: what `load_weights` gives at once. */
@@ -27,11 +40,16 @@ export function leastCols({ blockWeights }: WeightFormat): number {
   return Math.max(UNIT_WEIGHTS, blockWeights);
 }
 
-/** Lengths of a row: one block, an odd number of them, and one unit past the widest workgroup. */
+/** Widths of models' experts that are no whole blocks of K-quants. */
+const MODEL_COLS = [448, 704, 960, 1408, 2880];
+
+/** Lengths of a row: one block, an odd number of them, one unit past the widest workgroup, and a model's, by format. */
 export function someCols(format: WeightFormat): number[] {
   const least = leastCols(format);
   const long = Math.ceil((33 * UNIT_WEIGHTS) / least) * least;
-  return [...new Set([least, 3 * least, long])];
+  const fitting = MODEL_COLS.filter((cols) => cols % least === 0);
+  const modelCols = fitting.slice(formats.indexOf(format) % MODEL_COLS.length).slice(0, 1);
+  return [...new Set([least, 3 * least, long, ...modelCols])];
 }
 
 /** A weight tensor: in the GPU's layout, and as the numbers that it stands for. */

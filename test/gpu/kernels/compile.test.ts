@@ -1,52 +1,63 @@
 import { describe, expect } from "vitest";
+import type { WeightFormat } from "../../../src/formats/format.ts";
+import { weightParts } from "../../../src/formats/parts.ts";
 import { weightFormats } from "../../../src/formats/registry.ts";
-import { PipelineCache } from "../../../src/gpu/pipelines.ts";
+import type { Kernel } from "../../../src/gpu/kernel.ts";
+import { linkKernel, PipelineCache } from "../../../src/gpu/pipelines.ts";
 import { kernels } from "../../../src/kernels/index.ts";
 import { activationParts, variants } from "../../../src/kernels/parts.ts";
 import { scoreFunctions } from "../../../src/routing/registry.ts";
 import { gpuTest } from "../../helpers/gpu.ts";
 
-/** Every part that a kernel may ask for, with one choice where parts exclude each other. */
-function partsFor(source: string, format: string, reduce: string): string[] {
-  const parts: string[] = [];
-  if (source.includes("load_weights(")) parts.push(format);
+const formats = Object.values(weightFormats);
+
+/** The names by which a kernel reads weights. */
+function loadersOf({ source }: Kernel): string[] {
+  return [...new Set(source.match(/\bload_\w+(?=\()/g))];
+}
+
+/**
+ * Every part that a kernel may ask for, with one choice where parts exclude each other.
+ * @param loaded the formats that its loaders read, in turn
+ */
+function partsFor(kernel: Kernel, loaded: readonly WeightFormat[], reduce: string): string[] {
+  const { source } = kernel;
+  const parts = loadersOf(kernel).flatMap((name, index) =>
+    weightParts(loaded[index % loaded.length]!, name),
+  );
   if (source.includes("row_sum")) parts.push(reduce);
   if (source.includes("activate(")) parts.push(activationParts.silu);
   if (source.includes("router_score(")) parts.push(scoreFunctions.softmax.source);
   return parts;
 }
 
-/** One for the file, whose tests share a device: what does not depend on the format is compiled once. */
+/** One for the file, whose tests share a device. */
 let shared: PipelineCache | undefined;
 function pipelines(device: GPUDevice): PipelineCache {
   shared ??= new PipelineCache(device);
   return shared;
 }
 
-describe.for(Object.entries(variants))("variant %s", ([, variant]) => {
-  gpuTest.for(Object.values(weightFormats))(
-    "every kernel compiles with $name",
-    async (format, { device }) => {
-      const cache = pipelines(device);
-      const compiled = await Promise.all(
-        kernels.map((kernel) => {
-          const sizes = Object.values(variant).find(
-            (part): part is Record<string, number> =>
-              typeof part === "object" &&
-              Object.keys(kernel.constants).join() === Object.keys(part).join(),
-          );
-          const constants = { ...kernel.constants, ...sizes };
-          return cache.compile(
-            kernel as never,
-            partsFor(kernel.source, format.source, variant.reduce),
-            constants,
-          );
-        }),
-      );
+const all = kernels as unknown as readonly Kernel[];
 
-      expect(compiled).toHaveLength(kernels.length);
-    },
-  );
+describe.for(Object.entries(variants))("variant %s", ([, variant]) => {
+  gpuTest("every kernel compiles", async ({ device }) => {
+    const cache = pipelines(device);
+    const compiled = await Promise.all(
+      all.map((kernel) => {
+        const sizes = Object.values(variant).find(
+          (part): part is Record<string, number> =>
+            typeof part === "object" &&
+            Object.keys(kernel.constants).join() === Object.keys(part).join(),
+        );
+        const constants = { ...kernel.constants, ...sizes };
+        const parts = partsFor(kernel, [weightFormats.f32, weightFormats.q4_k], variant.reduce);
+        return cache.compile(kernel, parts, constants);
+      }),
+    );
+
+    expect(compiled).toHaveLength(kernels.length);
+  });
 
   gpuTest("every activation and score function compiles", async ({ device }) => {
     const cache = pipelines(device);
@@ -57,10 +68,37 @@ describe.for(Object.entries(variants))("variant %s", ([, variant]) => {
         cache.compile(gated as never, [part], gated.constants),
       ),
       ...Object.values(scoreFunctions).map((score) =>
-        cache.compile(router as never, [weightFormats.f32.source, score.source], variant.router),
+        cache.compile(
+          router as never,
+          [...weightParts(weightFormats.f32), score.source],
+          variant.router,
+        ),
       ),
     ]);
 
     expect(compiled).toHaveLength(4);
+  });
+});
+
+// What a kernel and a format might disagree on is in the types of one module, which is checked without a pipeline: that
+// takes a few milliseconds. Each format's own code becomes a pipeline in formats.test.ts.
+describe.for(formats)("every kernel that reads weights is valid", (format) => {
+  const next = formats[(formats.indexOf(format) + 1) % formats.length]!;
+
+  gpuTest(`with ${format.name}, and with ${next.name} beside it`, async ({ device }) => {
+    const readers = all.filter(({ weights }) => weights);
+    const modules = readers.flatMap((kernel) => {
+      const choices = loadersOf(kernel).length > 1 ? [[format], [format, next]] : [[format]];
+      return choices.map((loaded) =>
+        linkKernel(kernel, partsFor(kernel, loaded, variants.serial.reduce)),
+      );
+    });
+    const found = await Promise.all(
+      modules.map((code) => device.createShaderModule({ code }).getCompilationInfo()),
+    );
+    const errors = found.flatMap(({ messages }) => messages.map(({ message }) => message));
+
+    expect(modules.length).toBeGreaterThan(readers.length);
+    expect(errors).toEqual([]);
   });
 });

@@ -1,5 +1,6 @@
 import fc from "fast-check";
 import { describe, expect } from "vitest";
+import { weightParts } from "../../../src/formats/parts.ts";
 import { weightFormats } from "../../../src/formats/registry.ts";
 import { expertDown } from "../../../src/kernels/expert_down.ts";
 import { variants } from "../../../src/kernels/parts.ts";
@@ -20,7 +21,7 @@ const SLOTS = [0, 1, 2, 3, ABSENT];
 
 describe.for(formatCases)("expert_down, $name", ({ format, variant }) => {
   const { matrix: constants, reduce } = variant;
-  const parts = [format.source, reduce];
+  const parts = [...weightParts(format), reduce];
 
   kernelTest("agrees with f64 for the pairs in its arena alone", async ({ run }) => {
     const shape = fc.record({
@@ -44,7 +45,7 @@ describe.for(formatCases)("expert_down, $name", ({ format, variant }) => {
         );
         const x = randomInput(random, pairs * ffn, plant);
         const arenas = ARENAS.map((arena) =>
-          randomArena(random, format, arena, { matrices: 2, rows: hidden, cols: ffn }),
+          randomArena(random, [format, format], arena, { rows: hidden, cols: ffn }),
         );
 
         let words = new Uint32Array();
@@ -95,8 +96,8 @@ describe.for(Object.entries(variants))("expert_down, %s", ([, { matrix: constant
   kernelTest("does nothing once a router has faulted", async ({ run }) => {
     const format = weightFormats.f32;
     const [hidden, ffn] = [8, 8];
-    const shape = { matrices: 2, rows: 8, cols: 8 };
-    const arena = randomArena(createRandom(1), format, { first: 0, slots: 1 }, shape);
+    const shape = { rows: 8, cols: 8 };
+    const arena = randomArena(createRandom(1), [format, format], { first: 0, slots: 1 }, shape);
 
     const { y } = await run(expertDown, {
       params: {
@@ -111,7 +112,7 @@ describe.for(Object.entries(variants))("expert_down, %s", ([, { matrix: constant
       },
       buffers: { x: new Float32Array(16), slots: new Uint32Array(2), y: 4 * 16 },
       weights: arena.packed,
-      parts: [format.source, reduce],
+      parts: [...weightParts(format), reduce],
       constants,
       control: { tokens: 1, fault: 1 },
     });

@@ -1,5 +1,7 @@
 import fc from "fast-check";
 import { describe, expect } from "vitest";
+import type { WeightFormat } from "../../../src/formats/format.ts";
+import { weightParts } from "../../../src/formats/parts.ts";
 import { weightFormats } from "../../../src/formats/registry.ts";
 import { expertGateUp } from "../../../src/kernels/expert_gate_up.ts";
 import { activationParts, variants } from "../../../src/kernels/parts.ts";
@@ -8,7 +10,7 @@ import { kernelTest } from "../../helpers/run-kernel.ts";
 import { expectWithin } from "../../helpers/within.ts";
 import { expertGateUpReference } from "../../reference/kernels/expert_gate_up.ts";
 import { ABSENT, randomArena, slotWeights } from "./arena.ts";
-import { formatCases, plants, randomInput, someCols } from "./cases.ts";
+import { formatCases, plants, randomInput, someCols, variantCases } from "./cases.ts";
 
 const NUM_RUNS = 3;
 /** Slot 3 lies in no arena that is run, as ABSENT does. */
@@ -18,14 +20,32 @@ const ARENAS = [
 ];
 const SLOTS = [0, 1, 2, 3, ABSENT];
 
-describe.for(formatCases)("expert_gate_up, $name", ({ format, variant }) => {
+/** The parts that read gate and up. */
+function loaders(gate: WeightFormat, up: WeightFormat): readonly string[] {
+  return [...weightParts(gate, "load_gate"), ...weightParts(up, "load_up")];
+}
+
+/** Gate and up in one format, and in two: with blocks of one length, and of others. */
+const CASES = [
+  ...formatCases.map(({ name, format, variant }) => ({ name, gate: format, up: format, variant })),
+  ...[
+    [weightFormats.q4_k, weightFormats.q6_k],
+    [weightFormats.mxfp4, weightFormats.iq4_xs],
+  ].map(([gate, up], index) => {
+    const { name, variant } = variantCases[index % variantCases.length]!;
+    return { name: `${gate!.name} and ${up!.name}, ${name}`, gate: gate!, up: up!, variant };
+  }),
+];
+
+describe.for(CASES)("expert_gate_up, $name", ({ gate, up, variant }) => {
   const { matrix: constants, reduce } = variant;
-  const parts = [format.source, reduce, activationParts.silu];
+  const parts = [...loaders(gate, up), reduce, activationParts.silu];
+  const widest = gate.blockWeights > up.blockWeights ? gate : up;
 
   kernelTest("agrees with f64 for the pairs in its arena alone", async ({ run }) => {
     const shape = fc.record({
       ffn: fc.constantFrom(1, 3, 13, 65),
-      hidden: fc.constantFrom(...someCols(format)),
+      hidden: fc.constantFrom(...someCols(widest)),
       topK: fc.integer({ min: 1, max: 4 }),
       tokens: fc.integer({ min: 1, max: 3 }),
       routingFirst: fc.constantFrom(0, 5),
@@ -44,7 +64,7 @@ describe.for(formatCases)("expert_gate_up, $name", ({ format, variant }) => {
         );
         const x = randomInput(random, tokens * hidden, plant);
         const arenas = ARENAS.map((arena) =>
-          randomArena(random, format, arena, { matrices: 2, rows: ffn, cols: hidden }),
+          randomArena(random, [gate, up], arena, { rows: ffn, cols: hidden }),
         );
 
         let words = new Uint32Array();
@@ -98,8 +118,8 @@ describe.for(Object.entries(variants))(
     kernelTest("does nothing once a router has faulted", async ({ run }) => {
       const format = weightFormats.f32;
       const [hidden, ffn] = [8, 8];
-      const shape = { matrices: 2, rows: 8, cols: 8 };
-      const arena = randomArena(createRandom(1), format, { first: 0, slots: 1 }, shape);
+      const shape = { rows: 8, cols: 8 };
+      const arena = randomArena(createRandom(1), [format, format], { first: 0, slots: 1 }, shape);
 
       const { y } = await run(expertGateUp, {
         params: {
@@ -115,7 +135,7 @@ describe.for(Object.entries(variants))(
         },
         buffers: { x: new Float32Array(16), slots: new Uint32Array(2), y: 4 * 16 },
         weights: arena.packed,
-        parts: [format.source, reduce, activationParts.silu],
+        parts: [...loaders(format, format), reduce, activationParts.silu],
         constants,
         control: { tokens: 1, fault: 1 },
       });

@@ -1,5 +1,6 @@
 import fc from "fast-check";
 import { describe, expect } from "vitest";
+import { weightParts } from "../../../src/formats/parts.ts";
 import { weightFormats } from "../../../src/formats/registry.ts";
 import { matmul } from "../../../src/kernels/matmul.ts";
 import { variants } from "../../../src/kernels/parts.ts";
@@ -62,7 +63,7 @@ describe.for(formatCases)("matmul, $name", ({ format, variant }) => {
             y: 4 * rows * (tokens + tokensPast),
           },
           weights: packed,
-          parts: [format.source, reduce],
+          parts: [...weightParts(format), reduce],
           constants,
           control: { tokens },
           tokens: tokens + tokensPast,
@@ -86,7 +87,7 @@ describe.for(formatCases)("matmul, $name", ({ format, variant }) => {
 
 describe.for(Object.entries(variants))("matmul, %s", ([, { matrix: constants, reduce }]) => {
   const format = weightFormats.f32;
-  const parts = [format.source, reduce];
+  const parts = [...weightParts(format), reduce];
 
   kernelTest("finds its row and its tokens in a grid of three dimensions", async ({ run }) => {
     const rows = 5 * constants.ROWS + 1;

@@ -1,5 +1,6 @@
 import fc from "fast-check";
 import { describe, expect } from "vitest";
+import { weightParts } from "../../../src/formats/parts.ts";
 import { weightFormats } from "../../../src/formats/registry.ts";
 import { matvec } from "../../../src/kernels/matvec.ts";
 import { variants } from "../../../src/kernels/parts.ts";
@@ -7,13 +8,20 @@ import { createRandom } from "../../../src/numeric/random.ts";
 import { kernelTest } from "../../helpers/run-kernel.ts";
 import { expectWithin } from "../../helpers/within.ts";
 import { matvecReference } from "../../reference/kernels/matvec.ts";
-import { encodeMatrix, formatCases, plants, randomInput, randomMatrix, someCols } from "./cases.ts";
+import {
+  allFormatCases,
+  encodeMatrix,
+  plants,
+  randomInput,
+  randomMatrix,
+  someCols,
+} from "./cases.ts";
 
-const NUM_RUNS = 5;
+const NUM_RUNS = 3;
 /** A product with nothing done to it. */
 const PLAIN = { has_bias: 0, has_residual: 0, scale: 1 } as const;
 
-describe.for(formatCases)("matvec, $name", ({ format, variant }) => {
+describe.for(allFormatCases)("matvec, $name", ({ format, variant }) => {
   const { matrix: constants, reduce } = variant;
 
   kernelTest("agrees with f64", async ({ run }) => {
@@ -51,7 +59,7 @@ describe.for(formatCases)("matvec, $name", ({ format, variant }) => {
             y: 4 * rows,
           },
           weights: packed,
-          parts: [format.source, reduce],
+          parts: [...weightParts(format), reduce],
           constants,
           control: { tokens: 1 },
         });
@@ -72,7 +80,7 @@ describe.for(formatCases)("matvec, $name", ({ format, variant }) => {
 
 describe.for(Object.entries(variants))("matvec, %s", ([, { matrix: constants, reduce }]) => {
   const format = weightFormats.f32;
-  const parts = [format.source, reduce];
+  const parts = [...weightParts(format), reduce];
 
   kernelTest("finds its row in a grid of two dimensions", async ({ run }) => {
     const rows = 5 * constants.ROWS + 1;

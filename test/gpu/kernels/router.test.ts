@@ -1,5 +1,6 @@
 import fc from "fast-check";
 import { describe, expect } from "vitest";
+import { weightParts } from "../../../src/formats/parts.ts";
 import { weightFormats } from "../../../src/formats/registry.ts";
 import { router } from "../../../src/kernels/router.ts";
 import { createRandom, type Random } from "../../../src/numeric/random.ts";
@@ -65,7 +66,7 @@ async function route(run: RunKernel, routed: RouterCase) {
     },
     buffers: { x, page_table: pageTable, ids: bytes, slots: bytes, expert_weights: bytes },
     weights: routed.packed,
-    parts: [routed.format.source, scoreFunctions[rule.score].source],
+    parts: [...weightParts(routed.format), scoreFunctions[rule.score].source],
     constants: routed.variant.router,
     control: { tokens, fault: routed.fault ?? 0 },
     tokens: tokens + 1,

@@ -19,27 +19,72 @@ const vectors: Record<string, { readonly decode: Vectors; readonly encode?: Vect
 const formats = Object.values(weightFormats);
 const withQuantiser = formats.filter((format) => vectors[format.name]?.encode !== undefined);
 
-/** Relative errors of rounding to f16 and bf16. */
+/** Relative errors of rounding to f16, bf16 and f32. */
 const F16 = 2 ** -11;
 const BF16 = 2 ** -8;
+const F32 = 2 ** -24;
 /** The smallest f16: a scale can't be nearer to what it should be than half of it. */
 const F16_STEP = 2 ** -24;
 
+/** The largest error of a weight in a block whose farthest weight from 0 is `top` and whose weights span `range`, 0 in it. */
+type ErrorBound = (top: number, range: number) => number;
+
+/** A scale and a min to the nearest f16 and half a step; the quants are chosen in f32, by five roundings. */
+function ranged(maxQuant: number): ErrorBound {
+  return (top, range) =>
+    (0.5 / maxQuant + F16 + 5 * F32) * range + F16 * top + ((maxQuant + 1) / 2) * F16_STEP;
+}
+
+/** A whole step where the weight lies opposite to the farthest one: on that side there is one quant less. */
+function fromFarthest(zero: number): ErrorBound {
+  return (top) => (1 / zero + F16) * top + zero * F16_STEP;
+}
+
+/** Half a step, made wider by min and scale, each rounded up by at most one multiple of `maxScale`, in f16. */
+function affine(maxQuant: number, maxScale: number): ErrorBound {
+  return (_, range) =>
+    (0.5 / maxQuant) * (1 + 1 / maxScale) ** 2 * (1 + 4 * F16) * range + 8 * F16_STEP;
+}
+
 /**
- * The largest error of a weight for each format, in a block whose farthest weight from 0 is `top` and whose weights
- * span `range`, 0 in it.
+ * `halfGap` of `reach` steps that cover the farthest weight, made wider by the scale, rounded up by at most one multiple
+ * of `maxScale`, in f16.
  */
-const errorBounds: Record<WeightFormatName, (top: number, range: number) => number> = {
+function symmetric(halfGap: number, reach: number, maxScale: number): ErrorBound {
+  return (top) =>
+    (halfGap / reach) * (1 + 1 / maxScale) * (1 + 4 * F16) * top + 2 * halfGap * F16_STEP;
+}
+
+/** Half the widest gap in the tables: of IQ4 from 89 to 113, of doubled 4-bit floats from 8 to 12. */
+const IQ4_HALF_GAP = 12;
+const E2M1_HALF_GAP = 2;
+
+const errorBounds: Record<WeightFormatName, ErrorBound> = {
   f32: () => 0,
   f16: (top) => F16 * top + F16_STEP / 2,
   bf16: (top) => BF16 * top,
   // Half a step, and the scale's own rounding times the largest quant.
   q8_0: (top) => (1 / 127 / 2 + F16) * top + 127 * F16_STEP,
-  // A whole step where the weight lies opposite to the farthest one: quants reach 7 on that side, 8 on the other.
-  q4_0: (top) => (1 / 8 + F16) * top + 8 * F16_STEP,
-  // Half a step, made wider by min and scale, each rounded up by at most 1/63 of the largest.
-  q4_k: (_, range) => (0.5 / 15) * (1 + 1 / 63) ** 2 * (1 + 4 * F16) * range + 8 * F16_STEP,
-  q6_k: (top) => (0.5 / 31) * (1 + 1 / 127) * (1 + 4 * F16) * top + F16_STEP,
+  q5_1: ranged(31),
+  q5_0: fromFarthest(16),
+  q4_1: ranged(15),
+  q4_0: fromFarthest(8),
+  q6_k: symmetric(0.5, 31, 127),
+  q5_k: affine(31, 63),
+  q4_k: affine(15, 63),
+  q3_k: symmetric(0.5, 3, 31),
+  q2_k: affine(3, 15),
+  iq4_xs: symmetric(IQ4_HALF_GAP, 113, 31),
+  // Its one scale is rounded up in f16 alone.
+  iq4_nl: symmetric(IQ4_HALF_GAP, 113, Infinity),
+  // The scale is the power of two that brings the farthest weight to [8, 16), so it may lie 4 above the table's end at
+  // 12: a quarter of it. Nearer to 0 the widest gap is 4, and half of it a quarter of 8.
+  mxfp4: (top) => top / 4,
+  // The scale is rounded up to 3 bits of fraction, or to a multiple of 2^-10 where it is subnormal.
+  nvfp4: (top) => E2M1_HALF_GAP * ((top / 12) * (1 + 1 / 8) + 2 ** -10),
+  // Half a step, one step being the farthest weight.
+  tq2_0: (top) => (1 / 2 + F16 + 2 * F32) * top + F16_STEP,
+  tq1_0: (top) => (1 / 2 + F16 + 2 * F32) * top + F16_STEP,
 };
 
 function bytesOf(base64: string): Uint8Array<ArrayBuffer> {

@@ -1,0 +1,21 @@
+// The words of a weight tensor, or of an arena of experts: group 1.
+//
+// A format X supplies one function over them:
+//   load_X(base, count, unit) = weights [8 * unit, 8 * unit + 8) of a matrix,
+//   base: word at which the matrix starts in `weights`;
+//   count: how many weights the matrix has (tells the planes' offsets).
+// Planes follow one another, each padded to 4 words.
+//
+// A kernel calls it by a name of its own, load_weights or load_gate, that begins with load_ and is
+// linked to the matrix's format (src/formats/parts.ts).
+@group(1) @binding(0) var<storage, read> weights: array<u32>;
+
+// Words that a plane of `words` words takes.
+fn padded_words(words: u32) -> u32 {
+  return (words + 3u) & ~3u;
+}
+
+// Byte `index` of the plane that starts at word `plane`.
+fn byte_at(plane: u32, index: u32) -> u32 {
+  return (weights[plane + index / 4u] >> (8u * (index % 4u))) & 0xffu;
+}

@@ -1,0 +1,57 @@
+import { describe, expect, test } from "vitest";
+import { weightParts } from "../../../src/formats/parts.ts";
+import { weightFormats } from "../../../src/formats/registry.ts";
+import { linkWgsl } from "../../../src/gpu/link.ts";
+import { kernels } from "../../../src/kernels/index.ts";
+
+const formats = Object.values(weightFormats);
+
+/** What a module declares outside of functions and structs. */
+function declaredNames(wgsl: string): string[] {
+  const declaration =
+    /^(?:@\w+(?:\([^)]*\))?\s*)*(?:fn|const|override|struct|alias|var(?:<[^>]*>)?)\s+(\w+)/gm;
+  return [...wgsl.matchAll(declaration)].map(([, name]) => name!);
+}
+
+function repeated(names: readonly string[]): string[] {
+  return names.filter((name, index) => names.indexOf(name) !== index);
+}
+
+describe.for(formats)("the parts of $name", (format) => {
+  test("supply the loader that kernels are linked to", () => {
+    const linked = linkWgsl(weightParts(format, "load_gate"));
+
+    expect(linked).toContain(
+      `fn load_${format.name}(base: u32, count: u32, unit: u32) -> array<vec4f, 2> {`,
+    );
+    expect(declaredNames(linked)).toEqual(
+      expect.arrayContaining(["weights", `load_${format.name}`, "load_gate"]),
+    );
+  });
+
+  test("share no name with those of another format but whole parts", () => {
+    for (const other of formats) {
+      const linked = linkWgsl([
+        ...weightParts(format, "load_gate"),
+        ...weightParts(other, "load_up"),
+      ]);
+
+      expect(repeated(declaredNames(linked)), other.name).toEqual([]);
+    }
+  });
+
+  test("share no name with a kernel that reads weights", () => {
+    for (const kernel of kernels.filter(({ weights }) => weights)) {
+      const linked = linkWgsl([kernel.source, ...weightParts(format)]);
+
+      expect(repeated(declaredNames(linked)), kernel.name).toEqual([]);
+    }
+  });
+});
+
+test("the check finds what is declared twice", () => {
+  const module =
+    "@group(1) @binding(0) var<storage, read> a: array<u32>;\nconst b = 1;\nfn a() {}\n";
+
+  expect(repeated(declaredNames(module))).toEqual(["a"]);
+});
