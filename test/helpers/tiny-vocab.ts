@@ -1,5 +1,5 @@
 import { BYTE_CHARACTERS } from "../../src/tokenizer/token-bytes.ts";
-import { TOKEN_TYPES } from "../../src/tokenizer/vocabulary.ts";
+import { TOKEN_TYPES } from "../../src/tokenizer/token-types.ts";
 import { type GgufKeys, g } from "./gguf-writer.ts";
 
 /** Text that the merges are learnt from; its oddities make tokens of odd bytes. */
