@@ -11,6 +11,7 @@ import {
   userDefinedTokens,
 } from "./special-tokens.ts";
 import { createStreamDecoder, type DecodeOptions, type StreamDecoder } from "./stream-decoder.ts";
+import { createThoughtWriter, findThoughtMarks } from "./thoughts.ts";
 import { tokenBytes } from "./token-bytes.ts";
 import { TOKEN_TYPES } from "./token-types.ts";
 import { readVocabulary, type Vocabulary } from "./vocabulary.ts";
@@ -38,9 +39,16 @@ export interface TextTokenizer {
   readonly addBos: boolean;
   /** Tokens after which the model has said what it has to say. */
   readonly endTokens: ReadonlySet<number>;
-  /** The ids that llama.cpp gives for the same text. Lone surrogates count as U+FFFD. */
+  /**
+   * The ids that llama.cpp gives for the same text, save that no control token is named without
+   * `parseSpecial`: llama.cpp lets any text name those that frame gpt-oss's channels. No eos token is put
+   * behind, even if the file asks for it, since a reply is to follow. Lone surrogates count as U+FFFD.
+   */
   encode(text: string, options?: EncodeOptions): number[];
-  /** Text of whole output; the space that a SentencePiece vocabulary puts in front is taken off. */
+  /**
+   * Text of whole output; the space that a SentencePiece vocabulary puts in front is taken off. Thoughts
+   * come as `<think>…</think>`, whatever tokens the model marks them by.
+   */
   decode(ids: Iterable<number>, options?: DecodeOptions): string;
   /** UTF-8 of one token, control tokens spelled out; may hold part of a character. Throws "bad-input" for no token. */
   tokenText(id: number): Uint8Array<ArrayBuffer>;
@@ -83,9 +91,10 @@ export function createTokenizer(metadata: Metadata): TextTokenizer {
     );
   }
 
+  const marks = findThoughtMarks(vocabulary);
   const hidden = (id: number) => isHidden(vocabulary.types[id]);
   const streamDecoder = (options: DecodeOptions = {}) =>
-    createStreamDecoder({ tokenText, hidden, options });
+    createStreamDecoder({ tokenText, hidden, options, thoughts: createThoughtWriter(marks) });
 
   return {
     vocab: tokens.length,
