@@ -3,6 +3,7 @@ import { SluiceError } from "../errors.ts";
 import type { Metadata } from "../gguf/metadata.ts";
 import { hideControlTexts, hideFirstCharacters, type Literals, restore } from "./literals.ts";
 import { controlTokens } from "./special-tokens.ts";
+import { findThoughtMarks, splitThoughts } from "./thoughts.ts";
 import type { TextTokenizer } from "./tokenizer.ts";
 import { readVocabulary } from "./vocabulary.ts";
 
@@ -45,6 +46,8 @@ interface Renderer {
   readonly controlTexts: readonly string[];
   readonly bos: string;
   readonly eos: string;
+  /** Whether the model puts thoughts into a channel of their own. */
+  readonly channels: boolean;
   template(withTools: boolean): Template;
 }
 
@@ -59,6 +62,9 @@ const renderers = new WeakMap<Metadata, Renderer>();
  * would miss them, so the result must equal a rendering without stand-ins; where it does not, only
  * whole spellings of control tokens get one, which such a template does not look for.
  *
+ * Thoughts that a reply began with, `<think>…</think>`, may stay in its message: templates leave them out or
+ * put them where the model had them.
+ *
  * Without a template the form is ChatML if the vocabulary has its tokens, and `role: text` otherwise.
  *
  * Throws "bad-input" if the template refuses the messages, "unsupported-model" if it cannot be run.
@@ -71,7 +77,7 @@ export function renderChat(
   const renderer = rendererOf(metadata);
   const tools = options.tools?.length ? options.tools : null;
   const run = (input: ChatInput) => render(renderer, input, options);
-  const input = { messages, tools };
+  const input = { messages: renderer.channels ? messages.map(apart) : messages, tools };
 
   const plain = run(input);
   const { controlTexts } = renderer;
@@ -102,6 +108,17 @@ interface ChatInput {
   readonly tools: readonly unknown[] | null;
 }
 
+/**
+ * A reply as the tokenizer decodes it, `<think>…</think>…`, with the thoughts in the fields where templates
+ * with channels look for them.
+ */
+function apart(message: ChatMessage): ChatMessage {
+  if (message.role !== "assistant" || typeof message.content !== "string") return message;
+  const { thoughts, rest } = splitThoughts(message.content);
+  if (thoughts === undefined) return message;
+  return { thinking: thoughts, reasoning_content: thoughts, ...message, content: rest };
+}
+
 function rendererOf(metadata: Metadata): Renderer {
   const known = renderers.get(metadata);
   if (known !== undefined) return known;
@@ -116,6 +133,7 @@ function rendererOf(metadata: Metadata): Renderer {
     controlTexts: controlTokens(vocabulary).map(({ text }) => text),
     bos: textOf(vocabulary.bos),
     eos: textOf(vocabulary.eos),
+    channels: findThoughtMarks(vocabulary).form !== undefined,
     template(withTools) {
       const source = withTools ? forTools : main;
       const template = parsed.get(source) ?? parseTemplate(source);

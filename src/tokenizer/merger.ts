@@ -1,50 +1,64 @@
 import { BPE, Tokenizer } from "@huggingface/tokenizers";
-import { SluiceError } from "../errors.ts";
 import type { Metadata } from "../gguf/metadata.ts";
-import { findPreTokenizer, type PreTokenizer } from "./pre-tokenizers.ts";
-import { expectLength, TOKEN_TYPES, type Vocabulary } from "./vocabulary.ts";
+import type { PreTokenizer } from "./pre-tokenizers.ts";
+import { TOKEN_TYPES } from "./token-types.ts";
+import { expectLength, type Vocabulary } from "./vocabulary.ts";
 
 /** Merges text that holds no special tokens into token ids. */
 export interface Merger {
   /** @param atStart whether `text` begins the input or follows a special token */
   encode(text: string, atStart: boolean): number[];
-  /** Whether text starts with the bos token where the file does not say. */
-  readonly addBos: boolean;
 }
 
-/** Throws "unsupported-tokenizer" for a pre-tokenizer that {@link findPreTokenizer} lacks. */
 export function createMerger(vocabulary: Vocabulary, metadata: Metadata): Merger {
-  return vocabulary.kind === "bytes"
-    ? createByteMerger(vocabulary, metadata)
-    : createSentenceMerger(vocabulary, metadata);
+  const { words } = vocabulary;
+  if (words === undefined) return createSentenceMerger(vocabulary, metadata);
+  return words.pieces
+    ? createPieceMerger(vocabulary, words, metadata)
+    : createByteMerger(vocabulary, words, metadata);
 }
 
 /** Byte-level BPE: the library's own, given the file's merges and the words of its pre-tokenizer. */
-function createByteMerger(vocabulary: Vocabulary, metadata: Metadata): Merger {
-  const name = metadata.optionalString("tokenizer.ggml.pre") ?? "default";
-  const words = findPreTokenizer(name);
-  if (words === undefined) {
-    throw new SluiceError(
-      "unsupported-tokenizer",
-      `The pre-tokenizer ${JSON.stringify(name)} of this file is not known, so its text would be cut wrongly. ` +
-        "Choose another model, or add it to src/tokenizer/pre-tokenizers.ts.",
-    );
-  }
-  // Of a merge that a file lists twice the first counts; the library would take the last.
-  const merges = [...new Set(metadata.strings("tokenizer.ggml.merges"))].map(splitMerge);
+function createByteMerger(vocabulary: Vocabulary, words: PreTokenizer, metadata: Metadata): Merger {
+  const bytes = { type: "ByteLevel", add_prefix_space: false, use_regex: false };
   const tokenizer = createTokenizer({
-    pre_tokenizer: splitWords(words),
+    pre_tokenizer: { type: "Sequence", pretokenizers: [...splits(words), bytes] },
     model: {
       type: "BPE",
       vocab: plainVocabulary(vocabulary),
-      merges,
+      merges: readMerges(metadata),
       ignore_merges: words.ignoreMerges ?? false,
     },
   });
+  return { encode: (text) => tokenizer.encode(text).ids };
+}
+
+/** BPE by merges on SentencePiece's pieces. Source: `LLAMA_VOCAB_PRE_TYPE_GEMMA4` in llama-vocab.cpp. */
+function createPieceMerger(
+  vocabulary: Vocabulary,
+  words: PreTokenizer,
+  metadata: Metadata,
+): Merger {
+  const vocab = plainVocabulary(vocabulary);
+  const tokenizer = createTokenizer({
+    pre_tokenizer: { type: "Sequence", pretokenizers: splits(words) },
+    model: { type: "BPE", vocab, merges: readMerges(metadata), byte_fallback: true },
+  });
   return {
-    encode: (text) => tokenizer.encode(text).ids,
-    addBos: words.addBos ?? false,
+    encode: (text) =>
+      text
+        .replaceAll(" ", "▁")
+        .split(/(\n+)/)
+        .flatMap((line, index) => {
+          const whole = words.wholeBreaks && index % 2 === 1 ? vocab[line] : undefined;
+          return whole === undefined ? tokenizer.encode(line).ids : [whole];
+        }),
   };
+}
+
+/** Of a merge that a file lists twice the first counts; the library would take the last. */
+function readMerges(metadata: Metadata): [string, string][] {
+  return [...new Set(metadata.strings("tokenizer.ggml.merges"))].map(splitMerge);
 }
 
 /** A merge is two tokens with a space between; a token may start with one. */
@@ -53,15 +67,13 @@ function splitMerge(merge: string): [string, string] {
   return [merge.slice(0, space), merge.slice(space + 1)];
 }
 
-function splitWords({ patterns }: PreTokenizer): object {
-  const splits = patterns.map((Regex) => ({
+function splits({ patterns }: PreTokenizer): object[] {
+  return patterns.map((Regex) => ({
     type: "Split",
     pattern: { Regex },
     behavior: "Isolated",
     invert: false,
   }));
-  const bytes = { type: "ByteLevel", add_prefix_space: false, use_regex: false };
-  return { type: "Sequence", pretokenizers: [...splits, bytes] };
 }
 
 /**
@@ -87,7 +99,6 @@ function createSentenceMerger(vocabulary: Vocabulary, metadata: Metadata): Merge
       const space = prefix && atStart ? "▁" : "";
       return tokenizer.encode(space + text.replaceAll(" ", "▁")).ids;
     },
-    addBos: true,
   };
 }
 

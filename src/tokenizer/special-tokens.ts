@@ -1,10 +1,19 @@
-import { TOKEN_TYPES, type Vocabulary } from "./vocabulary.ts";
+import { TOKEN_TYPES } from "./token-types.ts";
+import type { Vocabulary } from "./vocabulary.ts";
 
 /** A piece of text: a token found in it by its spelling, or text that is still to be merged. */
 export type Fragment = { readonly token: number } | { readonly text: string };
 
-/** Tokens that are found by their spelling, longest first. */
-export type SpecialTokens = readonly { readonly text: string; readonly id: number }[];
+/** A token that is found by its spelling. */
+export interface SpecialToken {
+  readonly text: string;
+  readonly id: number;
+  /** Whether it swallows the white space after it. */
+  readonly swallows: boolean;
+}
+
+/** In the order of the search: longest first. */
+export type SpecialTokens = readonly SpecialToken[];
 
 /** Tokens that text can always name, as llama.cpp has it: those that the model's makers added as text. */
 export function userDefinedTokens(vocabulary: Vocabulary): SpecialTokens {
@@ -16,16 +25,25 @@ export function controlTokens(vocabulary: Vocabulary): SpecialTokens {
   return tokensOf(vocabulary, [TOKEN_TYPES.control, TOKEN_TYPES.unknown]);
 }
 
-function tokensOf({ tokens, types }: Vocabulary, wanted: readonly number[]): SpecialTokens {
-  const found: { text: string; id: number }[] = [];
+function tokensOf(
+  { tokens, types, swallowing }: Vocabulary,
+  wanted: readonly number[],
+): SpecialTokens {
+  const found: SpecialToken[] = [];
   tokens.forEach((text, id) => {
-    if (wanted.includes(types[id] ?? TOKEN_TYPES.normal)) found.push({ text, id });
+    if (wanted.includes(types[id] ?? TOKEN_TYPES.normal)) {
+      found.push({ text, id, swallows: swallowing.has(id) });
+    }
   });
   return longestFirst(found);
 }
 
+/** Lengths are of UTF-8. */
 export function longestFirst(tokens: SpecialTokens): SpecialTokens {
-  return [...tokens].sort((a, b) => b.text.length - a.text.length || a.id - b.id);
+  const encoder = new TextEncoder();
+  const bytes = new Map(tokens.map(({ id, text }) => [id, encoder.encode(text).length]));
+  const length = ({ id }: SpecialToken) => bytes.get(id) ?? 0;
+  return [...tokens].sort((a, b) => length(b) - length(a) || a.id - b.id);
 }
 
 /**
@@ -45,11 +63,13 @@ export function splitAtTokens(text: string, tokens: SpecialTokens): Fragment[] {
   return fragments;
 }
 
-function splitAt(text: string, token: SpecialTokens[number]): Fragment[] {
-  return text
-    .split(token.text)
-    .flatMap((part, index): Fragment[] => [
-      ...(index === 0 ? [] : [{ token: token.id }]),
-      ...(part === "" ? [] : [{ text: part }]),
-    ]);
+/** What C's `isspace` takes for white space. */
+const LEADING_SPACE = /^[ \t-\r]+/;
+
+function splitAt(text: string, token: SpecialToken): Fragment[] {
+  return text.split(token.text).flatMap((part, index): Fragment[] => {
+    if (index === 0) return part === "" ? [] : [{ text: part }];
+    const rest = token.swallows ? part.replace(LEADING_SPACE, "") : part;
+    return [{ token: token.id }, ...(rest === "" ? [] : [{ text: rest }])];
+  });
 }

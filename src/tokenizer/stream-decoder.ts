@@ -1,5 +1,7 @@
+import type { ThoughtWriter } from "./thoughts.ts";
+
 export interface DecodeOptions {
-  /** Spell out control tokens, which are left out otherwise. */
+  /** Spell out control tokens, which are left out otherwise, and leave the model's marks of thoughts as they are. */
   readonly special?: boolean;
 }
 
@@ -12,17 +14,19 @@ export interface StreamDecoder {
 }
 
 /** Bytes that make no character come out as U+FFFD, as soon as no later byte can complete them. */
-export function createStreamDecoder(vocabulary: {
+export function createStreamDecoder(parts: {
   tokenText(id: number): Uint8Array<ArrayBuffer>;
   hidden(id: number): boolean;
+  thoughts: ThoughtWriter;
   options: DecodeOptions;
 }): StreamDecoder {
-  const { tokenText, hidden, options } = vocabulary;
+  const { tokenText, hidden, thoughts, options } = parts;
   const utf8 = new TextDecoder("utf-8", { ignoreBOM: true });
   return {
     push(id) {
       const bytes = tokenText(id);
-      return hidden(id) && !options.special ? "" : utf8.decode(bytes, { stream: true });
+      if (options.special) return utf8.decode(bytes, { stream: true });
+      return thoughts.push(id, hidden(id) ? "" : utf8.decode(bytes, { stream: true }));
     },
     flush: () => utf8.decode(),
   };

@@ -1,4 +1,5 @@
-import { TOKEN_TYPES, type Vocabulary } from "./vocabulary.ts";
+import { TOKEN_TYPES } from "./token-types.ts";
+import type { Vocabulary } from "./vocabulary.ts";
 
 const encoder = new TextEncoder();
 
@@ -33,7 +34,7 @@ export function tokenBytes(vocabulary: Vocabulary, id: number): Uint8Array<Array
     return byte === undefined ? encoder.encode(token) : Uint8Array.of(Number.parseInt(byte, 16));
   }
   if (isSpelledOut(type)) return encoder.encode(token);
-  if (vocabulary.kind === "sentence") return encoder.encode(token.replaceAll("▁", " "));
+  if (vocabulary.spelling === "pieces") return encoder.encode(token.replaceAll("▁", " "));
   const bytes: number[] = [];
   for (const character of token) {
     const byte = BYTE_OF_CHARACTER.get(character);

@@ -2,6 +2,7 @@ import { SluiceError } from "../errors.ts";
 import type { Metadata } from "../gguf/metadata.ts";
 import { type Literals, restore } from "./literals.ts";
 import { createMerger } from "./merger.ts";
+import { preTokenizers } from "./pre-tokenizers.ts";
 import {
   controlTokens,
   type Fragment,
@@ -10,8 +11,10 @@ import {
   userDefinedTokens,
 } from "./special-tokens.ts";
 import { createStreamDecoder, type DecodeOptions, type StreamDecoder } from "./stream-decoder.ts";
+import { createThoughtWriter, findThoughtMarks } from "./thoughts.ts";
 import { tokenBytes } from "./token-bytes.ts";
-import { readId, readVocabulary, TOKEN_TYPES, type Vocabulary } from "./vocabulary.ts";
+import { TOKEN_TYPES } from "./token-types.ts";
+import { readVocabulary, type Vocabulary } from "./vocabulary.ts";
 
 export type { DecodeOptions, StreamDecoder } from "./stream-decoder.ts";
 
@@ -36,32 +39,22 @@ export interface TextTokenizer {
   readonly addBos: boolean;
   /** Tokens after which the model has said what it has to say. */
   readonly endTokens: ReadonlySet<number>;
-  /** The ids that llama.cpp gives for the same text. Lone surrogates count as U+FFFD. */
+  /**
+   * The ids that llama.cpp gives for the same text, save that no control token is named without
+   * `parseSpecial`: llama.cpp lets any text name those that frame gpt-oss's channels. No eos token is put
+   * behind, even if the file asks for it, since a reply is to follow. Lone surrogates count as U+FFFD.
+   */
   encode(text: string, options?: EncodeOptions): number[];
-  /** Text of whole output; the space that a SentencePiece vocabulary puts in front is taken off. */
+  /**
+   * Text of whole output; the space that a SentencePiece vocabulary puts in front is taken off. Thoughts
+   * come as `<think>…</think>`, whatever tokens the model marks them by.
+   */
   decode(ids: Iterable<number>, options?: DecodeOptions): string;
   /** UTF-8 of one token, control tokens spelled out; may hold part of a character. Throws "bad-input" for no token. */
   tokenText(id: number): Uint8Array<ArrayBuffer>;
   /** Decodes tokens as they come, keeping back bytes until they make a character. */
   streamDecoder(options?: DecodeOptions): StreamDecoder;
 }
-
-/** Texts by which models mark the end of a turn, whatever the file's end-of-text token is. */
-const END_TEXTS: ReadonlySet<string> = new Set([
-  "<|im_end|>",
-  "<|endoftext|>",
-  "<|eot_id|>",
-  "<|eom_id|>",
-  "<|end_of_text|>",
-  "<|end|>",
-  "<|return|>",
-  "<|call|>",
-  "<end_of_turn>",
-  "<end_of_utterance>",
-  "<EOT>",
-  "<｜end▁of▁sentence｜>",
-  "</s>",
-]);
 
 /**
  * The tokenizer that a GGUF file describes.
@@ -76,7 +69,7 @@ export function createTokenizer(metadata: Metadata): TextTokenizer {
   const userDefined = userDefinedTokens(vocabulary);
   const all = longestFirst([...userDefined, ...controlTokens(vocabulary)]);
   const spacePrefix =
-    vocabulary.kind === "sentence" &&
+    vocabulary.words === undefined &&
     (metadata.optionalBoolean("tokenizer.ggml.add_space_prefix") ?? true);
 
   function fragments(text: string, options: EncodeOptions): Fragment[] {
@@ -98,17 +91,16 @@ export function createTokenizer(metadata: Metadata): TextTokenizer {
     );
   }
 
+  const marks = findThoughtMarks(vocabulary);
   const hidden = (id: number) => isHidden(vocabulary.types[id]);
   const streamDecoder = (options: DecodeOptions = {}) =>
-    createStreamDecoder({ tokenText, hidden, options });
+    createStreamDecoder({ tokenText, hidden, options, thoughts: createThoughtWriter(marks) });
 
   return {
     vocab: tokens.length,
     bos,
-    addBos:
-      bos !== undefined &&
-      (metadata.optionalBoolean("tokenizer.ggml.add_bos_token") ?? merger.addBos),
-    endTokens: findEndTokens(vocabulary, metadata),
+    addBos: bos !== undefined && wantsBos(vocabulary, metadata),
+    endTokens: vocabulary.ends,
     encode(text, options = {}) {
       const ids = options.addBos && bos !== undefined ? [bos] : [];
       let afterToken = true;
@@ -131,6 +123,13 @@ export function createTokenizer(metadata: Metadata): TextTokenizer {
   };
 }
 
+/** Gemma 4 wants it though some of its files say otherwise. Source: the override in llama-vocab.cpp. */
+function wantsBos({ words }: Vocabulary, metadata: Metadata): boolean {
+  if (words === preTokenizers.gemma4) return true;
+  const usual = words === undefined || (words.addBos ?? false);
+  return metadata.optionalBoolean("tokenizer.ggml.add_bos_token") ?? usual;
+}
+
 /** UTF-8 has no lone surrogates; a pasted half of an emoji must not end in an error. */
 function wellFormed(text: string): string {
   return text.replace(/\p{Surrogate}/gu, "\uFFFD");
@@ -138,22 +137,4 @@ function wellFormed(text: string): string {
 
 function isHidden(type: number | undefined): boolean {
   return type === TOKEN_TYPES.control || type === TOKEN_TYPES.unknown;
-}
-
-function findEndTokens(vocabulary: Vocabulary, metadata: Metadata): ReadonlySet<number> {
-  const { tokens, types, eos } = vocabulary;
-  const ends = new Set<number>();
-  if (eos !== undefined) ends.add(eos);
-  for (const name of ["eot", "eom"]) {
-    const id = readId(metadata, `tokenizer.ggml.${name}_token_id`, tokens);
-    if (id !== undefined) ends.add(id);
-  }
-  const byText = new Map<string, number>();
-  tokens.forEach((text, id) => {
-    if (END_TEXTS.has(text) && types[id] === TOKEN_TYPES.control) byText.set(text, id);
-  });
-  // In the harmony format of gpt-oss <|end|> ends one channel of an answer, not the answer.
-  if (byText.has("<|return|>") && byText.has("<|call|>")) byText.delete("<|end|>");
-  for (const id of byText.values()) ends.add(id);
-  return ends;
 }

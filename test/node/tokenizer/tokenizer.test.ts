@@ -3,8 +3,8 @@ import { describe, expect, test } from "vitest";
 import { openGguf } from "../../../src/gguf/gguf.ts";
 import type { Metadata } from "../../../src/gguf/metadata.ts";
 import { memorySource } from "../../../src/storage/memory-source.ts";
+import { TOKEN_TYPES } from "../../../src/tokenizer/token-types.ts";
 import { createTokenizer, type TextTokenizer } from "../../../src/tokenizer/tokenizer.ts";
-import { TOKEN_TYPES } from "../../../src/tokenizer/vocabulary.ts";
 import { type GgufKeys, g, writeGguf } from "../../helpers/gguf-writer.ts";
 import { bpeVocabulary, spmVocabulary } from "../../helpers/tiny-vocab.ts";
 
@@ -196,7 +196,12 @@ describe("a file's own settings", () => {
   test.for([
     ["tokenizer.ggml.model", g.string("t5"), "unsupported-tokenizer", /kind "t5"/],
     ["tokenizer.ggml.model", g.string("__proto__"), "unsupported-tokenizer", /kind "__proto__"/],
-    ["tokenizer.ggml.pre", g.string("viking"), "unsupported-tokenizer", /pre-tokenizer "viking"/],
+    [
+      "tokenizer.ggml.pre",
+      g.string("whitespace"),
+      "unsupported-tokenizer",
+      /pre-tokenizer "whitespace"/,
+    ],
     ["tokenizer.ggml.pre", g.string("toString"), "unsupported-tokenizer", /"toString"/],
     ["tokenizer.ggml.eos_token_id", g.u32(9999), "bad-file", /eos_token_id is 9999/],
     ["tokenizer.ggml.eot_token_id", g.u32(9999), "bad-file", /eot_token_id is 9999/],
