@@ -143,7 +143,8 @@ export class ResidentWeights {
   }
 
   #openMatrix(info: TensorInfo, format: WeightFormat): Part[] {
-    const [rows, cols] = info.shape as [number, number];
+    const cols = info.shape.at(-1)!;
+    const rows = info.shape.slice(0, -1).reduce((a, b) => a * b);
     const { offsets, bytes } = planPlanes(format, rows * cols);
     const buffer = this.#context.memory.storage(info.name, bytes);
     this.#matrices.set(info.name, { buffer, rows, cols, format });

@@ -6,7 +6,10 @@ import { expertDown } from "./expert_down.ts";
 import { expertGateUp } from "./expert_gate_up.ts";
 import { gatedUnit } from "./gated_unit.ts";
 import { hashRouter } from "./hash_router.ts";
+import { headLinear } from "./head_linear.ts";
+import { headLinearTransposed } from "./head_linear_transposed.ts";
 import { lastToken } from "./last_token.ts";
+import { latentAppend } from "./latent_append.ts";
 import { logprob } from "./logprob.ts";
 import { matmul } from "./matmul.ts";
 import { matvec } from "./matvec.ts";
@@ -24,7 +27,10 @@ export const kernels = [
   expertGateUp,
   gatedUnit,
   hashRouter,
+  headLinear,
+  headLinearTransposed,
   lastToken,
+  latentAppend,
   logprob,
   matmul,
   matvec,

@@ -1,0 +1,30 @@
+import source from "../../shaders/linear/head_linear.wgsl?raw";
+import { defineKernel } from "../gpu/kernel.ts";
+
+/**
+ * A product for each head: `y[head] = W[head] x[head]`, over some of the rows of each head's matrix.
+ *
+ * weight [heads, head_rows, cols] in any format · x [tokens, heads, x_width], with room for a multiple of `TOKENS`
+ * tokens · y [tokens, heads, rows] f32. `cols` is a multiple of 8, `x_width` of 4; `TOKENS` is 1 or 4.
+ */
+export const headLinear = defineKernel({
+  name: "head_linear",
+  source,
+  params: {
+    heads: "u32",
+    head_rows: "u32",
+    first_row: "u32",
+    rows: "u32",
+    cols: "u32",
+    x_width: "u32",
+  },
+  buffers: { x: "read", y: "read_write" },
+  weights: true,
+  control: "read",
+  constants: { LANES: 1, ROWS: 64, TOKENS: 1 },
+  grid: ({ rows, heads }, { ROWS = 64, TOKENS = 1 }, tokens) => [
+    Math.ceil(rows / ROWS),
+    heads,
+    Math.ceil(tokens / TOKENS),
+  ],
+});

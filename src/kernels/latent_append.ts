@@ -1,0 +1,35 @@
+import source from "../../shaders/rope/latent_append.wgsl?raw";
+import { defineKernel } from "../gpu/kernel.ts";
+
+/**
+ * Queries, and the cached row of keys and values, of one layer of multi-head latent attention.
+ *
+ * q [tokens, heads, q_width] · absorbed [tokens, heads, rank] · kv [tokens, rank + rope_dims] · norm [rank] ·
+ * table [context, rope_dims / 2] (cos, sin) · q_out [tokens, heads, rank + rope_dims] ·
+ * cache [context, rank + rope_dims], all f32. The last `rope_dims` of a head of q are rotated.
+ */
+export const latentAppend = defineKernel({
+  name: "latent_append",
+  source,
+  params: {
+    heads: "u32",
+    q_width: "u32",
+    rank: "u32",
+    rope_dims: "u32",
+    pairing: "u32",
+    epsilon: "f32",
+  },
+  buffers: {
+    q: "read",
+    absorbed: "read",
+    kv: "read",
+    norm: "read",
+    table: "read",
+    q_out: "read_write",
+    cache: "read_write",
+  },
+  weights: false,
+  control: "read",
+  constants: { LANES: 32, ROWS: 1 },
+  grid: ({ heads }, _constants, tokens) => [heads + 1, tokens, 1],
+});
