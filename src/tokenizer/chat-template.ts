@@ -1,11 +1,12 @@
-import { Template } from "@huggingface/jinja";
+import type { Template } from "@huggingface/jinja";
 import { SluiceError } from "../errors.ts";
 import type { Metadata } from "../gguf/metadata.ts";
 import { hideControlTexts, hideFirstCharacters, type Literals, restore } from "./literals.ts";
 import { controlTokens } from "./special-tokens.ts";
+import { parseWithMethods, templateMethods } from "./template-methods.ts";
 import { findThoughtMarks, splitThoughts } from "./thoughts.ts";
 import type { TextTokenizer } from "./tokenizer.ts";
-import { readVocabulary } from "./vocabulary.ts";
+import { readVocabulary, type Vocabulary } from "./vocabulary.ts";
 
 /** A turn of a conversation. Further fields, such as `tool_calls`, reach the template as they are. */
 export interface ChatMessage {
@@ -44,8 +45,8 @@ const PLAIN =
 /** What of a file its renderings share. */
 interface Renderer {
   readonly controlTexts: readonly string[];
-  readonly bos: string;
-  readonly eos: string;
+  /** Texts of the special tokens that the file names, by the names that templates know them by. */
+  readonly specials: Readonly<Record<string, string>>;
   /** Whether the model puts thoughts into a channel of their own. */
   readonly channels: boolean;
   template(withTools: boolean): Template;
@@ -123,16 +124,13 @@ function rendererOf(metadata: Metadata): Renderer {
   const known = renderers.get(metadata);
   if (known !== undefined) return known;
   const vocabulary = readVocabulary(metadata);
-  const textOf = (id: number | undefined) =>
-    id === undefined ? "" : (vocabulary.tokens[id] ?? "");
   const fallback = vocabulary.tokens.includes("<|im_start|>") ? CHATML : PLAIN;
   const main = metadata.optionalString("tokenizer.chat_template") ?? fallback;
   const forTools = metadata.optionalString("tokenizer.chat_template.tool_use") ?? main;
   const parsed = new Map<string, Template>();
   const renderer: Renderer = {
     controlTexts: controlTokens(vocabulary).map(({ text }) => text),
-    bos: textOf(vocabulary.bos),
-    eos: textOf(vocabulary.eos),
+    specials: specialTexts(metadata, vocabulary),
     channels: findThoughtMarks(vocabulary).form !== undefined,
     template(withTools) {
       const source = withTools ? forTools : main;
@@ -145,6 +143,32 @@ function rendererOf(metadata: Metadata): Renderer {
   return renderer;
 }
 
+/** The names of special tokens by their keys in a file, one of which is misspelt there. */
+const SPECIAL_KEYS = {
+  unk_token: "unknown",
+  sep_token: "seperator",
+  pad_token: "padding",
+  cls_token: "cls",
+  mask_token: "mask",
+} as const;
+
+/** A template may ask whether a token `is defined`; the two that every template counts on always are. */
+function specialTexts(
+  metadata: Metadata,
+  { tokens, bos, eos }: Vocabulary,
+): Record<string, string> {
+  const textOf = (id: number | undefined) => (id === undefined ? undefined : tokens[id]);
+  const texts: Record<string, string> = {
+    bos_token: textOf(bos) ?? "",
+    eos_token: textOf(eos) ?? "",
+  };
+  for (const [name, key] of Object.entries(SPECIAL_KEYS)) {
+    const text = textOf(metadata.optionalCount(`tokenizer.ggml.${key}_token_id`));
+    if (text !== undefined) texts[name] = text;
+  }
+  return texts;
+}
+
 /**
  * The library's `raise_exception` throws a plain Error, not to be told from a failure of its own, so
  * it is replaced from inside. `{{ "" }}` keeps the first line of the template from being trimmed.
@@ -153,7 +177,7 @@ const PROLOGUE = '{% set raise_exception = sluice_refuse %}{{ "" }}';
 
 function parseTemplate(source: string): Template {
   try {
-    return new Template(PROLOGUE + source);
+    return parseWithMethods(PROLOGUE + source);
   } catch (cause) {
     throw unusable("cannot be parsed", cause);
   }
@@ -172,8 +196,8 @@ function render(renderer: Renderer, input: ChatInput, options: ChatOptions): str
       tools: input.tools,
       documents: null,
       add_generation_prompt: options.addGenerationPrompt ?? true,
-      bos_token: renderer.bos,
-      eos_token: renderer.eos,
+      ...renderer.specials,
+      ...templateMethods,
       sluice_refuse(message: unknown) {
         throw new Refusal(String(message));
       },

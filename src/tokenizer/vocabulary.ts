@@ -1,7 +1,7 @@
 import { SluiceError } from "../errors.ts";
 import type { Metadata } from "../gguf/metadata.ts";
-import { findSwallowing, readSteering } from "./end-tokens.ts";
 import { findPreTokenizer, type PreTokenizer } from "./pre-tokenizers.ts";
+import { findSwallowing, readSteering } from "./steering.ts";
 import { TOKEN_TYPES } from "./token-types.ts";
 
 /** How a vocabulary merges and spells its tokens. */

@@ -10,6 +10,7 @@ import {
   encodeChat,
   renderChat,
 } from "../../../src/tokenizer/chat-template.ts";
+import { BYTE_CHARACTERS } from "../../../src/tokenizer/token-bytes.ts";
 import { createTokenizer } from "../../../src/tokenizer/tokenizer.ts";
 import { type GgufKeys, g, writeGguf } from "../../helpers/gguf-writer.ts";
 import { bpeVocabulary, spmVocabulary } from "../../helpers/tiny-vocab.ts";
@@ -87,6 +88,19 @@ describe("a template", () => {
 
     expect(chatText(renderChat(metadata, [], { tools: [{}] }))).toBe("with tools");
     expect(chatText(renderChat(metadata, []))).toBe("plain");
+  });
+
+  test("knows the special tokens that the file names", async () => {
+    const metadata = await metadataOf(
+      "{{ pad_token }}{{ sep_token }}{% if mask_token is defined %}x{% endif %}",
+      {
+        ...bpeVocabulary(),
+        "tokenizer.ggml.padding_token_id": g.u32(65),
+        "tokenizer.ggml.seperator_token_id": g.u32(66),
+      },
+    );
+
+    expect(chatText(renderChat(metadata, []))).toBe(BYTE_CHARACTERS[65]! + BYTE_CHARACTERS[66]!);
   });
 
   test("keeps its first line break", async () => {

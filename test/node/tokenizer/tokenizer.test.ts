@@ -3,10 +3,18 @@ import { describe, expect, test } from "vitest";
 import { openGguf } from "../../../src/gguf/gguf.ts";
 import type { Metadata } from "../../../src/gguf/metadata.ts";
 import { memorySource } from "../../../src/storage/memory-source.ts";
+import { findPreTokenizer } from "../../../src/tokenizer/pre-tokenizers.ts";
+import { supportedTokenizers } from "../../../src/tokenizer/supported.ts";
 import { TOKEN_TYPES } from "../../../src/tokenizer/token-types.ts";
 import { createTokenizer, type TextTokenizer } from "../../../src/tokenizer/tokenizer.ts";
+import { PIECES } from "../../helpers/awkward-text.ts";
 import { type GgufKeys, g, writeGguf } from "../../helpers/gguf-writer.ts";
-import { bpeVocabulary, spmVocabulary } from "../../helpers/tiny-vocab.ts";
+import {
+  bpeVocabulary,
+  pieceVocabulary,
+  spmVocabulary,
+  withTokens,
+} from "../../helpers/tiny-vocab.ts";
 
 async function load(keys: GgufKeys): Promise<TextTokenizer> {
   return createTokenizer(await metadataOf(keys));
@@ -38,6 +46,7 @@ const wellFormed = (text: string) => text.replace(/\p{Surrogate}/gu, "\uFFFD");
 describe.for([
   { name: "bpe", keys: bpeVocabulary() },
   { name: "llama-bpe", keys: bpeVocabulary({ pre: "llama-bpe", size: 400 }) },
+  { name: "gemma4", keys: pieceVocabulary("gemma4", "any", PIECES) },
   { name: "sentencepiece", keys: spmVocabulary() },
 ])("$name", ({ keys }) => {
   test("gives text back that it has taken apart", async () => {
@@ -164,6 +173,61 @@ describe("special tokens", () => {
   });
 });
 
+describe("tokens that a file has wrong", () => {
+  const { normal, userDefined, control } = TOKEN_TYPES;
+
+  test("act by their spelling", async () => {
+    const tokenizer = await load(
+      withTokens(bpeVocabulary(), [
+        ["<|eot_id|>", normal],
+        ["<|fim_prefix|>", userDefined],
+        ["<|file_sep|>", normal],
+      ]),
+    );
+
+    for (const text of ["<|eot_id|>", "<|fim_prefix|>", "<|file_sep|>"]) {
+      expect(tokenizer.decode([idOf(tokenizer, text)])).toBe("");
+      expect(tokenizer.encode(text).length).toBeGreaterThan(1);
+    }
+    expect(tokenizer.endTokens).toContain(idOf(tokenizer, "<|eot_id|>"));
+    expect(tokenizer.endTokens).toContain(idOf(tokenizer, "<|file_sep|>"));
+    expect(tokenizer.endTokens).not.toContain(idOf(tokenizer, "<|fim_prefix|>"));
+  });
+
+  test("end no reply where they end a channel or are HTML", async () => {
+    const harmony = await load(
+      withTokens(bpeVocabulary(), [
+        ["<|end|>", control],
+        ["<|return|>", control],
+        ["<|call|>", control],
+      ]),
+    );
+    const gemma = await load(
+      withTokens(bpeVocabulary(), [
+        ["</s>", control],
+        ["<|tool_response>", userDefined],
+      ]),
+    );
+
+    expect(harmony.endTokens).not.toContain(idOf(harmony, "<|end|>"));
+    expect(harmony.endTokens).toContain(idOf(harmony, "<|return|>"));
+    expect(gemma.endTokens).toContain(idOf(gemma, "<|tool_response>"));
+    expect(gemma.endTokens).not.toContain(gemma.vocab - 2);
+    expect(gemma.decode([gemma.vocab - 2])).toBe("</s>");
+  });
+
+  test("swallow white space in files of Phi 3 only", async () => {
+    const keys = withTokens(spmVocabulary(), [["<|user|>", control]]);
+    const phi = await load({ ...keys, "general.name": g.string("Phi-3.5 MoE") });
+    const other = await load({ ...keys, "general.name": g.string("Phi 4") });
+    const special = { parseSpecial: true };
+
+    expect(phi.encode("<|user|>\n a", special)).toEqual(phi.encode("<|user|>a", special));
+    expect(other.encode("<|user|>\n a", special)).not.toEqual(phi.encode("<|user|>a", special));
+    expect(phi.encode("<s>\n a", special)).toEqual(other.encode("<s>\n a", special));
+  });
+});
+
 describe("the stream decoder", () => {
   test("keeps bytes back until they make a character", async () => {
     const tokenizer = await load(spmVocabulary());
@@ -191,10 +255,17 @@ describe("a file's own settings", () => {
     expect((await load(keys)).addBos).toBe(false);
     expect((await load(silent)).addBos).toBe(true);
     expect((await load(spmVocabulary())).addBos).toBe(true);
+    // Early files of Gemma 4 deny it.
+    expect((await load(pieceVocabulary("gemma4", "any", PIECES))).addBos).toBe(true);
   });
 
   test.for([
-    ["tokenizer.ggml.model", g.string("t5"), "unsupported-tokenizer", /kind "t5"/],
+    [
+      "tokenizer.ggml.model",
+      g.string("t5"),
+      "unsupported-tokenizer",
+      /kind "t5"; "gpt2", "llama", "gemma4" can be used/,
+    ],
     ["tokenizer.ggml.model", g.string("__proto__"), "unsupported-tokenizer", /kind "__proto__"/],
     [
       "tokenizer.ggml.pre",
@@ -233,4 +304,12 @@ test("a vocabulary can have any size from the least", async () => {
     expect((await load(bpeVocabulary({ size }))).vocab).toBe(size);
   }
   expect((await load(spmVocabulary({ size: 700 }))).vocab).toBe(700);
+});
+
+test("what can be used is listed from the registries", () => {
+  const { kinds, preTokenizers } = supportedTokenizers;
+
+  expect(kinds.map(({ name }) => name)).toEqual(["gpt2", "llama", "gemma4"]);
+  expect(preTokenizers).toContain("qwen2");
+  for (const name of preTokenizers) expect(findPreTokenizer(name)).toBeDefined();
 });
