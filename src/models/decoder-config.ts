@@ -1,6 +1,7 @@
 import { SluiceError } from "../errors.ts";
 import type { RopeSpec } from "../ops/ops.ts";
 import type { ModelFile, ModelMetadata } from "./model.ts";
+import { readRope } from "./rope-config.ts";
 
 /** What the metadata of every decoder says under the same keys. */
 export interface DecoderConfig {
@@ -11,7 +12,10 @@ export interface DecoderConfig {
   readonly contextTokens: number;
   readonly heads: number;
   readonly kvHeads: number;
+  /** Of queries and keys. */
   readonly headDim: number;
+  /** Of values. */
+  readonly valueDim: number;
   /** Of every RMS norm. */
   readonly epsilon: number;
   readonly rope: RopeSpec;
@@ -55,7 +59,6 @@ const REFUSED_KEYS: readonly (readonly [key: string, neutral: readonly number[],
     ["expert_shared_count", [0], "has shared experts"],
     ["leading_dense_block_count", [0], "starts with dense layers"],
     ["nextn_predict_layers", [0], "has layers for multi-token prediction"],
-    ["rope.scaling.attn_factor", [1], "scales its rotary embedding"],
   ];
 
 /** Reads what decoders share. Throws "unsupported-model" for what would change the result and is not computed here. */
@@ -79,21 +82,22 @@ export function readDecoder(
       throw unsupported({ architecture }, `${what} (${key(name)} is ${value})`);
     }
   }
-  if (valueDim !== headDim || ropeDims !== headDim) {
+  if (valueDim !== headDim) {
     throw unsupported(
       { architecture },
-      `has heads of ${headDim} for keys, ${valueDim} for values and ${ropeDims} rotated dimensions, not all the same`,
+      `has heads of ${headDim} for keys and ${valueDim} for values, not the same`,
     );
   }
-  if (!Number.isInteger(headDim / 2) || !Number.isInteger(heads / kvHeads)) {
+  const isPaired = Number.isInteger(ropeDims / 2) && ropeDims > 0 && ropeDims <= headDim;
+  const areWhole = [headDim / 2, heads / kvHeads].every(Number.isInteger);
+  if (!isPaired || !areWhole) {
     throw new SluiceError(
       "bad-file",
-      `${key("attention")}: ${heads} heads, ${kvHeads} KV heads of ${headDim} dimensions; wanted a whole number of ` +
-        "heads for each KV head, and an even dimension.",
+      `${key("attention")}: ${heads} heads, ${kvHeads} KV heads of ${headDim} dimensions for keys (${ropeDims} of them ` +
+        `rotated) and ${valueDim} for values; wanted a whole number of heads for each KV head, and even dimensions.`,
     );
   }
 
-  const scale = ropeScale(file, architecture);
   const embedding = file.shape("token_embd.weight");
   return {
     architecture,
@@ -105,30 +109,9 @@ export function readDecoder(
     heads,
     kvHeads,
     headDim,
+    valueDim,
     epsilon: metadata.number(key("attention.layer_norm_rms_epsilon")),
-    rope: {
-      dims: ropeDims,
-      base: metadata.optionalNumber(key("rope.freq_base")) ?? 10_000,
-      pairing,
-      ...(scale === 1 ? {} : { scale }),
-    },
+    rope: readRope(file, architecture, ropeDims, pairing),
     head: file.shape("output.weight") ? "output.weight" : "token_embd.weight",
   };
-}
-
-/** What positions are divided by: linear scaling only. */
-function ropeScale({ metadata }: ModelFile, architecture: string): number {
-  const type = metadata.optionalString(`${architecture}.rope.scaling.type`) ?? "linear";
-  if (type === "none") return 1;
-  if (type !== "linear") {
-    throw unsupported(
-      { architecture },
-      `has ${type} rope scaling (${architecture}.rope.scaling.type)`,
-    );
-  }
-  const factor =
-    metadata.optionalNumber(`${architecture}.rope.scaling.factor`) ??
-    metadata.optionalNumber(`${architecture}.rope.scale_linear`) ??
-    0;
-  return factor === 0 ? 1 : factor;
 }

@@ -62,8 +62,7 @@ export function decoderTensors(
   if (config.head !== "token_embd.weight") {
     resident.push({ name: config.head, shape: [vocab, hidden] });
   }
-  const factors = layers.attention[0]?.rope?.factors;
-  if (factors) resident.push({ name: factors, shape: [config.rope.dims / 2] });
+  resident.push(...ropeTensors(layers.attention));
 
   for (const spec of layers.attention) {
     resident.push(...attentionTensors(spec, hidden));
@@ -98,6 +97,15 @@ function expertTensors(spec: MoeSpec): TensorSpec[] {
     { name: spec.down, shape: [experts, hidden, ffn] },
     ...biases.flatMap(([name, width]) => (name ? [{ name, shape: [experts, width] }] : [])),
   ];
+}
+
+/** The factors of all rotary embeddings, each once. */
+function ropeTensors(attention: readonly AttentionSpec[]): TensorSpec[] {
+  const tensors = attention.flatMap(({ rope }) => {
+    const names = [rope?.factors, rope?.longFactors?.tensor].filter((name) => name !== undefined);
+    return names.map((name) => [name, { name, shape: [rope!.dims / 2] }] as const);
+  });
+  return [...new Map(tensors).values()];
 }
 
 function routerTensor({ router, routerInput, experts, topK, hidden }: MoeSpec, vocab: number) {
