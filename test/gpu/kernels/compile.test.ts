@@ -2,10 +2,10 @@ import { describe, expect } from "vitest";
 import type { WeightFormat } from "../../../src/formats/format.ts";
 import { weightParts } from "../../../src/formats/parts.ts";
 import { weightFormats } from "../../../src/formats/registry.ts";
-import type { Kernel } from "../../../src/gpu/kernel.ts";
+import type { Constants, Kernel } from "../../../src/gpu/kernel.ts";
 import { linkKernel, PipelineCache } from "../../../src/gpu/pipelines.ts";
 import { kernels } from "../../../src/kernels/index.ts";
-import { activationParts, variants } from "../../../src/kernels/parts.ts";
+import { activationParts, rankingParts, variants } from "../../../src/kernels/parts.ts";
 import { scoreFunctions } from "../../../src/routing/registry.ts";
 import { gpuTest } from "../../helpers/gpu.ts";
 
@@ -26,9 +26,18 @@ function partsFor(kernel: Kernel, loaded: readonly WeightFormat[], reduce: strin
     weightParts(loaded[index % loaded.length]!, name),
   );
   if (source.includes("row_sum")) parts.push(reduce);
-  if (source.includes("activate(")) parts.push(activationParts.silu);
-  if (source.includes("router_score(")) parts.push(scoreFunctions.softmax.source);
+  if (source.includes("gated(")) parts.push(activationParts.silu);
+  if (source.includes("router_score(")) {
+    parts.push(...scoreFunctions.softmax.parts, rankingParts.byLogit);
+  }
   return parts;
+}
+
+/** The names of what a variant decides: all constants but those that say what a kernel computes. */
+function sizes(constants: Constants): string {
+  return Object.keys(constants)
+    .filter((name) => name !== "BIASED")
+    .join();
 }
 
 /** One for the file, whose tests share a device. */
@@ -45,12 +54,11 @@ describe.for(Object.entries(variants))("variant %s", ([, variant]) => {
     const cache = pipelines(device);
     const compiled = await Promise.all(
       all.map((kernel) => {
-        const sizes = Object.values(variant).find(
+        const chosen = Object.values(variant).find(
           (part): part is Record<string, number> =>
-            typeof part === "object" &&
-            Object.keys(kernel.constants).join() === Object.keys(part).join(),
+            typeof part === "object" && sizes(kernel.constants) === sizes(part),
         );
-        const constants = { ...kernel.constants, ...sizes };
+        const constants = { ...kernel.constants, ...chosen };
         const parts = partsFor(kernel, [weightFormats.f32, weightFormats.q4_k], variant.reduce);
         return cache.compile(kernel, parts, constants);
       }),
@@ -59,7 +67,7 @@ describe.for(Object.entries(variants))("variant %s", ([, variant]) => {
     expect(compiled).toHaveLength(kernels.length);
   });
 
-  gpuTest("every activation and score function compiles", async ({ device }) => {
+  gpuTest("every activation, score function and ranking compiles", async ({ device }) => {
     const cache = pipelines(device);
     const gated = kernels.find((kernel) => kernel.name === "gated_unit")!;
     const router = kernels.find((kernel) => kernel.name === "router")!;
@@ -67,16 +75,16 @@ describe.for(Object.entries(variants))("variant %s", ([, variant]) => {
       ...Object.values(activationParts).map((part) =>
         cache.compile(gated as never, [part], gated.constants),
       ),
-      ...Object.values(scoreFunctions).map((score) =>
-        cache.compile(
-          router as never,
-          [...weightParts(weightFormats.f32), score.source],
-          variant.router,
-        ),
+      ...Object.values(scoreFunctions).flatMap((score) =>
+        Object.values(rankingParts).map((ranking) => {
+          const parts = [...weightParts(weightFormats.f32), ...score.parts, ranking];
+          return cache.compile(router as never, parts, variant.router);
+        }),
       ),
     ]);
 
-    expect(compiled).toHaveLength(4);
+    const routers = Object.keys(scoreFunctions).length * Object.keys(rankingParts).length;
+    expect(compiled).toHaveLength(Object.keys(activationParts).length + routers);
   });
 });
 

@@ -1,5 +1,6 @@
 import fc from "fast-check";
 import { describe, expect } from "vitest";
+import { weightParts } from "../../../src/formats/parts.ts";
 import { weightFormats } from "../../../src/formats/registry.ts";
 import { headLinear } from "../../../src/kernels/head_linear.ts";
 import { headLinearTransposed } from "../../../src/kernels/head_linear_transposed.ts";
@@ -77,7 +78,7 @@ describe.for(Object.entries(KERNELS))("%s", ([, { kernel, reference, transposed 
               y: 4 * outWidth * (tokens + 1),
             },
             weights: packed,
-            parts: [format.source, variant.reduce],
+            parts: [...weightParts(format), variant.reduce],
             constants: { ...variant.matrix, TOKENS: atOnce },
             control: { tokens },
             tokens: tokens + 1,
@@ -99,7 +100,7 @@ describe.for(Object.entries(KERNELS))("%s", ([, { kernel, reference, transposed 
       params: paramsOf(shape),
       buffers: { x: new Float32Array(16), y: 4 * 16 },
       weights: encodeMatrix(format, new Float32Array(128)).packed,
-      parts: [format.source, variants.serial.reduce],
+      parts: [...weightParts(format), variants.serial.reduce],
       constants: variants.serial.matrix,
       control: { tokens: 1, fault: 1 },
     });

@@ -50,7 +50,14 @@ function rotatedRows(
   angles: ArrayLike<number>,
   { ropeDims, pairing, epsilon }: LatentRule,
 ): Bounded {
-  const whole: RotateRule = { headDim: ropeDims, ropeDims, pairing, norm: "none", epsilon };
+  const whole: RotateRule = {
+    headDim: ropeDims,
+    ropeDims,
+    ropeFirst: 0,
+    pairing,
+    norm: "none",
+    epsilon,
+  };
   return rotatedReference(x, heads * ropeDims, [], angles, whole);
 }
 
