@@ -1,9 +1,11 @@
 import { argmax } from "./argmax.ts";
 import { attention } from "./attention.ts";
+import { causalConv } from "./causal_conv.ts";
 import { combine } from "./combine.ts";
 import { embed } from "./embed.ts";
 import { expertDown } from "./expert_down.ts";
 import { expertGateUp } from "./expert_gate_up.ts";
+import { gatedNorm } from "./gated_norm.ts";
 import { gatedUnit } from "./gated_unit.ts";
 import { hashRouter } from "./hash_router.ts";
 import { lastToken } from "./last_token.ts";
@@ -13,15 +15,18 @@ import { matvec } from "./matvec.ts";
 import { rmsNorm } from "./rms_norm.ts";
 import { rotateAppend } from "./rotate_append.ts";
 import { router } from "./router.ts";
+import { ssmScan } from "./ssm_scan.ts";
 
 /** Every kernel. Tests compile each of them with every part that it takes. */
 export const kernels = [
   argmax,
   attention,
+  causalConv,
   combine,
   embed,
   expertDown,
   expertGateUp,
+  gatedNorm,
   gatedUnit,
   hashRouter,
   lastToken,
@@ -31,4 +36,5 @@ export const kernels = [
   rmsNorm,
   rotateAppend,
   router,
+  ssmScan,
 ] as const;

@@ -1,11 +1,16 @@
 import relu from "../../shaders/act/relu.wgsl?raw";
 import silu from "../../shaders/act/silu.wgsl?raw";
+import activatedConv from "../../shaders/recurrent/activated_conv.wgsl?raw";
+import gatedConv from "../../shaders/recurrent/gated_conv.wgsl?raw";
 import serial from "../../shaders/reduce/serial.wgsl?raw";
 import workgroup from "../../shaders/reduce/workgroup.wgsl?raw";
 import type { Constants } from "../gpu/kernel.ts";
 
 /** Shader parts of the activation functions. */
 export const activationParts = { silu, relu } as const;
+
+/** Shader parts of what goes into a causal convolution and what becomes of it. */
+export const convParts = { gated: gatedConv, activated: activatedConv } as const;
 
 /** How the lanes of a workgroup share a row's dot product, and the sizes that suit it. */
 export interface Variant {

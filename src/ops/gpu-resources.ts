@@ -2,6 +2,7 @@ import type { WeightFormat } from "../formats/format.ts";
 import type { GpuContext } from "../gpu/device.ts";
 import type { Variant } from "../kernels/parts.ts";
 import type { RopeSpec } from "./ops.ts";
+import type { StateValues } from "./recurrent.ts";
 
 /** A matrix on the GPU, in its format's planes. */
 export interface GpuMatrix {
@@ -50,9 +51,11 @@ export interface GpuResources {
   table(name: string): GpuTable;
   /** A vector of `width` f32. */
   vector(name: string, width: number): GPUBuffer;
-  /** Two vectors one after another. */
-  vectors(first: string, second: string): GPUBuffer;
+  /** Vectors one after another. */
+  vectors(...names: readonly string[]): GPUBuffer;
   kvCache(layer: number): GPUBuffer;
+  /** A part of a recurrent layer's state, f32. */
+  state(layer: number, part: keyof StateValues): GPUBuffer;
   ropeTable(rope: RopeSpec): GPUBuffer;
   arenas(pool: number): ExpertArenas;
 }

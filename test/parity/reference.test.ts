@@ -49,6 +49,11 @@ const CASES: readonly TinyModelOptions[] = [
   { architecture: "llama", ...SMALL, ropeFactors: true, ropeScale: 4, tiedHead: true },
   { architecture: "llama", ...SMALL, experts: 8 },
   { architecture: "llama", ...SMALL, experts: 6, topK: 1, ropeFactors: true },
+  { architecture: "granite", ...SMALL },
+  { architecture: "granitemoe", ...SMALL, tiedHead: true },
+  { architecture: "granitehybrid", ...SMALL, layers: 4 },
+  { architecture: "granitehybrid", ...SMALL, experts: 0 },
+  { architecture: "lfm2", ...SMALL, headDim: 16, layers: 4 },
 ];
 
 let folder: string;
