@@ -2,7 +2,7 @@ import { describe, expect } from "vitest";
 import { weightFormats } from "../../../src/formats/registry.ts";
 import { PipelineCache } from "../../../src/gpu/pipelines.ts";
 import { kernels } from "../../../src/kernels/index.ts";
-import { activationParts, variants } from "../../../src/kernels/parts.ts";
+import { activationParts, convParts, variants } from "../../../src/kernels/parts.ts";
 import { scoreFunctions } from "../../../src/routing/registry.ts";
 import { gpuTest } from "../../helpers/gpu.ts";
 
@@ -11,6 +11,7 @@ function partsFor(source: string, format: string, reduce: string): string[] {
   const parts: string[] = [];
   if (source.includes("load_weights(")) parts.push(format);
   if (source.includes("row_sum")) parts.push(reduce);
+  if (source.includes("conv_input(")) parts.push(convParts.gated);
   if (source.includes("activate(")) parts.push(activationParts.silu);
   if (source.includes("router_score(")) parts.push(scoreFunctions.softmax.source);
   return parts;
