@@ -1,7 +1,8 @@
 // y[token, c] = conv_output(sum over k of filters[c, k] * u[token - taps + 1 + k, c])
 // where u = conv_input(x), and u before the pass is the state.
 // x [tokens, width]; filters [channels, taps], then what conv_output adds [channels];
-// state [taps - 1, channels]: the last inputs, oldest first, zeros at position 0; y [tokens, channels].
+// state [taps - 1, channels]: the last inputs, oldest first; zeros at position 0.
+// y [tokens, channels].
 // A thread takes its channel through all tokens, so that the state is read before it is written.
 // taps is at most MAX_TAPS.
 // Needs: conv_input and conv_output (shaders/recurrent), control (shaders/control).

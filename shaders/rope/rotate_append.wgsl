@@ -7,8 +7,8 @@
 // norms: weights for q, then for k, each [head_dim] (norm_mode 1: over a head) or [width]
 // (norm_mode 2: over all heads).
 // table [context, rope_dims / 2]: cos and sin of the angles, from the host.
-// pairing 0 rotates (i, i + rope_dims / 2), pairing 1 rotates (2i, 2i + 1); dimensions from
-// rope_dims on stay.
+// pairing 0 rotates (i, i + rope_dims / 2), pairing 1 rotates (2i, 2i + 1), both counted from
+// rope_first; the other dimensions stay.
 // One workgroup for each token and each head of q, then of k, then of v.
 // Needs: row_sum (shaders/reduce), control (shaders/control).
 override LANES: u32 = 32u;
@@ -20,6 +20,7 @@ struct Params {
   head_dim: u32,
   context: u32,
   rope_dims: u32,
+  rope_first: u32,
   pairing: u32,
   norm_mode: u32,
   epsilon: f32,
@@ -88,12 +89,13 @@ fn main(
   let to = select(position * kv_width + head * dim, first, is_q);
   // A lane handles rotated pairs first, then what is not rotated.
   for (var task = lane; task < dim - half; task += LANES) {
-    var a = half + task;
+    let other = task - half;
+    var a = select(other, other + params.rope_dims, other >= params.rope_first);
     var b = a;
     var angle = vec2f(1.0, 0.0);
     if (task < half) {
-      a = select(task, 2u * task, params.pairing == 1u);
-      b = select(task + half, 2u * task + 1u, params.pairing == 1u);
+      a = params.rope_first + select(task, 2u * task, params.pairing == 1u);
+      b = select(a + half, a + 1u, params.pairing == 1u);
       angle = table[position * half + task];
     }
     var value_a = source(is_q, first + a) * scale;

@@ -31,7 +31,7 @@ import { type PoolLayout, planPools } from "./pool-layout.ts";
 import { type PredictorChoice, Prefetch } from "./prefetch.ts";
 import { CHUNK_TOKENS, expertsOf, type Programs, planNeeds, recordPrograms } from "./programs.ts";
 import { Records } from "./records.ts";
-import { ropeAngles } from "./rope.ts";
+import { ropeAngles, ropeFactors } from "./rope.ts";
 import { TokenChoices } from "./token-choices.ts";
 import { ResidentWeights } from "./weights.ts";
 
@@ -425,7 +425,8 @@ function allocateFixed(
     const key = JSON.stringify(rope);
     let buffer = tables.get(key);
     if (!buffer) {
-      const factors = rope.factors === undefined ? undefined : weights.values(rope.factors);
+      const tensor = ropeFactors(rope, contextTokens);
+      const factors = tensor === undefined ? undefined : weights.values(tensor);
       const angles = ropeAngles(rope, contextTokens, factors);
       buffer = storage("rope angles", angles.byteLength);
       device.queue.writeBuffer(buffer, 0, angles);

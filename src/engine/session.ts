@@ -17,6 +17,7 @@ import type { RecordStore } from "../storage/store/record-store.ts";
 import { createTokenizer, type TextTokenizer } from "../tokenizer/tokenizer.ts";
 import { Filler } from "./filler.ts";
 import { History } from "./history.ts";
+import { earliestReturn } from "./kv-cache.ts";
 import { type ExpertPlan, LoadedModel } from "./model.ts";
 import { choosePredictor, type PredictorChoice } from "./prefetch.ts";
 import { expertOf } from "./records.ts";
@@ -153,7 +154,7 @@ export async function createSession(
     kept.coldest = () => records.coldestOnDisk();
     const info = describe(file, model, tokenizer);
     void source.store?.describe(info.name, model.cache.pools * model.cache.experts);
-    const history = new History();
+    const history = new History((written) => earliestReturn(spec, contextTokens, written));
     const lower = { ram: wanted.ram, disk: wanted.disk };
     return { context, source, file, spec, tokenizer, info, model, history, filler, fill, lower };
   } catch (error) {

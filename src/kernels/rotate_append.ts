@@ -16,6 +16,7 @@ export const rotateAppend = defineKernel({
     head_dim: "u32",
     context: "u32",
     rope_dims: "u32",
+    rope_first: "u32",
     pairing: "u32",
     norm_mode: "u32",
     epsilon: "f32",

@@ -1,6 +1,7 @@
 import { SluiceError } from "../errors.ts";
 import type { RopeSpec } from "../ops/ops.ts";
 import type { ModelFile, ModelMetadata } from "./model.ts";
+import { readRope } from "./rope-config.ts";
 
 /** What the metadata of every decoder says under the same keys. */
 export interface DecoderConfig {
@@ -14,7 +15,10 @@ export interface DecoderConfig {
   readonly kvHeads: number;
   /** Layers with a recurrent state in the place of attention: those whose count of KV heads is 0. */
   readonly recurrentLayers: ReadonlySet<number>;
+  /** Of queries and keys. */
   readonly headDim: number;
+  /** Of values. */
+  readonly valueDim: number;
   /** Of every RMS norm. */
   readonly epsilon: number;
   readonly rope: RopeSpec;
@@ -44,13 +48,13 @@ export function readCount(
 }
 
 /** A number for each layer, from a key that has one for each or one for all. Throws "bad-file" for another count of them. */
-function readByLayer(
+export function readByLayer(
   metadata: ModelMetadata,
   key: string,
   layers: number,
-  missing: number,
+  otherwise?: number,
 ): readonly number[] {
-  const value = metadata.optionalNumberOrArray(key) ?? missing;
+  const value = metadata.optionalNumberOrArray(key) ?? otherwise ?? metadata.number(key);
   if (typeof value === "number") return new Array<number>(layers).fill(value);
   if (value.length === layers) return value;
   throw new SluiceError(
@@ -76,7 +80,6 @@ const REFUSED_KEYS: readonly (readonly [key: string, neutral: readonly number[],
     ["expert_shared_count", [0], "has shared experts"],
     ["leading_dense_block_count", [0], "starts with dense layers"],
     ["nextn_predict_layers", [0], "has layers for multi-token prediction"],
-    ["rope.scaling.attn_factor", [1], "scales its rotary embedding"],
   ];
 
 /** What an architecture computes beyond what all do. */
@@ -111,17 +114,19 @@ export function readDecoder(
       throw unsupported({ architecture }, `${what} (${key(name)} is ${value})`);
     }
   }
-  if (valueDim !== headDim || ropeDims !== headDim) {
+  if (valueDim !== headDim) {
     throw unsupported(
       { architecture },
-      `has heads of ${headDim} for keys, ${valueDim} for values and ${ropeDims} rotated dimensions, not all the same`,
+      `has heads of ${headDim} for keys and ${valueDim} for values, not the same`,
     );
   }
-  if (!Number.isInteger(headDim / 2) || !Number.isInteger(heads / kvHeads)) {
+  const isPaired = Number.isInteger(ropeDims / 2) && ropeDims > 0 && ropeDims <= headDim;
+  const areWhole = [headDim / 2, heads / kvHeads].every(Number.isInteger);
+  if (!isPaired || !areWhole) {
     throw new SluiceError(
       "bad-file",
-      `${key("attention")}: ${heads} heads, ${kvHeads} KV heads of ${headDim} dimensions; wanted a whole number of ` +
-        "heads for each KV head, and an even dimension.",
+      `${key("attention")}: ${heads} heads, ${kvHeads} KV heads of ${headDim} dimensions for keys (${ropeDims} of them ` +
+        `rotated) and ${valueDim} for values; wanted a whole number of heads for each KV head, and even dimensions.`,
     );
   }
 
@@ -132,7 +137,6 @@ export function readDecoder(
     );
   }
 
-  const scale = ropeScale(file, architecture);
   const embedding = file.shape("token_embd.weight");
   return {
     architecture,
@@ -145,31 +149,10 @@ export function readDecoder(
     kvHeads,
     recurrentLayers: new Set([...kvHeadCounts.keys()].filter((layer) => kvHeadCounts[layer] === 0)),
     headDim,
+    valueDim,
     epsilon: metadata.number(key("attention.layer_norm_rms_epsilon")),
-    rope: {
-      dims: ropeDims,
-      base: metadata.optionalNumber(key("rope.freq_base")) ?? 10_000,
-      pairing,
-      ...(scale === 1 ? {} : { scale }),
-    },
+    rope: readRope(file, architecture, ropeDims, pairing),
     head: file.shape("output.weight") ? "output.weight" : "token_embd.weight",
     finalNorm: "output_norm.weight",
   };
-}
-
-/** What positions are divided by: linear scaling only. */
-function ropeScale({ metadata }: ModelFile, architecture: string): number {
-  const type = metadata.optionalString(`${architecture}.rope.scaling.type`) ?? "linear";
-  if (type === "none") return 1;
-  if (type !== "linear") {
-    throw unsupported(
-      { architecture },
-      `has ${type} rope scaling (${architecture}.rope.scaling.type)`,
-    );
-  }
-  const factor =
-    metadata.optionalNumber(`${architecture}.rope.scaling.factor`) ??
-    metadata.optionalNumber(`${architecture}.rope.scale_linear`) ??
-    0;
-  return factor === 0 ? 1 : factor;
 }

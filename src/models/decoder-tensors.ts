@@ -68,8 +68,7 @@ export function decoderTensors(
   if (config.head !== "token_embd.weight") {
     resident.push({ name: config.head, shape: [vocab, hidden] });
   }
-  const factors = layers.attention[0]?.rope?.factors;
-  if (factors) resident.push({ name: factors, shape: [config.rope.dims / 2] });
+  resident.push(...ropeTensors(layers.attention));
 
   for (const spec of layers.attention) resident.push(...attentionTensors(spec, hidden));
   for (const spec of layers.recurrent ?? []) resident.push(...recurrentTensors(spec, hidden));
@@ -89,6 +88,15 @@ export function decoderTensors(
     { name: spec.down, shape: [spec.experts, hidden, spec.ffn] },
   ]);
   return { resident, stacked };
+}
+
+/** The factors of all rotary embeddings, each once. */
+function ropeTensors(attention: readonly AttentionSpec[]): TensorSpec[] {
+  const tensors = attention.flatMap(({ rope }) => {
+    const names = [rope?.factors, rope?.longFactors?.tensor].filter((name) => name !== undefined);
+    return names.map((name) => [name, { name, shape: [rope!.dims / 2] }] as const);
+  });
+  return [...new Map(tensors).values()];
 }
 
 function routerTensor({ router, routerInput, experts, topK, hidden }: MoeSpec, vocab: number) {

@@ -11,6 +11,7 @@ import { blockWeight, type DecoderConfig, readCount, readDecoder } from "./decod
 import { mixerBlock, mixersOf } from "./mixers.ts";
 import type { Architecture, ModelFile } from "./model.ts";
 import { mamba2Layers } from "./recurrent.ts";
+import { withRopeFactors } from "./rope-config.ts";
 
 /** Granite, dense. Source: llama.cpp `src/models/granite.cpp`. */
 export const granite = graniteOf("granite");
@@ -71,12 +72,14 @@ function readScales({ metadata }: ModelFile, { architecture, headDim }: DecoderC
 
 /** llama.cpp uses the key for finetuned scaling as the switch of rotary embedding. */
 function graniteAttention(
-  { metadata }: ModelFile,
+  file: ModelFile,
   config: DecoderConfig,
   scale: number,
 ): readonly AttentionSpec[] {
-  const specs = attentionLayers(config, () => ({ scale }));
-  const isRotated = metadata.optionalBoolean(`${config.architecture}.rope.scaling.finetuned`);
+  const { architecture } = config;
+  const rope = withRopeFactors(file, architecture, config.rope);
+  const specs = attentionLayers(config, () => ({ scale, rope }));
+  const isRotated = file.metadata.optionalBoolean(`${architecture}.rope.scaling.finetuned`);
   return isRotated === false ? specs.map(({ rope: _, ...unrotated }) => unrotated) : specs;
 }
 

@@ -9,9 +9,7 @@ import {
 } from "./decoder.ts";
 import { readDecoder } from "./decoder-config.ts";
 import type { Architecture } from "./model.ts";
-
-/** Llama 3's frequency factors, when the model has them. */
-const ROPE_FACTORS = "rope_freqs.weight";
+import { withRopeFactors } from "./rope-config.ts";
 
 /**
  * Llama, dense, and Mixtral, which is a Llama with experts: softmax router, renormalised.
@@ -20,8 +18,8 @@ const ROPE_FACTORS = "rope_freqs.weight";
 export const llama: Architecture = {
   read(file) {
     const config = readDecoder(file, "llama", "interleaved");
-    const factors = file.shape(ROPE_FACTORS) ? { factors: ROPE_FACTORS } : {};
-    const attention = attentionLayers(config, () => ({ rope: { ...config.rope, ...factors } }));
+    const rope = withRopeFactors(file, "llama", config.rope);
+    const attention = attentionLayers(config, () => ({ rope }));
     const ffn = file.metadata.number("llama.feed_forward_length");
     const isDense = (file.metadata.optionalNumber("llama.expert_count") ?? 0) === 0;
     const moe = isDense

@@ -83,16 +83,39 @@ export type ActivationName = "silu" | "relu";
 /** Score functions of routers, by name: a part in `shaders/routing` for each. */
 export type ScoreName = "softmax" | "sigmoid";
 
-/** Rotary position embedding of the first `dims` dimensions of a head. */
+/** Rotary position embedding of `dims` dimensions of a head; the others stay as they are. */
 export interface RopeSpec {
+  /** How many dimensions are rotated; even, and at most the head's. */
   readonly dims: number;
+  /** The first of them; 0 when absent. */
+  readonly first?: number;
   readonly base: number;
-  /** `half-split` pairs dimension i with i + dims / 2 (NEOX); `interleaved` pairs 2i with 2i + 1. */
+  /** `half-split` pairs dimension i with i + dims / 2 (NEOX); `interleaved` pairs 2i with 2i + 1. Both count from `first`. */
   readonly pairing: "half-split" | "interleaved";
-  /** Position is divided by this (linear scaling); 1 when absent. */
+  /** Positions are divided by this (linear scaling, and the interpolated pairs of YaRN); 1 when absent. */
   readonly scale?: number;
-  /** A tensor `[dims / 2]` that divides the frequencies (Llama 3's `rope_freqs.weight`). */
+  /** Leaves fast pairs unscaled. Undefined: `scale` is for all pairs. */
+  readonly yarn?: YarnSpec;
+  /** Multiplies cosines and sines, so q·k by its square (YaRN's and LongRoPE's attention factor); 1 when absent. */
+  readonly magnitude?: number;
+  /** A tensor `[dims / 2]` that divides the frequencies (Llama 3's `rope_freqs.weight`, LongRoPE's short factors). */
   readonly factors?: string;
+  /** LongRoPE: the tensor in the place of `factors` where the context is longer than `beyondTokens`. */
+  readonly longFactors?: { readonly tensor: string; readonly beyondTokens: number };
+}
+
+/**
+ * Which pairs keep their frequencies and which are interpolated, by how often they turn in the original context.
+ * Source: Peng et al., "YaRN", arXiv 2309.00071, as llama.cpp rounds its bounds.
+ */
+export interface YarnSpec {
+  readonly originalTokens: number;
+  /** How much of their own frequency fast pairs keep: 1 in published models. */
+  readonly extrapolation: number;
+  /** Pairs that turn more often than this keep their frequency. */
+  readonly betaFast: number;
+  /** Pairs that turn less often are divided by `scale`; those between by a ramp. */
+  readonly betaSlow: number;
 }
 
 /** One layer's attention. */

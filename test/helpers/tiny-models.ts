@@ -49,7 +49,7 @@ function settingsOf(options: TinyModelOptions): TinySettings {
     windows: false,
     routerInput: "post-attention",
     ropeScale: 1,
-    ropeFactors: false,
+    ropeFactors: "none",
     vocab: LEAST_TOKENS,
     keys: {},
     seed: 1,

@@ -4,6 +4,7 @@ import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { type WeightFormatName, weightFormats } from "../../src/formats/registry.ts";
 import { architectures } from "../../src/models/registry.ts";
+import { type GgufKeys, g } from "../helpers/gguf-writer.ts";
 import {
   type GreedyRun,
   greedyChoice,
@@ -32,10 +33,23 @@ const QUANTISED_TOLERANCE = 0.3;
 /** Greedy choices are compared only where the best token leads by more than this. */
 const CLEAR_MARGIN = 1e-2;
 
+/** The context that llama.cpp is given. */
+const ORACLE_TOKENS = 256;
+
 const PROMPT = Array.from({ length: 24 }, (_, i) => (i * 37 + 11) % 250);
 
 /** Head and expert widths unlike the hidden one, so that a mix-up of shapes shows. */
 const SMALL = { hidden: 64, ffn: 96, heads: 4, headDim: 32 } as const;
+
+/** Positions scaled eightfold, by an attention factor too. */
+function scaled(type: "yarn" | "longrope", originalTokens: number): GgufKeys {
+  return {
+    "llama.rope.scaling.type": g.string(type),
+    "llama.rope.scaling.factor": g.f32(8),
+    "llama.rope.scaling.original_context_length": g.u32(originalTokens),
+    "llama.rope.scaling.attn_factor": g.f32(1.25),
+  };
+}
 
 const CASES: readonly TinyModelOptions[] = [
   { architecture: "smallthinker", ...SMALL },
@@ -46,9 +60,12 @@ const CASES: readonly TinyModelOptions[] = [
   { architecture: "qwen3moe", ...SMALL, tiedHead: true, kvHeads: 1, topK: 8 },
   { architecture: "olmoe", ...SMALL, headDim: 16 },
   { architecture: "llama", ...SMALL },
-  { architecture: "llama", ...SMALL, ropeFactors: true, ropeScale: 4, tiedHead: true },
+  { architecture: "llama", ...SMALL, ropeFactors: "llama 3", ropeScale: 4, tiedHead: true },
+  { architecture: "llama", ...SMALL, keys: scaled("yarn", 64) },
+  { architecture: "llama", ...SMALL, ropeFactors: "longrope", keys: scaled("longrope", 64) },
+  { architecture: "llama", ...SMALL, ropeFactors: "longrope", keys: scaled("longrope", 512) },
   { architecture: "llama", ...SMALL, experts: 8 },
-  { architecture: "llama", ...SMALL, experts: 6, topK: 1, ropeFactors: true },
+  { architecture: "llama", ...SMALL, experts: 6, topK: 1, ropeFactors: "llama 3" },
   { architecture: "granite", ...SMALL },
   { architecture: "granitemoe", ...SMALL, tiedHead: true },
   { architecture: "granitehybrid", ...SMALL, layers: 4 },
@@ -70,11 +87,10 @@ afterAll(async () => {
 async function withOracle<T>(
   bytes: Uint8Array,
   use: (oracle: LlamaOracle) => Promise<T>,
-  contextTokens?: number,
 ): Promise<T> {
   const path = join(folder, "model.gguf");
   await writeFile(path, bytes);
-  const oracle = await openLlamaOracle(path, contextTokens ? { contextTokens } : {});
+  const oracle = await openLlamaOracle(path, { contextTokens: ORACLE_TOKENS });
   try {
     return await use(oracle);
   } finally {
@@ -84,7 +100,7 @@ async function withOracle<T>(
 
 /** The reference's greedy tokens after `prompt`, told llama.cpp's choice where it is no clear one. */
 async function referenceGreedy(bytes: Uint8Array, prompt: readonly number[], oracle: GreedyRun) {
-  const model = await openReferenceModel(bytes);
+  const model = await openReferenceModel(bytes, { contextTokens: ORACLE_TOKENS });
   let { logits } = model.run(prompt);
   return oracle.tokens.map((token, step) => {
     const choice = oracle.margins[step]! > CLEAR_MARGIN ? greedyChoice(logits).best : token;
@@ -105,7 +121,7 @@ describe.for(CASES)("the reference of %o", (options) => {
 
   test("has llama.cpp's logits after every token", async () => {
     const expected = await withOracle(bytes, (oracle) => oracle.logits(PROMPT));
-    const model = await openReferenceModel(bytes);
+    const model = await openReferenceModel(bytes, { contextTokens: ORACLE_TOKENS });
     const differences = PROMPT.map((token, i) =>
       greatestDifference(model.run([token]).logits, expected[i]!),
     );

@@ -53,6 +53,8 @@ export interface ReferenceOps extends Ops<ReferenceTensor, ReferenceRouting> {
 
 /** Options of {@link createReferenceOps}. */
 export interface ReferenceOptions {
+  /** What LongRoPE chooses its factors by. Default: a short context. */
+  readonly contextTokens?: number;
   /** Is told what each op returned, in order, with the tensor (or layer) that tells ops of one kind apart. */
   readonly observe?: (op: keyof Ops, of: string, result: ReferenceTensor) => void;
 }
@@ -60,7 +62,7 @@ export interface ReferenceOptions {
 /** @param weights the tensors of the model's file, by name */
 export function createReferenceOps(
   weights: (name: string) => ReferenceWeight,
-  { observe = () => {} }: ReferenceOptions = {},
+  { contextTokens = 0, observe = () => {} }: ReferenceOptions = {},
 ): ReferenceOps {
   /** For each layer, a row `[kvHeads * headDim]` for each token so far. */
   const cachedKeys = new Map<number, Float64Array[]>();
@@ -149,14 +151,16 @@ export function createReferenceOps(
       const normWidth = (x: ReferenceTensor) => (norm?.over === "head" ? headDim : x.width);
       const normQ = norm && weight(norm.q, [normWidth(q)]);
       const normK = norm && weight(norm.k, [normWidth(k)]);
-      const factors = rope?.factors && weight(rope.factors, [rope.dims / 2]);
+      const isLong = rope?.longFactors && contextTokens > rope.longFactors.beyondTokens;
+      const factorsName = isLong ? rope.longFactors?.tensor : rope?.factors;
+      const factors = rope && factorsName ? weight(factorsName, [rope.dims / 2]) : undefined;
       const prepare = (x: Float64Array, position: number, scale?: ArrayLike<number>) => {
         const epsilon = norm?.epsilon ?? 0;
         const normed = scale
           ? eachPart(x, scale.length, (part) => rmsNormed(part, scale, epsilon))
           : x;
         return rope
-          ? eachPart(normed, headDim, (head) => rotated(head, position, rope, factors || undefined))
+          ? eachPart(normed, headDim, (head) => rotated(head, position, rope, factors))
           : normed;
       };
 
@@ -338,15 +342,32 @@ export function rotated(
   rope: RopeSpec,
   factors?: ArrayLike<number>,
 ): Float64Array {
+  const { dims, first = 0, magnitude = 1 } = rope;
   const y = x.slice();
-  for (let i = 0; i < rope.dims / 2; i++) {
-    const frequency = rope.base ** ((-2 * i) / rope.dims) / (factors?.[i] ?? 1);
-    const angle = (position / (rope.scale ?? 1)) * frequency;
-    const [a, b] = rope.pairing === "interleaved" ? [2 * i, 2 * i + 1] : [i, i + rope.dims / 2];
-    y[a] = x[a]! * Math.cos(angle) - x[b]! * Math.sin(angle);
-    y[b] = x[a]! * Math.sin(angle) + x[b]! * Math.cos(angle);
+  for (let i = 0; i < dims / 2; i++) {
+    const angle = (position * ropeFrequency(rope, i)) / (factors?.[i] ?? 1);
+    const [a, b] =
+      rope.pairing === "interleaved"
+        ? [first + 2 * i, first + 2 * i + 1]
+        : [first + i, first + i + dims / 2];
+    y[a] = magnitude * (x[a]! * Math.cos(angle) - x[b]! * Math.sin(angle));
+    y[b] = magnitude * (x[a]! * Math.sin(angle) + x[b]! * Math.cos(angle));
   }
   return y;
+}
+
+/** Radians that pair `i` turns from a token to the next, without factors. */
+function ropeFrequency({ base, dims, scale = 1, yarn }: RopeSpec, i: number): number {
+  const own = base ** ((-2 * i) / dims);
+  if (!yarn) return own / scale;
+  // A pair turns r times in the original context when r = tokens * base^(-2i / dims) / 2π: that, solved for i.
+  const pairThatTurns = (r: number) =>
+    (dims / 2) * (Math.log(yarn.originalTokens / (2 * Math.PI * r)) / Math.log(base));
+  const low = Math.max(0, Math.floor(pairThatTurns(yarn.betaFast)));
+  const high = Math.min(dims - 1, Math.ceil(pairThatTurns(yarn.betaSlow)));
+  const interpolated = Math.min(1, Math.max(0, (i - low) / Math.max(0.001, high - low)));
+  const kept = (1 - interpolated) * yarn.extrapolation;
+  return kept * own + (1 - kept) * (own / scale);
 }
 
 /** The last key's query over all keys. query `[heads * headDim]`, keys and values `[tokens][kvHeads * headDim]` */

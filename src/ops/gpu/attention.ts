@@ -36,6 +36,7 @@ export function recordAttention(
       head_dim: headDim,
       context,
       rope_dims: rope?.dims ?? 0,
+      rope_first: rope?.first ?? 0,
       pairing: rope?.pairing === "interleaved" ? 1 : 0,
       norm_mode: norm ? (norm.over === "head" ? 1 : 2) : 0,
       epsilon: norm?.epsilon ?? 0,

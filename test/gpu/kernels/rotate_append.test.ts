@@ -32,6 +32,8 @@ describe.for(Object.entries(variants))("rotate_append, %s", ([, { rotate: consta
         { heads: 3, kvHeads: 1, headDim: 6, ropeDims: 2 },
         { heads: 4, kvHeads: 2, headDim: 64, ropeDims: 64 },
         { heads: 4, kvHeads: 2, headDim: 80, ropeDims: 20 },
+        { heads: 2, kvHeads: 1, headDim: 12, ropeDims: 4, ropeFirst: 8 },
+        { heads: 2, kvHeads: 1, headDim: 80, ropeDims: 20, ropeFirst: 34 },
         { heads: 2, kvHeads: 2, headDim: 8, ropeDims: 0 },
       ),
       pairing: fc.constantFrom(...PAIRINGS),
@@ -45,7 +47,7 @@ describe.for(Object.entries(variants))("rotate_append, %s", ([, { rotate: consta
     await fc.assert(
       fc.asyncProperty(shape, async (drawn) => {
         const { pairing, norm, position, tokens, plant, seed } = drawn;
-        const { heads, kvHeads, headDim, ropeDims } = drawn.shape;
+        const { heads, kvHeads, headDim, ropeDims, ropeFirst = 0 } = drawn.shape;
         const random = createRandom(seed);
         const [qWidth, kvWidth] = [heads * headDim, kvHeads * headDim];
         const q = randomInput(random, tokens * qWidth, plant);
@@ -58,6 +60,7 @@ describe.for(Object.entries(variants))("rotate_append, %s", ([, { rotate: consta
         const rule: RotateRule = {
           headDim,
           ropeDims,
+          ropeFirst,
           pairing,
           norm,
           epsilon: Math.fround(drawn.epsilon),
@@ -70,6 +73,7 @@ describe.for(Object.entries(variants))("rotate_append, %s", ([, { rotate: consta
             head_dim: headDim,
             context: CONTEXT,
             rope_dims: ropeDims,
+            rope_first: ropeFirst,
             pairing: PAIRINGS.indexOf(pairing),
             norm_mode: NORMS.indexOf(norm),
             epsilon: drawn.epsilon,
@@ -123,6 +127,7 @@ describe.for(Object.entries(variants))("rotate_append, %s", ([, { rotate: consta
         head_dim: 4,
         context: CONTEXT,
         rope_dims: 4,
+        rope_first: 0,
         pairing: 0,
         norm_mode: 0,
         epsilon: 1,

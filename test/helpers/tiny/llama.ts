@@ -1,13 +1,20 @@
 import { normalArray } from "../../../src/numeric/random.ts";
-import type { TinyArchitecture } from "./settings.ts";
+import type { TinyArchitecture, TinySettings } from "./settings.ts";
+
+/** The tensors of factors that a file has, without the ending of their names. */
+const FACTORS: Record<TinySettings["ropeFactors"], readonly string[]> = {
+  none: [],
+  "llama 3": ["rope_freqs"],
+  longrope: ["rope_factors_long", "rope_factors_short"],
+};
 
 /** Dense, unless experts are asked for. */
 export const llama: TinyArchitecture = {
   defaults: () => ({ experts: 0 }),
-  optional: ({ ropeFactors, headDim }): Record<string, readonly number[]> =>
-    ropeFactors ? { "rope_freqs.weight": [headDim / 2] } : {},
+  optional: ({ ropeFactors, headDim }) =>
+    Object.fromEntries(FACTORS[ropeFactors].map((part) => [`${part}.weight`, [headDim / 2]])),
   values: (part, [pairs], random) =>
-    part === "rope_freqs"
+    part.startsWith("rope_f")
       ? normalArray(random, pairs!).map((value) => 1 + 7 * value * value)
       : undefined,
 };

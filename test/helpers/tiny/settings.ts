@@ -40,8 +40,8 @@ export interface TinyModelOptions {
   readonly routerInput?: RouterInput;
   /** Linear scaling of positions. Default none. */
   readonly ropeScale?: number;
-  /** llama only: has `rope_freqs.weight`. Default false. */
-  readonly ropeFactors?: boolean;
+  /** llama only: has `rope_freqs.weight`, or LongRoPE's two tensors. Default none. */
+  readonly ropeFactors?: "llama 3" | "longrope" | "none";
   /** Default and least 320: every byte, a few merges and some special tokens. */
   readonly vocab?: number;
   /** Keys to add or to put in the place of others, such as a chat template. */

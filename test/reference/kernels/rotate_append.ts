@@ -6,6 +6,8 @@ import { rmsScale, scaled } from "./rms_norm.ts";
 export interface RotateRule {
   readonly headDim: number;
   readonly ropeDims: number;
+  /** The first rotated dimension of a head. */
+  readonly ropeFirst: number;
   readonly pairing: "half-split" | "interleaved";
   readonly norm: "none" | "head" | "all heads";
   readonly epsilon: number;
@@ -24,14 +26,14 @@ export function rotatedReference(
   angles: ArrayLike<number>,
   rule: RotateRule,
 ): Bounded {
-  const { headDim, ropeDims, pairing } = rule;
+  const { headDim, ropeDims, ropeFirst, pairing } = rule;
   const half = ropeDims / 2;
   const normed = normedValues(x, width, weights, rule);
   const result = [...normed];
   for (let first = 0; first < x.length; first += headDim) {
     const token = Math.floor(first / width);
     for (let pair = 0; pair < half; pair++) {
-      const a = first + (pairing === "interleaved" ? 2 * pair : pair);
+      const a = first + ropeFirst + (pairing === "interleaved" ? 2 * pair : pair);
       const b = pairing === "interleaved" ? a + 1 : a + half;
       const cos = angles[2 * (token * half + pair)]!;
       const sin = angles[2 * (token * half + pair) + 1]!;

@@ -1,0 +1,30 @@
+import type { ModelSpec } from "../models/model.ts";
+import type { AttentionSpec } from "../ops/ops.ts";
+import { CHUNK_TOKENS } from "./programs.ts";
+
+/**
+ * Rows of a layer's KV cache: one for each token of the context or, with a sliding window, a ring in which a pass may
+ * write all its keys before its first query has read the oldest one of its window.
+ */
+export function cacheRows({ window }: AttentionSpec, contextTokens: number): number {
+  return window === undefined ? contextTokens : Math.min(contextTokens, window + CHUNK_TOKENS - 1);
+}
+
+/**
+ * The earliest position above 0 that a model can go back to and go on from, once `writtenTokens` have been written to
+ * its caches: a ring has overwritten what is further back, and a recurrent state is that after the last token. At 0 any
+ * model starts anew.
+ */
+export function earliestReturn(
+  { attention, recurrent }: Pick<ModelSpec, "attention" | "recurrent">,
+  contextTokens: number,
+  writtenTokens: number,
+): number {
+  if (recurrent.length > 0) return writtenTokens;
+  const returns = attention.map((spec) => {
+    const rows = cacheRows(spec, contextTokens);
+    // The query at a position reads the window - 1 keys before it: they must be among the last rows that were written.
+    return writtenTokens <= rows ? 0 : writtenTokens - rows + (spec.window ?? contextTokens) - 1;
+  });
+  return Math.max(0, ...returns);
+}
