@@ -38,7 +38,7 @@ function recurrentBlock<Tensor extends Activation, Choice extends Routing>(
 ): Tensor {
   const { before, after } = projections(spec);
   const normed = ops.rmsNorm(x, blockWeight(spec.layer, "attn_norm"), epsilon);
-  const projected = ops.linear(normed, before); // [tokens, 3 * channels] or [tokens, mambaProjected]
+  const projected = ops.linear(normed, before); // [tokens, projectedWidth]
   const mixed =
     spec.kind === "mamba2" ? ops.mamba2(projected, spec) : ops.shortConv(projected, spec);
   return ops.linear(mixed, after, { residual: x, scale });

@@ -3,7 +3,7 @@ import {
   type Mamba2Spec,
   mambaChannels,
   mambaInner,
-  mambaProjected,
+  projectedWidth,
   type RecurrentSpec,
   type ShortConvSpec,
 } from "../ops/recurrent.ts";
@@ -77,12 +77,11 @@ export function projections({ kind, layer }: RecurrentSpec): {
 export function recurrentTensors(spec: RecurrentSpec, hidden: number): TensorSpec[] {
   const { before, after } = projections(spec);
   const isMamba = spec.kind === "mamba2";
-  const projected = isMamba ? mambaProjected(spec) : 3 * spec.channels;
   const inner = isMamba ? mambaInner(spec) : spec.channels;
   const channels = isMamba ? mambaChannels(spec) : spec.channels;
   return [
     { name: blockWeight(spec.layer, "attn_norm"), shape: [hidden] },
-    { name: before, shape: [projected, hidden] },
+    { name: before, shape: [projectedWidth(spec), hidden] },
     { name: spec.filter, shape: [channels, spec.taps], decoded: true },
     ...(isMamba ? mambaTensors(spec) : []),
     { name: after, shape: [hidden, inner] },

@@ -29,7 +29,7 @@ export interface Ops<Tensor extends Activation = Activation, Choice extends Rout
    */
   shortConv(x: Tensor, spec: ShortConvSpec): Tensor;
   /**
-   * Mamba 2 between its projections. x is `[tokens, mambaProjected(spec)]`: gates z `[heads * headDim]`, then what is
+   * Mamba 2 between its projections. x is `[tokens, projectedWidth(spec)]`: gates z `[heads * headDim]`, then what is
    * convolved as in `shortConv` and activated, `silu(conv + bias)`, to u `[heads, headDim]`, b and c
    * `[groups, stateDim]`, then time steps `[heads]`. For each head, token after token, with its group's b and c:
    * `dt = softplus(step + timeBias)`, `state = exp(dt · decay) · state + dt · u ⊗ b`, `y = state · c + skip · u`.

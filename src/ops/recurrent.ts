@@ -67,7 +67,8 @@ export function mambaChannels(spec: Mamba2Spec): number {
   return mambaInner(spec) + 2 * spec.groups * spec.stateDim;
 }
 
-/** Width of what a Mamba layer's first projection gives: gates, channels of the convolution, a time step for each head. */
-export function mambaProjected(spec: Mamba2Spec): number {
+/** Width of what a layer's first projection gives; for Mamba: gates, channels of the convolution, a time step for each head. */
+export function projectedWidth(spec: RecurrentSpec): number {
+  if (spec.kind === "short-conv") return 3 * spec.channels;
   return mambaInner(spec) + mambaChannels(spec) + spec.heads;
 }

@@ -11,7 +11,7 @@ import type {
 import {
   mambaChannels,
   mambaInner,
-  mambaProjected,
+  projectedWidth,
   type RecurrentSpec,
   stateValues,
 } from "../../src/ops/recurrent.ts";
@@ -176,7 +176,7 @@ export function createReferenceOps(
 
     shortConv(x, spec) {
       const { filter, channels, taps } = spec;
-      expectShape(filter, x, passTokens.length, 3 * channels);
+      expectShape(filter, x, passTokens.length, projectedWidth(spec));
       const filters = weight(filter, [channels, taps]);
       const y = tensor(x.tokens, channels);
       for (let token = 0; token < x.tokens; token++) {
@@ -188,7 +188,7 @@ export function createReferenceOps(
     mamba2(x, spec) {
       const { heads, groups, taps } = spec;
       const [inner, channels] = [mambaInner(spec), mambaChannels(spec)];
-      expectShape(spec.filter, x, passTokens.length, mambaProjected(spec));
+      expectShape(spec.filter, x, passTokens.length, projectedWidth(spec));
       const own = {
         filter: weight(spec.filter, [channels, taps]),
         filterBias: weight(spec.filterBias, [channels]),

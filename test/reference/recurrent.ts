@@ -40,7 +40,7 @@ export interface Mamba2Weights {
   readonly norm: ArrayLike<number>;
 }
 
-/** `Ops.mamba2` of one token. x `[mambaProjected]` -> `[heads * headDim]` */
+/** `Ops.mamba2` of one token. x `[projectedWidth]` -> `[heads * headDim]` */
 export function mamba2Token(
   x: Float64Array,
   spec: Mamba2Spec,

@@ -7,7 +7,7 @@ import {
   type Mamba2Spec,
   mambaChannels,
   mambaInner,
-  mambaProjected,
+  projectedWidth,
   type RecurrentSpec,
   type ShortConvSpec,
 } from "../recurrent.ts";
@@ -22,7 +22,7 @@ export function recordShortConv(
   x: GpuTensor,
   spec: ShortConvSpec,
 ): GpuTensor {
-  checkWidth(spec.filter, x.width, 3 * spec.channels);
+  checkWidth(spec.filter, x.width, projectedWidth(spec));
   return recordConv(recording, x, spec, {
     channels: spec.channels,
     inputFirst: 0,
@@ -34,7 +34,7 @@ export function recordShortConv(
 /** `Ops.mamba2`. */
 export function recordMamba2(recording: Recording, x: GpuTensor, spec: Mamba2Spec): GpuTensor {
   const { gpu } = recording;
-  checkWidth(spec.filter, x.width, mambaProjected(spec));
+  checkWidth(spec.filter, x.width, projectedWidth(spec));
   const convolved = recordConv(recording, x, spec, {
     channels: mambaChannels(spec),
     inputFirst: mambaInner(spec),
