@@ -44,7 +44,9 @@ function describe({ model, tensors, expert, gpu, budgets }: ModelReport): string
     [
       "always on the GPU",
       `${formatBytes(gpu.residentBytes)}: weights ${formatBytes(gpu.weightBytes)}, ` +
-        `KV cache ${formatBytes(gpu.kvCacheBytes)}, scratch about ${formatBytes(gpu.scratchBytes)}`,
+        `KV cache ${formatBytes(gpu.kvCacheBytes)}, ` +
+        (gpu.stateBytes > 0 ? `recurrent state ${formatBytes(gpu.stateBytes)}, ` : "") +
+        `scratch about ${formatBytes(gpu.scratchBytes)}`,
     ],
   ];
   const width = Math.max(...facts.map(([name]) => name.length));

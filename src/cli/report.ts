@@ -6,6 +6,7 @@ import { ggmlTypeName } from "../gguf/ggml-types.ts";
 import { type GgufFile, openGguf } from "../gguf/gguf.ts";
 import type { ModelSpec } from "../models/model.ts";
 import { readModel } from "../models/registry.ts";
+import { projectedWidth, stateValues } from "../ops/recurrent.ts";
 import {
   fullBudgetBytes,
   type GpuNeeds,
@@ -42,9 +43,11 @@ export interface ModelReport {
   readonly gpu: {
     readonly weightBytes: number;
     readonly kvCacheBytes: number;
+    /** Of recurrent layers, whatever the context. */
+    readonly stateBytes: number;
     /** An estimate, rather too high: the engine learns it when it records a pass. */
     readonly scratchBytes: number;
-    /** What is always there: the sum of the three. */
+    /** What is always there: the sum of the four. */
     readonly residentBytes: number;
     readonly minGpuBudgetBytes: number;
     readonly fullGpuBudgetBytes: number;
@@ -152,7 +155,7 @@ export async function planModel(
   const pools = planPools(file, spec.moe);
   const gpu = planGpu(file, spec, contextTokens);
   const needs: GpuNeeds = {
-    residentBytes: gpu.weightBytes + gpu.kvCacheBytes + gpu.scratchBytes,
+    residentBytes: gpu.weightBytes + gpu.kvCacheBytes + gpu.stateBytes + gpu.scratchBytes,
     recordBytes: pools.map(({ recordBytes }) => recordBytes),
     experts: Math.max(0, ...spec.moe.map(({ experts }) => experts)),
     topK: Math.max(0, ...spec.moe.map(({ topK }) => topK)),
@@ -189,11 +192,11 @@ function planBudgets(needs: GpuNeeds, gpuBudget: string | undefined): BudgetRow[
 }
 
 function planGpu(file: GgufFile, spec: ModelSpec, contextTokens: number) {
-  const weightBytes = spec.resident.reduce((sum, { name, shape, idsBelow }) => {
+  const weightBytes = spec.resident.reduce((sum, { name, shape, idsBelow, decoded }) => {
     const info = tensorOf(file, name);
-    // Vectors are expanded to f32, ids are u32.
+    // Vectors and small tensors are expanded to f32, ids are u32.
     const bytes =
-      shape.length === 1 || idsBelow !== undefined
+      shape.length === 1 || decoded || idsBelow !== undefined
         ? 4 * product(shape)
         : planPlanes(formatOf(info), product(shape)).bytes;
     return sum + bytes;
@@ -202,8 +205,11 @@ function planGpu(file: GgufFile, spec: ModelSpec, contextTokens: number) {
     (sum, { kvHeads, headDim }) => sum + 4 * 2 * contextTokens * kvHeads * headDim,
     0,
   );
+  const stateBytes = spec.recurrent
+    .flatMap((recurrent) => Object.values(stateValues(recurrent)))
+    .reduce((sum, values) => sum + 4 * values, 0);
   const scratchBytes = estimateScratch(spec) + ropeBytes(spec, contextTokens);
-  return { weightBytes, kvCacheBytes, scratchBytes };
+  return { weightBytes, kvCacheBytes, stateBytes, scratchBytes };
 }
 
 /** Tokens that are in work at once: a prefill chunk, and the decode pass with its own buffers. */
@@ -218,8 +224,12 @@ function ropeBytes({ attention }: ModelSpec, contextTokens: number): number {
 }
 
 /** Activations of the passes, the expert products of one layer, and the logits. */
-function estimateScratch({ attention, moe, hidden, vocab }: ModelSpec): number {
-  const widest = Math.max(hidden, ...attention.map(({ heads, headDim }) => heads * headDim));
+function estimateScratch({ attention, recurrent, moe, hidden, vocab }: ModelSpec): number {
+  const widest = Math.max(
+    hidden,
+    ...attention.map(({ heads, headDim }) => heads * headDim),
+    ...recurrent.map(projectedWidth),
+  );
   const products = Math.max(0, ...moe.map(({ topK, ffn, hidden }) => topK * (ffn + hidden)));
   return 4 * (SCRATCH_TOKENS * (LIVE_ACTIVATIONS * widest + products) + 2 * vocab);
 }

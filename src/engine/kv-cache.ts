@@ -12,13 +12,15 @@ export function cacheRows({ window }: AttentionSpec, contextTokens: number): num
 
 /**
  * The earliest position above 0 that a model can go back to and go on from, once `writtenTokens` have been written to
- * its caches: a ring has overwritten what is further back. At 0 any model starts anew.
+ * its caches: a ring has overwritten what is further back, and a recurrent state is that after the last token. At 0 any
+ * model starts anew.
  */
 export function earliestReturn(
-  { attention }: Pick<ModelSpec, "attention">,
+  { attention, recurrent }: Pick<ModelSpec, "attention" | "recurrent">,
   contextTokens: number,
   writtenTokens: number,
 ): number {
+  if (recurrent.length > 0) return writtenTokens;
   const returns = attention.map((spec) => {
     const rows = cacheRows(spec, contextTokens);
     // The query at a position reads the window - 1 keys before it: they must be among the last rows that were written.

@@ -8,6 +8,7 @@ import { type VariantName, variants } from "../kernels/parts.ts";
 import type { ModelSpec } from "../models/model.ts";
 import type { GpuResources } from "../ops/gpu-resources.ts";
 import type { RopeSpec } from "../ops/ops.ts";
+import { stateValues } from "../ops/recurrent.ts";
 import {
   fullBudgetBytes,
   type GpuNeeds,
@@ -404,8 +405,20 @@ function allocateFixed(
     0,
     Uint32Array.from({ length: CHUNK_TOKENS }, (_, i) => i + 1),
   );
-  const kvCaches = spec.attention.map(({ layer, kvHeads, headDim }) =>
-    storage(`KV cache of layer ${layer}`, 4 * 2 * contextTokens * kvHeads * headDim),
+  const kvCaches = new Map(
+    spec.attention.map(({ layer, kvHeads, headDim }) => [
+      layer,
+      storage(`KV cache of layer ${layer}`, 4 * 2 * contextTokens * kvHeads * headDim),
+    ]),
+  );
+  // What is in a state before a pass at position 0 is never read.
+  const states = new Map(
+    spec.recurrent.flatMap((recurrent) =>
+      Object.entries(stateValues(recurrent)).map(([part, values]) => {
+        const key = `${recurrent.layer} ${part}`;
+        return [key, storage(`state (${part}) of layer ${recurrent.layer}`, 4 * values)] as const;
+      }),
+    ),
   );
   const tables = new Map<string, GPUBuffer>();
   const ropeTable = (rope: RopeSpec) => {
@@ -441,7 +454,8 @@ function allocateFixed(
       table: (name) => weights.table(name),
       vector,
       vectors: (...names) => weights.vectors(names),
-      kvCache: (layer) => kvCaches[layer]!,
+      kvCache: (layer) => kvCaches.get(layer)!,
+      state: (layer, part) => states.get(`${layer} ${part}`)!,
       ropeTable,
     },
   };

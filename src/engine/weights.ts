@@ -113,10 +113,10 @@ export class ResidentWeights {
   }
 
   /** Makes room for a tensor and cuts it into parts to be read. */
-  #open(info: TensorInfo, { idsBelow }: TensorSpec): Part[] {
+  #open(info: TensorInfo, { idsBelow, decoded }: TensorSpec): Part[] {
     if (idsBelow !== undefined) return this.#openTable(info, idsBelow);
     const format = formatOf(info);
-    if (info.shape.length === 1) {
+    if (decoded || info.shape.length === 1) {
       const { byteOffset, bytes } = info;
       return [{ byteOffset, bytes, take: (blocks) => this.#takeVector(info, format, blocks) }];
     }

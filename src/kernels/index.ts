@@ -1,9 +1,11 @@
 import { argmax } from "./argmax.ts";
 import { attention } from "./attention.ts";
+import { causalConv } from "./causal_conv.ts";
 import { combine } from "./combine.ts";
 import { embed } from "./embed.ts";
 import { expertDown } from "./expert_down.ts";
 import { expertGateUp } from "./expert_gate_up.ts";
+import { gatedNorm } from "./gated_norm.ts";
 import { gatedUnit } from "./gated_unit.ts";
 import { hashRouter } from "./hash_router.ts";
 import { headLinear } from "./head_linear.ts";
@@ -16,15 +18,18 @@ import { matvec } from "./matvec.ts";
 import { rmsNorm } from "./rms_norm.ts";
 import { rotateAppend } from "./rotate_append.ts";
 import { router } from "./router.ts";
+import { ssmScan } from "./ssm_scan.ts";
 
 /** Every kernel. Tests compile each of them with every part that it takes. */
 export const kernels = [
   argmax,
   attention,
+  causalConv,
   combine,
   embed,
   expertDown,
   expertGateUp,
+  gatedNorm,
   gatedUnit,
   hashRouter,
   headLinear,
@@ -37,4 +42,5 @@ export const kernels = [
   rmsNorm,
   rotateAppend,
   router,
+  ssmScan,
 ] as const;

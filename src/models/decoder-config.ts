@@ -11,7 +11,10 @@ export interface DecoderConfig {
   readonly vocab: number;
   readonly contextTokens: number;
   readonly heads: number;
+  /** Of the layers that attend. */
   readonly kvHeads: number;
+  /** Layers with a recurrent state in the place of attention: those whose count of KV heads is 0. */
+  readonly recurrentLayers: ReadonlySet<number>;
   /** Of queries and keys. */
   readonly headDim: number;
   /** Of values. */
@@ -21,6 +24,8 @@ export interface DecoderConfig {
   readonly rope: RopeSpec;
   /** Matrix of the logits: `output.weight`, or the embedding when the file has none (a tied head). */
   readonly head: string;
+  /** Weights of the norm before it. */
+  readonly finalNorm: string;
 }
 
 /** The name of a block's weight: `blk.3.attn_q.weight`. */
@@ -42,6 +47,22 @@ export function readCount(
   throw new SluiceError("bad-file", `${key} is ${count}; wanted a whole number from 1 to ${most}.`);
 }
 
+/** A number for each layer, from a key that has one for each or one for all. Throws "bad-file" for another count of them. */
+export function readByLayer(
+  metadata: ModelMetadata,
+  key: string,
+  layers: number,
+  otherwise?: number,
+): readonly number[] {
+  const value = metadata.optionalNumberOrArray(key) ?? otherwise ?? metadata.number(key);
+  if (typeof value === "number") return new Array<number>(layers).fill(value);
+  if (value.length === layers) return value;
+  throw new SluiceError(
+    "bad-file",
+    `${key} has ${value.length} numbers for ${layers} layers. Get the file again or use another.`,
+  );
+}
+
 /** The error for a file that is sound but needs something that Sluice does not compute. */
 export function unsupported(config: { readonly architecture: string }, what: string): SluiceError {
   return new SluiceError(
@@ -61,24 +82,35 @@ const REFUSED_KEYS: readonly (readonly [key: string, neutral: readonly number[],
     ["nextn_predict_layers", [0], "has layers for multi-token prediction"],
   ];
 
+/** What an architecture computes beyond what all do. */
+export interface DecoderAbilities {
+  /** Keys of {@link REFUSED_KEYS} that it reads itself. */
+  readonly keys?: readonly string[];
+  /** Layers without KV heads are recurrent. */
+  readonly recurrent?: boolean;
+}
+
 /** Reads what decoders share. Throws "unsupported-model" for what would change the result and is not computed here. */
 export function readDecoder(
   file: ModelFile,
   architecture: string,
   pairing: RopeSpec["pairing"],
+  { keys = [], recurrent = false }: DecoderAbilities = {},
 ): DecoderConfig {
   const { metadata } = file;
   const key = (name: string) => `${architecture}.${name}`;
   const hidden = readCount(metadata, key("embedding_length"));
   const heads = readCount(metadata, key("attention.head_count"));
-  const kvHeads = metadata.optionalNumber(key("attention.head_count_kv")) ?? heads;
+  const layers = readCount(metadata, key("block_count"), MAX_LAYERS);
+  const kvHeadCounts = readByLayer(metadata, key("attention.head_count_kv"), layers, heads);
+  const kvHeads = kvHeadCounts.find((count) => count !== 0) ?? heads;
   const headDim = metadata.optionalNumber(key("attention.key_length")) ?? hidden / heads;
   const valueDim = metadata.optionalNumber(key("attention.value_length")) ?? hidden / heads;
   const ropeDims = metadata.optionalNumber(key("rope.dimension_count")) ?? headDim;
 
   for (const [name, neutral, what] of REFUSED_KEYS) {
     const value = metadata.optionalNumber(key(name));
-    if (value !== undefined && !neutral.includes(value)) {
+    if (value !== undefined && !neutral.includes(value) && !keys.includes(name)) {
       throw unsupported({ architecture }, `${what} (${key(name)} is ${value})`);
     }
   }
@@ -98,20 +130,29 @@ export function readDecoder(
     );
   }
 
+  if (kvHeadCounts.some((count) => count !== kvHeads && !(recurrent && count === 0))) {
+    throw unsupported(
+      { architecture },
+      `has other KV heads in some layers than in others (${key("attention.head_count_kv")} is ${kvHeadCounts})`,
+    );
+  }
+
   const embedding = file.shape("token_embd.weight");
   return {
     architecture,
-    layers: readCount(metadata, key("block_count"), MAX_LAYERS),
+    layers,
     hidden,
     // A file without the embedding is refused when its tensors are checked.
     vocab: embedding?.[0] ?? 0,
     contextTokens: readCount(metadata, key("context_length")),
     heads,
     kvHeads,
+    recurrentLayers: new Set([...kvHeadCounts.keys()].filter((layer) => kvHeadCounts[layer] === 0)),
     headDim,
     valueDim,
     epsilon: metadata.number(key("attention.layer_norm_rms_epsilon")),
     rope: readRope(file, architecture, ropeDims, pairing),
     head: file.shape("output.weight") ? "output.weight" : "token_embd.weight",
+    finalNorm: "output_norm.weight",
   };
 }

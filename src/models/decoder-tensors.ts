@@ -1,14 +1,20 @@
 import { SluiceError } from "../errors.ts";
 import type { AttentionSpec, MoeSpec } from "../ops/ops.ts";
+import type { RecurrentSpec } from "../ops/recurrent.ts";
 import { blockWeight, type DecoderConfig, unsupported } from "./decoder-config.ts";
 import type { ModelFile, ModelSpec, TensorSpec } from "./model.ts";
+import { recurrentTensors } from "./recurrent.ts";
 
 /** The layers of a decoder. */
 export interface DecoderLayers {
   readonly attention: readonly AttentionSpec[];
+  /** Layers with a recurrent state in the place of attention. */
+  readonly recurrent?: readonly RecurrentSpec[];
   readonly moe: readonly MoeSpec[];
   /** Width of the dense feed-forward network of each layer that has one. */
   readonly dense?: ReadonlyMap<number, number>;
+  /** Width of the shared experts of each layer that has them, which are one network. */
+  readonly shared?: ReadonlyMap<number, number>;
 }
 
 /** Tensors that would change the computation, so a file that has one where no spec names it is refused. */
@@ -57,18 +63,21 @@ export function decoderTensors(
   const { hidden, vocab } = config;
   const resident: TensorSpec[] = [
     { name: "token_embd.weight", shape: [vocab, hidden] },
-    { name: "output_norm.weight", shape: [hidden] },
+    { name: config.finalNorm, shape: [hidden] },
   ];
   if (config.head !== "token_embd.weight") {
     resident.push({ name: config.head, shape: [vocab, hidden] });
   }
   resident.push(...ropeTensors(layers.attention));
 
-  for (const spec of layers.attention) {
-    resident.push(...attentionTensors(spec, hidden));
-    resident.push({ name: blockWeight(spec.layer, "ffn_norm"), shape: [hidden] });
-    const ffn = layers.dense?.get(spec.layer);
-    if (ffn !== undefined) resident.push(...denseTensors(spec.layer, ffn, hidden));
+  for (const spec of layers.attention) resident.push(...attentionTensors(spec, hidden));
+  for (const spec of layers.recurrent ?? []) resident.push(...recurrentTensors(spec, hidden));
+  for (let layer = 0; layer < config.layers; layer++) {
+    resident.push({ name: blockWeight(layer, "ffn_norm"), shape: [hidden] });
+    const ffn = layers.dense?.get(layer);
+    if (ffn !== undefined) resident.push(...denseTensors(layer, ffn, hidden));
+    const shared = layers.shared?.get(layer);
+    if (shared !== undefined) resident.push(...denseTensors(layer, shared, hidden, "_shexp"));
   }
   for (const spec of layers.moe) {
     resident.push(routerTensor(spec, vocab), ...expertVectors(spec));
@@ -137,11 +146,11 @@ export function attentionTensors(
   return tensors;
 }
 
-function denseTensors(layer: number, ffn: number, hidden: number): TensorSpec[] {
+function denseTensors(layer: number, ffn: number, hidden: number, ending = ""): TensorSpec[] {
   return [
-    { name: blockWeight(layer, "ffn_gate"), shape: [ffn, hidden] },
-    { name: blockWeight(layer, "ffn_up"), shape: [ffn, hidden] },
-    { name: blockWeight(layer, "ffn_down"), shape: [hidden, ffn] },
+    { name: blockWeight(layer, `ffn_gate${ending}`), shape: [ffn, hidden] },
+    { name: blockWeight(layer, `ffn_up${ending}`), shape: [ffn, hidden] },
+    { name: blockWeight(layer, `ffn_down${ending}`), shape: [hidden, ffn] },
   ];
 }
 
@@ -168,8 +177,7 @@ export function checkTensors(file: ModelFile, model: ModelSpec): void {
           "only a part of a split model.",
       );
     }
-    if (got.length === shape.length && got.every((length, axis) => length === shape[axis]))
-      continue;
+    if (`${withoutLeadingOnes(got)}` === `${withoutLeadingOnes(shape)}`) continue;
     // PowerInfer's conversions of SmallThinker store the down projection so that a neuron is a contiguous row.
     if (name.endsWith("ffn_down_exps.weight") && `${got}` === `${[shape[0], shape[2], shape[1]]}`) {
       throw unsupported(model, `has transposed down projections (${name} is [${got}])`);
@@ -179,4 +187,10 @@ export function checkTensors(file: ModelFile, model: ModelSpec): void {
       `Tensor ${name} is [${got}]; the model's metadata wants [${shape}].`,
     );
   }
+}
+
+/** A shape without leading axes of length 1: some of llama.cpp's tools leave them out. */
+function withoutLeadingOnes(shape: readonly number[]): readonly number[] {
+  const first = shape.findIndex((length) => length !== 1);
+  return first < 0 ? [] : shape.slice(first);
 }

@@ -1,14 +1,23 @@
-import type { Activation, AttentionSpec, MoeSpec, Ops, Routing } from "../ops/ops.ts";
+import type {
+  Activation,
+  AttentionSpec,
+  LinearOptions,
+  MoeSpec,
+  Ops,
+  Routing,
+} from "../ops/ops.ts";
 import { blockWeight, type DecoderConfig, readCount } from "./decoder-config.ts";
 import { type DecoderLayers, decoderTensors } from "./decoder-tensors.ts";
 import type { ModelFile, ModelSpec, TensorSpec } from "./model.ts";
 
-/** The same attention in every layer; an architecture overrides what differs. */
+/** The same attention in every layer that attends; an architecture overrides what differs. */
 export function attentionLayers(
   config: DecoderConfig,
   override: (layer: number) => Partial<AttentionSpec> = () => ({}),
 ): readonly AttentionSpec[] {
-  return Array.from({ length: config.layers }, (_, layer) => ({
+  const layers = Array.from({ length: config.layers }, (_, layer) => layer);
+  const attending = layers.filter((layer) => !config.recurrentLayers.has(layer));
+  return attending.map((layer) => ({
     layer,
     heads: config.heads,
     kvHeads: config.kvHeads,
@@ -78,6 +87,7 @@ export function decoderSpec(
     vocab: config.vocab,
     contextTokens: config.contextTokens,
     attention: [...layers.attention, ...beside.attention],
+    recurrent: layers.recurrent ?? [],
     moe: layers.moe,
     resident,
     stacked,
@@ -85,38 +95,56 @@ export function decoderSpec(
   };
 }
 
-/**
- * `x + attention(norm(x))`. x `[tokens, hidden]` -> `[tokens, hidden]`
- *
- * @param named the tensor of each part: `attn_norm`, `attn_q`, …; by default the block's
- */
+/** What differs from one decoder's blocks to another's. */
+export interface BlockOptions {
+  /** What a block's output counts beside the residual; 1 when absent. */
+  readonly scale?: number;
+  /** The tensor of each part: `attn_norm`, `attn_q`, …; by default the layer's. */
+  readonly named?: (part: string) => string;
+}
+
+/** `x + scale * attention(norm(x))`. x `[tokens, hidden]` -> `[tokens, hidden]` */
 export function attentionBlock<Tensor extends Activation, Choice extends Routing>(
   ops: Ops<Tensor, Choice>,
   x: Tensor,
   spec: AttentionSpec,
   epsilon: number,
-  named: (part: string) => string = (part) => blockWeight(spec.layer, part),
+  { scale = 1, named = (part) => blockWeight(spec.layer, part) }: BlockOptions = {},
 ): Tensor {
   const normed = ops.rmsNorm(x, named("attn_norm"), epsilon);
   const q = ops.linear(normed, named("attn_q")); // [tokens, heads * headDim]
   const k = ops.linear(normed, named("attn_k")); // [tokens, kvHeads * headDim]
   const v = ops.linear(normed, named("attn_v")); // [tokens, kvHeads * headDim]
   const mixed = ops.attention(q, k, v, spec); // [tokens, heads * headDim]
-  return ops.linear(mixed, named("attn_output"), { residual: x });
+  return ops.linear(mixed, named("attn_output"), { residual: x, scale });
 }
 
-/** `x + down(silu(gate(norm(x))) * up(norm(x)))`. x `[tokens, hidden]` -> `[tokens, hidden]` */
+/** `x + scale * dense(norm(x))`. x `[tokens, hidden]` -> `[tokens, hidden]` */
 export function denseBlock<Tensor extends Activation, Choice extends Routing>(
   ops: Ops<Tensor, Choice>,
   x: Tensor,
   layer: number,
   epsilon: number,
+  { scale = 1, named = (part) => blockWeight(layer, part) }: BlockOptions = {},
 ): Tensor {
-  const normed = ops.rmsNorm(x, blockWeight(layer, "ffn_norm"), epsilon);
-  const gate = ops.linear(normed, blockWeight(layer, "ffn_gate")); // [tokens, ffn]
-  const up = ops.linear(normed, blockWeight(layer, "ffn_up")); // [tokens, ffn]
-  const inner = ops.gatedUnit(gate, up, "silu"); // [tokens, ffn]
-  return ops.linear(inner, blockWeight(layer, "ffn_down"), { residual: x });
+  const normed = ops.rmsNorm(x, named("ffn_norm"), epsilon);
+  return feedForward(ops, normed, named, { residual: x, scale });
+}
+
+/**
+ * `scale * down(silu(gate(x)) * up(x)) + residual`. x `[tokens, hidden]` -> `[tokens, hidden]`
+ *
+ * @param named the tensors of `ffn_gate`, `ffn_up` and `ffn_down`
+ */
+export function feedForward<Tensor extends Activation, Choice extends Routing>(
+  ops: Ops<Tensor, Choice>,
+  x: Tensor,
+  named: (part: string) => string,
+  output: LinearOptions<Tensor>,
+): Tensor {
+  const gate = ops.linear(x, named("ffn_gate")); // [tokens, ffn]
+  const up = ops.linear(x, named("ffn_up")); // [tokens, ffn]
+  return ops.linear(ops.gatedUnit(gate, up, "silu"), named("ffn_down"), output);
 }
 
 /** `x + moe(norm(x))`, where the router reads what the experts read. x `[tokens, hidden]` -> `[tokens, hidden]` */
@@ -131,12 +159,13 @@ export function moeBlock<Tensor extends Activation, Choice extends Routing>(
   return ops.experts(normed, choice, spec, { residual: x });
 }
 
-/** Ends a pass: the logits after its last token. x `[tokens, hidden]` */
+/** Ends a pass: the logits after its last token, times `scale` (1). x `[tokens, hidden]` */
 export function finish<Tensor extends Activation, Choice extends Routing>(
   ops: Ops<Tensor, Choice>,
   x: Tensor,
   config: DecoderConfig,
+  { scale = 1 }: Pick<BlockOptions, "scale"> = {},
 ): void {
-  const last = ops.rmsNorm(ops.lastToken(x), "output_norm.weight", config.epsilon); // [1, hidden]
-  ops.logits(ops.linear(last, config.head)); // [1, vocab]
+  const last = ops.rmsNorm(ops.lastToken(x), config.finalNorm, config.epsilon); // [1, hidden]
+  ops.logits(ops.linear(last, config.head, { scale })); // [1, vocab]
 }

@@ -1,4 +1,5 @@
 import type { Activation, AttentionSpec, MoeSpec, Ops, Routing } from "../ops/ops.ts";
+import type { RecurrentSpec } from "../ops/recurrent.ts";
 
 /** A tensor that a model needs, as it must stand in the file. */
 export interface TensorSpec {
@@ -7,6 +8,8 @@ export interface TensorSpec {
   readonly shape: readonly number[];
   /** A table of ids, whole numbers below this, stored as I32 or F32; undefined for weights. */
   readonly idsBelow?: number;
+  /** Decoded to f32 when it is loaded, as vectors are: a small tensor that is read number by number. */
+  readonly decoded?: boolean;
 }
 
 /** A model, read from a file's metadata: everything that loading, planning memory and running need to know. */
@@ -17,8 +20,10 @@ export interface ModelSpec {
   readonly vocab: number;
   /** Longest context that the model was trained for, in tokens. */
   readonly contextTokens: number;
-  /** One for each layer, then those beside the layers; each has a KV cache. */
+  /** One for each layer that attends, then those beside the layers; each has a KV cache. */
   readonly attention: readonly AttentionSpec[];
+  /** One for each layer with a recurrent state; a history with such a state cannot be cut back. */
+  readonly recurrent: readonly RecurrentSpec[];
   /** One for each MoE layer, in order; empty for a dense model. */
   readonly moe: readonly MoeSpec[];
   /** Tensors that every token needs: they stay on the GPU. */
@@ -33,6 +38,8 @@ export interface ModelSpec {
 export interface ModelMetadata {
   number(key: string): number;
   optionalNumber(key: string): number | undefined;
+  /** For keys that hold one number for all layers or one for each. */
+  optionalNumberOrArray(key: string): number | readonly number[] | undefined;
   optionalBoolean(key: string): boolean | undefined;
   optionalString(key: string): string | undefined;
 }

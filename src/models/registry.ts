@@ -1,5 +1,7 @@
 import { SluiceError } from "../errors.ts";
 import { checkTensors } from "./decoder-tensors.ts";
+import { granite, granitehybrid, granitemoe } from "./granite.ts";
+import { lfm2 } from "./lfm2.ts";
 import { llama } from "./llama.ts";
 import type { Architecture, ModelFile, ModelSpec } from "./model.ts";
 import { olmoe } from "./olmoe.ts";
@@ -13,6 +15,10 @@ export const architectures = {
   qwen3moe,
   olmoe,
   llama,
+  granite,
+  granitemoe,
+  granitehybrid,
+  lfm2,
   sluice,
 } as const satisfies Record<string, Architecture>;
 

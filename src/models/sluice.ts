@@ -70,7 +70,7 @@ function decideAll<Tensor extends Activation, Choice extends Routing>(
   attention: AttentionSpec,
   { epsilon }: DecoderConfig,
 ): void {
-  const state = attentionBlock(ops, pass.x, attention, epsilon, routeWeight); // [tokens, hidden]
+  const state = attentionBlock(ops, pass.x, attention, epsilon, { named: routeWeight }); // [tokens, hidden]
   const normed = ops.rmsNorm(state, ROUTE_NORM, epsilon);
   for (const spec of moe) pass.ahead.set(spec, ops.route(normed, spec));
 }

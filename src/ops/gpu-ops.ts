@@ -12,9 +12,11 @@ import { checkMultiple, checkWidth } from "./checks.ts";
 import { recordAttention } from "./gpu/attention.ts";
 import { type GpuRouting, MoeRecording } from "./gpu/moe.ts";
 import { type GpuTensor, Recording, UNIT_WEIGHTS } from "./gpu/recording.ts";
+import { recordMamba2, recordShortConv } from "./gpu/recurrent.ts";
 import type { GpuResources } from "./gpu-resources.ts";
 import type { ActivationName, AttentionSpec, LinearOptions, MoeSpec, Ops } from "./ops.ts";
 import type { Program, Scratch } from "./program.ts";
+import type { Mamba2Spec, ShortConvSpec } from "./recurrent.ts";
 
 /** What a program is recorded for. */
 export interface RecordOptions {
@@ -103,6 +105,14 @@ export class GpuOps implements Ops<GpuTensor, GpuRouting> {
 
   attention(q: GpuTensor, k: GpuTensor, v: GpuTensor, spec: AttentionSpec): GpuTensor {
     return recordAttention(this.#recording, q, k, v, spec);
+  }
+
+  shortConv(x: GpuTensor, spec: ShortConvSpec): GpuTensor {
+    return recordShortConv(this.#recording, x, spec);
+  }
+
+  mamba2(x: GpuTensor, spec: Mamba2Spec): GpuTensor {
+    return recordMamba2(this.#recording, x, spec);
   }
 
   gatedUnit(gate: GpuTensor, up: GpuTensor, activation: ActivationName): GpuTensor {

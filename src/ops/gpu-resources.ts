@@ -2,6 +2,7 @@ import type { WeightFormat } from "../formats/format.ts";
 import type { GpuContext } from "../gpu/device.ts";
 import type { Variant } from "../kernels/parts.ts";
 import type { RopeSpec } from "./ops.ts";
+import type { StateValues } from "./recurrent.ts";
 
 /** A matrix on the GPU, in its format's planes. */
 export interface GpuMatrix {
@@ -63,6 +64,8 @@ export interface GpuResources {
   /** Vectors one after another. */
   vectors(...names: readonly string[]): GPUBuffer;
   kvCache(layer: number): GPUBuffer;
+  /** A part of a recurrent layer's state, f32. */
+  state(layer: number, part: keyof StateValues): GPUBuffer;
   ropeTable(rope: RopeSpec): GPUBuffer;
   arenas(pool: number): ExpertArenas;
 }

@@ -1,3 +1,5 @@
+import type { Mamba2Spec, ShortConvSpec } from "./recurrent.ts";
+
 /**
  * The operations that a model is written with. A model's forward pass calls them once, in order; what a call does is
  * the interpreter's: `gpu-ops` records dispatches to be encoded for every token, the reference of the tests computes
@@ -20,6 +22,21 @@ export interface Ops<Tensor extends Activation = Activation, Choice extends Rout
    * q `[tokens, heads * headDim]`, k and v `[tokens, kvHeads * headDim]` -> `[tokens, heads * headDim]`
    */
   attention(q: Tensor, k: Tensor, v: Tensor, spec: AttentionSpec): Tensor;
+  /**
+   * `c * conv(b * v)`, where x is b, c and v side by side, and `conv(u)[t]` is, for each channel by itself,
+   * `Σ_k filter[k] · u[t - taps + 1 + k]`. The inputs before the pass are the state of layer `spec.layer`: zeros at
+   * position 0, and advanced to the end of the pass. x `[tokens, 3 * channels]` -> `[tokens, channels]`
+   */
+  shortConv(x: Tensor, spec: ShortConvSpec): Tensor;
+  /**
+   * Mamba 2 between its projections. x is `[tokens, projectedWidth(spec)]`: gates z `[heads * headDim]`, then what is
+   * convolved as in `shortConv` and activated, `silu(conv + bias)`, to u `[heads, headDim]`, b and c
+   * `[groups, stateDim]`, then time steps `[heads]`. For each head, token after token, with its group's b and c:
+   * `dt = softplus(step + timeBias)`, `state = exp(dt · decay) · state + dt · u ⊗ b`, `y = state · c + skip · u`.
+   * -> `y · silu(z)`, normalised over each group, times `norm`: `[tokens, heads * headDim]`.
+   * Both states are layer `spec.layer`'s: zeros at position 0, and advanced to the end of the pass.
+   */
+  mamba2(x: Tensor, spec: Mamba2Spec): Tensor;
   /**
    * The gated unit of an activation, elementwise: `act(gate) * up`, or for `swiglu-oai`
    * `x * sigmoid(1.702 x) * (y + 1)` with x = min(gate, 7) and y = up within [-7, 7].

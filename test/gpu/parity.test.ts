@@ -23,6 +23,10 @@ const MODELS: Record<string, TinyModelOptions> = {
   olmoe: { architecture: "olmoe" },
   llama: { architecture: "llama" },
   mixtral: { architecture: "llama", experts: 8 },
+  granite: { architecture: "granite" },
+  granitemoe: { architecture: "granitemoe" },
+  granitehybrid: { architecture: "granitehybrid" },
+  lfm2: { architecture: "lfm2" },
 };
 
 const engine = createEngine({ gpu: navigator.gpu });

@@ -123,6 +123,7 @@ function keyMetadata(keys: GgufKeys): ModelMetadata {
       return value;
     },
     optionalNumber: optional<number>,
+    optionalNumberOrArray: optional<number | readonly number[]>,
     optionalBoolean: optional<boolean>,
     optionalString: optional<string>,
   };

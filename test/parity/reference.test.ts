@@ -66,6 +66,11 @@ const CASES: readonly TinyModelOptions[] = [
   { architecture: "llama", ...SMALL, ropeFactors: "longrope", keys: scaled("longrope", 512) },
   { architecture: "llama", ...SMALL, experts: 8 },
   { architecture: "llama", ...SMALL, experts: 6, topK: 1, ropeFactors: "llama 3" },
+  { architecture: "granite", ...SMALL },
+  { architecture: "granitemoe", ...SMALL, tiedHead: true },
+  { architecture: "granitehybrid", ...SMALL, layers: 4 },
+  { architecture: "granitehybrid", ...SMALL, experts: 0 },
+  { architecture: "lfm2", ...SMALL, headDim: 16, layers: 4 },
 ];
 
 let folder: string;

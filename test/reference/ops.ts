@@ -8,7 +8,15 @@ import type {
   RopeSpec,
   Routing,
 } from "../../src/ops/ops.ts";
+import {
+  mambaChannels,
+  mambaInner,
+  projectedWidth,
+  type RecurrentSpec,
+  stateValues,
+} from "../../src/ops/recurrent.ts";
 import { chooseExperts } from "../../src/routing/choose.ts";
+import { emptyState, mamba2Token, type ReferenceState, shortConvToken } from "./recurrent.ts";
 
 /** `[tokens, width]`, row-major, in f64. */
 export interface ReferenceTensor extends Activation {
@@ -59,6 +67,7 @@ export function createReferenceOps(
   /** For each layer, a row `[kvHeads * headDim]` for each token so far. */
   const cachedKeys = new Map<number, Float64Array[]>();
   const cachedValues = new Map<number, Float64Array[]>();
+  const states = new Map<number, ReferenceState>();
   let tokensBefore = 0;
   let passTokens: readonly number[] = [];
   let choices: ReferenceRouting[] = [];
@@ -70,6 +79,12 @@ export function createReferenceOps(
       throw new SluiceError("shape-mismatch", `${name} is [${found.shape}], wanted [${shape}].`);
     }
     return found.data;
+  }
+
+  function stateOf(spec: RecurrentSpec): ReferenceState {
+    const state = states.get(spec.layer) ?? emptyState(stateValues(spec).scan ?? 0);
+    states.set(spec.layer, state);
+    return state;
   }
 
   function done(op: keyof Ops, of: string, result: ReferenceTensor): ReferenceTensor {
@@ -157,6 +172,36 @@ export function createReferenceOps(
         row(y, token).set(attended(prepare(row(q, token), position, normQ), keys, values, spec));
       }
       return done("attention", name, y);
+    },
+
+    shortConv(x, spec) {
+      const { filter, channels, taps } = spec;
+      expectShape(filter, x, passTokens.length, projectedWidth(spec));
+      const filters = weight(filter, [channels, taps]);
+      const y = tensor(x.tokens, channels);
+      for (let token = 0; token < x.tokens; token++) {
+        row(y, token).set(shortConvToken(row(x, token), spec, filters, stateOf(spec)));
+      }
+      return done("shortConv", `layer ${spec.layer}`, y);
+    },
+
+    mamba2(x, spec) {
+      const { heads, groups, taps } = spec;
+      const [inner, channels] = [mambaInner(spec), mambaChannels(spec)];
+      expectShape(spec.filter, x, passTokens.length, projectedWidth(spec));
+      const own = {
+        filter: weight(spec.filter, [channels, taps]),
+        filterBias: weight(spec.filterBias, [channels]),
+        timeBias: weight(spec.timeBias, [heads]),
+        decay: weight(spec.decay, [heads, 1]),
+        skip: weight(spec.skip, [heads, 1]),
+        norm: weight(spec.norm, [groups, inner / groups]),
+      };
+      const y = tensor(x.tokens, inner);
+      for (let token = 0; token < x.tokens; token++) {
+        row(y, token).set(mamba2Token(row(x, token), spec, own, stateOf(spec)));
+      }
+      return done("mamba2", `layer ${spec.layer}`, y);
     },
 
     gatedUnit(gate, up, activation) {

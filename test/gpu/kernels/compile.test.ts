@@ -5,7 +5,7 @@ import { weightFormats } from "../../../src/formats/registry.ts";
 import type { Constants, Kernel } from "../../../src/gpu/kernel.ts";
 import { linkKernel, PipelineCache } from "../../../src/gpu/pipelines.ts";
 import { kernels } from "../../../src/kernels/index.ts";
-import { activationParts, rankingParts, variants } from "../../../src/kernels/parts.ts";
+import { activationParts, convParts, rankingParts, variants } from "../../../src/kernels/parts.ts";
 import { scoreFunctions } from "../../../src/routing/registry.ts";
 import { gpuTest } from "../../helpers/gpu.ts";
 
@@ -26,6 +26,7 @@ function partsFor(kernel: Kernel, loaded: readonly WeightFormat[], reduce: strin
     weightParts(loaded[index % loaded.length]!, name),
   );
   if (source.includes("row_sum")) parts.push(reduce);
+  if (source.includes("conv_input(")) parts.push(convParts.gated);
   if (source.includes("gated(")) parts.push(activationParts.silu);
   if (source.includes("router_score(")) {
     parts.push(...scoreFunctions.softmax.parts, rankingParts.byLogit);

@@ -1,4 +1,6 @@
 import type { ArchitectureName } from "../../../src/models/registry.ts";
+import { granite, granitehybrid, granitemoe } from "./granite.ts";
+import { lfm2 } from "./lfm2.ts";
 import { llama } from "./llama.ts";
 import { olmoe } from "./olmoe.ts";
 import { qwen3moe } from "./qwen3moe.ts";
@@ -12,5 +14,9 @@ export const tinyArchitectures: Readonly<Record<ArchitectureName, TinyArchitectu
   qwen3moe,
   olmoe,
   llama,
+  granite,
+  granitemoe,
+  granitehybrid,
+  lfm2,
   sluice,
 };

@@ -11,7 +11,7 @@ function layer(window?: number): AttentionSpec {
 
 test("a layer that sees everything has a row for each token of the context", () => {
   expect(cacheRows(layer(), 4096)).toBe(4096);
-  expect(earliestReturn({ attention: [layer()] }, 4096, 4096)).toBe(0);
+  expect(earliestReturn({ attention: [layer()], recurrent: [] }, 4096, 4096)).toBe(0);
 });
 
 test("a window's ring has room for the window and the rest of a chunk, or for the context", () => {
@@ -23,9 +23,18 @@ test("a ring can go back by a chunk once it has gone round, and anywhere before"
   const attention = [layer(), layer(128)];
   const rows = 128 + CHUNK_TOKENS - 1;
 
-  expect(earliestReturn({ attention }, 4096, rows)).toBe(0);
-  expect(earliestReturn({ attention }, 4096, rows + 1)).toBe(rows + 1 - CHUNK_TOKENS);
-  expect(earliestReturn({ attention }, 4096, 1000)).toBe(1000 - CHUNK_TOKENS);
+  expect(earliestReturn({ attention, recurrent: [] }, 4096, rows)).toBe(0);
+  expect(earliestReturn({ attention, recurrent: [] }, 4096, rows + 1)).toBe(
+    rows + 1 - CHUNK_TOKENS,
+  );
+  expect(earliestReturn({ attention, recurrent: [] }, 4096, 1000)).toBe(1000 - CHUNK_TOKENS);
+});
+
+test("a recurrent state can go nowhere but to the start", () => {
+  const recurrent = [
+    { kind: "short-conv", layer: 1, channels: 4, taps: 3, filter: "filter" },
+  ] as const;
+  expect(earliestReturn({ attention: [layer()], recurrent }, 4096, 7)).toBe(7);
 });
 
 /** The position that each row of a ring holds after the passes `lengths`, one behind another. */
@@ -48,7 +57,11 @@ test("from the earliest return, and from no position before it, every key of the
         );
       };
 
-      const earliest = earliestReturn({ attention: [layer(window)] }, context, written);
+      const earliest = earliestReturn(
+        { attention: [layer(window)], recurrent: [] },
+        context,
+        written,
+      );
 
       for (let position = 1; position <= written; position++) {
         if (position >= earliest) expect(sees(position)).toBe(true);

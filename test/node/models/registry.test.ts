@@ -25,7 +25,7 @@ async function tinyFile(options: TinyModelOptions) {
 /** `file` with other values for some keys (undefined: missing) and other shapes for some tensors. */
 function changed(
   file: ModelFile,
-  keys: Readonly<Record<string, number | string | undefined>>,
+  keys: Readonly<Record<string, number | string | boolean | readonly number[] | undefined>>,
   shapes: Readonly<Record<string, readonly number[] | undefined>> = {},
 ): ModelFile {
   const { metadata } = file;
@@ -35,6 +35,7 @@ function changed(
     metadata: {
       number: (key) => optional(key, () => metadata.number(key)),
       optionalNumber: (key) => optional(key, () => metadata.optionalNumber(key)),
+      optionalNumberOrArray: (key) => optional(key, () => metadata.optionalNumberOrArray(key)),
       optionalBoolean: (key) => optional(key, () => metadata.optionalBoolean(key)),
       optionalString: (key) => optional(key, () => metadata.optionalString(key)),
     },
@@ -86,6 +87,8 @@ function opsOf(spec: ModelSpec): string[] {
     rmsNorm: (_, weight) => record(partOf(weight)),
     linear: (_, weight) => record(partOf(weight)),
     attention: () => record("attention"),
+    shortConv: () => record("shortConv"),
+    mamba2: () => record("mamba2"),
     gatedUnit: () => record("gatedUnit"),
     route: (_, { layer }) => {
       called.push(`route ${layer}`);

@@ -15,6 +15,7 @@ function fileOf(keys: Record<string, number | string>, tensors: readonly string[
     metadata: {
       number: (key) => all[key] as number,
       optionalNumber: (key) => all[key] as number | undefined,
+      optionalNumberOrArray: (key) => all[key] as number | undefined,
       optionalBoolean: () => undefined,
       optionalString: (key) => all[key] as string | undefined,
     },

@@ -21,6 +21,32 @@ export interface Value {
   readonly bound: number;
 }
 
+/** A number that is known exactly. */
+export function exact(value: number): Value {
+  return { value, bound: 0 };
+}
+
+/** `a * b` of numbers that carry errors already. */
+export function times(a: Value, b: Value): Value {
+  const value = a.value * b.value;
+  const carried =
+    Math.abs(a.value) * b.bound + Math.abs(b.value) * a.bound + a.bound * b.bound + SMALLEST;
+  return { value, bound: carried + ROUNDING * (Math.abs(value) + carried) };
+}
+
+/** The sum of numbers that carry errors already. The bound holds for any order of summation. */
+export function sumOf(terms: readonly Value[]): Value {
+  let value = 0;
+  let carried = 0;
+  let magnitude = 0;
+  for (const term of terms) {
+    value += term.value;
+    carried += term.bound;
+    magnitude += Math.abs(term.value) + term.bound;
+  }
+  return { value, bound: carried + terms.length * ROUNDING * magnitude };
+}
+
 /** A run of numbers: `length` of them from `first` on. */
 export interface Run {
   readonly data: ArrayLike<number>;
