@@ -16,6 +16,7 @@ import { matvec } from "./matvec.ts";
 import { rmsNorm } from "./rms_norm.ts";
 import { rotateAppend } from "./rotate_append.ts";
 import { router } from "./router.ts";
+import { softcap } from "./softcap.ts";
 
 /** Every kernel. Tests compile each of them with every part that it takes. */
 export const kernels = [
@@ -37,4 +38,5 @@ export const kernels = [
   rmsNorm,
   rotateAppend,
   router,
+  softcap,
 ] as const;

@@ -12,6 +12,8 @@ export interface DecoderConfig {
   readonly contextTokens: number;
   readonly heads: number;
   readonly kvHeads: number;
+  /** The same for each layer. */
+  readonly kvHeadsOf: readonly number[];
   /** Of queries and keys. */
   readonly headDim: number;
   /** Of values. */
@@ -42,6 +44,22 @@ export function readCount(
   throw new SluiceError("bad-file", `${key} is ${count}; wanted a whole number from 1 to ${most}.`);
 }
 
+/** A number for each layer, from a key that has one for each or one for all. Throws "bad-file" for another count of them. */
+export function readByLayer(
+  metadata: ModelMetadata,
+  key: string,
+  layers: number,
+  otherwise?: number,
+): readonly number[] {
+  const value = metadata.optionalNumberOrArray(key) ?? otherwise ?? metadata.number(key);
+  if (typeof value === "number") return new Array<number>(layers).fill(value);
+  if (value.length === layers) return value;
+  throw new SluiceError(
+    "bad-file",
+    `${key} has ${value.length} numbers for ${layers} layers. Get the file again or use another.`,
+  );
+}
+
 /** The error for a file that is sound but needs something that Sluice does not compute. */
 export function unsupported(config: { readonly architecture: string }, what: string): SluiceError {
   return new SluiceError(
@@ -61,35 +79,50 @@ const REFUSED_KEYS: readonly (readonly [key: string, neutral: readonly number[],
     ["nextn_predict_layers", [0], "has layers for multi-token prediction"],
   ];
 
-/** Reads what decoders share. Throws "unsupported-model" for what would change the result and is not computed here. */
+/** What an architecture computes beyond what all do. */
+export interface DecoderAbilities {
+  /** Keys of {@link REFUSED_KEYS} that it reads itself. */
+  readonly keys?: readonly string[];
+  /** Layers may differ in their count of KV heads. */
+  readonly kvHeadsByLayer?: boolean;
+}
+
+/**
+ * Reads what decoders share. Throws "unsupported-model" for what would change the result and is not computed here.
+ */
 export function readDecoder(
   file: ModelFile,
   architecture: string,
   pairing: RopeSpec["pairing"],
+  { keys = [], kvHeadsByLayer = false }: DecoderAbilities = {},
 ): DecoderConfig {
   const { metadata } = file;
   const key = (name: string) => `${architecture}.${name}`;
   const hidden = readCount(metadata, key("embedding_length"));
   const heads = readCount(metadata, key("attention.head_count"));
-  const kvHeads = metadata.optionalNumber(key("attention.head_count_kv")) ?? heads;
+  const layers = readCount(metadata, key("block_count"), MAX_LAYERS);
+  const kvHeadsOf = readByLayer(metadata, key("attention.head_count_kv"), layers, heads);
+  const kvHeads = kvHeadsOf[0]!;
   const headDim = metadata.optionalNumber(key("attention.key_length")) ?? hidden / heads;
   const valueDim = metadata.optionalNumber(key("attention.value_length")) ?? hidden / heads;
   const ropeDims = metadata.optionalNumber(key("rope.dimension_count")) ?? headDim;
 
   for (const [name, neutral, what] of REFUSED_KEYS) {
     const value = metadata.optionalNumber(key(name));
-    if (value !== undefined && !neutral.includes(value)) {
+    if (value !== undefined && !neutral.includes(value) && !keys.includes(name)) {
       throw unsupported({ architecture }, `${what} (${key(name)} is ${value})`);
     }
   }
-  if (valueDim !== headDim) {
+  if (valueDim !== headDim && !keys.includes("attention.value_length")) {
     throw unsupported(
       { architecture },
       `has heads of ${headDim} for keys and ${valueDim} for values, not the same`,
     );
   }
   const isPaired = Number.isInteger(ropeDims / 2) && ropeDims > 0 && ropeDims <= headDim;
-  const areWhole = [headDim / 2, heads / kvHeads].every(Number.isInteger);
+  const areWhole = [headDim / 2, ...kvHeadsOf.map((count) => heads / count)].every(
+    Number.isInteger,
+  );
   if (!isPaired || !areWhole) {
     throw new SluiceError(
       "bad-file",
@@ -98,16 +131,24 @@ export function readDecoder(
     );
   }
 
+  if (!kvHeadsByLayer && kvHeadsOf.some((count) => count !== kvHeads)) {
+    throw unsupported(
+      { architecture },
+      `has other KV heads in some layers than in others (${key("attention.head_count_kv")} is ${kvHeadsOf})`,
+    );
+  }
+
   const embedding = file.shape("token_embd.weight");
   return {
     architecture,
-    layers: readCount(metadata, key("block_count"), MAX_LAYERS),
+    layers,
     hidden,
     // A file without the embedding is refused when its tensors are checked.
     vocab: embedding?.[0] ?? 0,
     contextTokens: readCount(metadata, key("context_length")),
     heads,
     kvHeads,
+    kvHeadsOf,
     headDim,
     valueDim,
     epsilon: metadata.number(key("attention.layer_norm_rms_epsilon")),

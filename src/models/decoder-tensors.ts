@@ -65,7 +65,8 @@ export function decoderTensors(
   resident.push(...ropeTensors(layers.attention));
 
   for (const spec of layers.attention) {
-    resident.push(...attentionTensors(spec, hidden));
+    // Those of latent attention depend on how the file has them: its architecture names them.
+    if (!spec.latent) resident.push(...attentionTensors(spec, hidden));
     resident.push({ name: blockWeight(spec.layer, "ffn_norm"), shape: [hidden] });
     const ffn = layers.dense?.get(spec.layer);
     if (ffn !== undefined) resident.push(...denseTensors(spec.layer, ffn, hidden));
@@ -109,9 +110,9 @@ export function attentionTensors(
     { name: named("attn_norm"), shape: [hidden] },
     { name: named("attn_q"), shape: [queryWidth, hidden] },
     { name: named("attn_k"), shape: [keyWidth, hidden] },
-    { name: named("attn_v"), shape: [keyWidth, hidden] },
     { name: named("attn_output"), shape: [hidden, queryWidth] },
   ];
+  if (!spec.keysAreValues) tensors.push({ name: named("attn_v"), shape: [keyWidth, hidden] });
   if (norm) {
     tensors.push({ name: norm.q, shape: [norm.over === "head" ? headDim : queryWidth] });
     tensors.push({ name: norm.k, shape: [norm.over === "head" ? headDim : keyWidth] });

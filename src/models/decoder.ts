@@ -1,4 +1,12 @@
-import type { Activation, AttentionSpec, MoeSpec, Ops, Routing } from "../ops/ops.ts";
+import type {
+  Activation,
+  ActivationName,
+  AttentionSpec,
+  LinearOptions,
+  MoeSpec,
+  Ops,
+  Routing,
+} from "../ops/ops.ts";
 import { blockWeight, type DecoderConfig, readCount } from "./decoder-config.ts";
 import { type DecoderLayers, decoderTensors } from "./decoder-tensors.ts";
 import type { ModelFile, ModelSpec, TensorSpec } from "./model.ts";
@@ -97,12 +105,23 @@ export function attentionBlock<Tensor extends Activation, Choice extends Routing
   epsilon: number,
   named: (part: string) => string = (part) => blockWeight(spec.layer, part),
 ): Tensor {
+  const mixed = mixedValues(ops, x, spec, epsilon, named); // [tokens, heads * headDim]
+  return ops.linear(mixed, named("attn_output"), { residual: x });
+}
+
+/** `attention(norm(x))` before its output matrix. x `[tokens, hidden]` -> `[tokens, heads * headDim]` */
+export function mixedValues<Tensor extends Activation, Choice extends Routing>(
+  ops: Ops<Tensor, Choice>,
+  x: Tensor,
+  spec: AttentionSpec,
+  epsilon: number,
+  named: (part: string) => string = (part) => blockWeight(spec.layer, part),
+): Tensor {
   const normed = ops.rmsNorm(x, named("attn_norm"), epsilon);
   const q = ops.linear(normed, named("attn_q")); // [tokens, heads * headDim]
   const k = ops.linear(normed, named("attn_k")); // [tokens, kvHeads * headDim]
-  const v = ops.linear(normed, named("attn_v")); // [tokens, kvHeads * headDim]
-  const mixed = ops.attention(q, k, v, spec); // [tokens, heads * headDim]
-  return ops.linear(mixed, named("attn_output"), { residual: x });
+  const v = spec.keysAreValues ? k : ops.linear(normed, named("attn_v"));
+  return ops.attention(q, k, v, spec);
 }
 
 /** `x + down(silu(gate(norm(x))) * up(norm(x)))`. x `[tokens, hidden]` -> `[tokens, hidden]` */
@@ -112,11 +131,26 @@ export function denseBlock<Tensor extends Activation, Choice extends Routing>(
   layer: number,
   epsilon: number,
 ): Tensor {
-  const normed = ops.rmsNorm(x, blockWeight(layer, "ffn_norm"), epsilon);
-  const gate = ops.linear(normed, blockWeight(layer, "ffn_gate")); // [tokens, ffn]
-  const up = ops.linear(normed, blockWeight(layer, "ffn_up")); // [tokens, ffn]
-  const inner = ops.gatedUnit(gate, up, "silu"); // [tokens, ffn]
-  return ops.linear(inner, blockWeight(layer, "ffn_down"), { residual: x });
+  const named = (part: string) => blockWeight(layer, part);
+  const normed = ops.rmsNorm(x, named("ffn_norm"), epsilon);
+  return feedForward(ops, normed, named, { residual: x });
+}
+
+/**
+ * `down(act(gate(x)) * up(x))`, and what `output` says. x `[tokens, hidden]` -> `[tokens, hidden]`
+ *
+ * @param named the tensors of `ffn_gate`, `ffn_up` and `ffn_down`
+ */
+export function feedForward<Tensor extends Activation, Choice extends Routing>(
+  ops: Ops<Tensor, Choice>,
+  x: Tensor,
+  named: (part: string) => string,
+  output: LinearOptions<Tensor>,
+  activation: ActivationName = "silu",
+): Tensor {
+  const gate = ops.linear(x, named("ffn_gate")); // [tokens, ffn]
+  const up = ops.linear(x, named("ffn_up")); // [tokens, ffn]
+  return ops.linear(ops.gatedUnit(gate, up, activation), named("ffn_down"), output);
 }
 
 /** `x + moe(norm(x))`, where the router reads what the experts read. x `[tokens, hidden]` -> `[tokens, hidden]` */

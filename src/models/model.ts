@@ -33,6 +33,9 @@ export interface ModelSpec {
 export interface ModelMetadata {
   number(key: string): number;
   optionalNumber(key: string): number | undefined;
+  /** For keys that hold one number for all layers or one for each. */
+  optionalNumberOrArray(key: string): number | readonly number[] | undefined;
+  optionalBooleans(key: string): readonly boolean[] | undefined;
   optionalBoolean(key: string): boolean | undefined;
   optionalString(key: string): string | undefined;
 }

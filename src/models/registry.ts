@@ -1,5 +1,7 @@
 import { SluiceError } from "../errors.ts";
 import { checkTensors } from "./decoder-tensors.ts";
+import { deepseek2 } from "./deepseek2.ts";
+import { gemma4 } from "./gemma4.ts";
 import { llama } from "./llama.ts";
 import type { Architecture, ModelFile, ModelSpec } from "./model.ts";
 import { olmoe } from "./olmoe.ts";
@@ -13,6 +15,8 @@ export const architectures = {
   qwen3moe,
   olmoe,
   llama,
+  deepseek2,
+  gemma4,
   sluice,
 } as const satisfies Record<string, Architecture>;
 

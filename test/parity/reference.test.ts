@@ -51,6 +51,23 @@ function scaled(type: "yarn" | "longrope", originalTokens: number): GgufKeys {
   };
 }
 
+/** Positions scaled as in DeepSeek's models, whose scores are scaled, too. */
+function latentYarn(logMultiplier: number): GgufKeys {
+  return {
+    "deepseek2.rope.scaling.type": g.string("yarn"),
+    "deepseek2.rope.scaling.factor": g.f32(40),
+    "deepseek2.rope.scaling.original_context_length": g.u32(64),
+    "deepseek2.rope.scaling.yarn_log_multiplier": g.f32(logMultiplier),
+  };
+}
+
+/** Head sizes and ranks that are all different. */
+const LATENT = {
+  layers: 3,
+  headDim: 48,
+  latent: { rank: 40, queryRank: 0, valueDim: 24, isSplit: true },
+} as const;
+
 const CASES: readonly TinyModelOptions[] = [
   { architecture: "smallthinker", ...SMALL },
   { architecture: "smallthinker", ...SMALL, score: "softmax", tiedHead: true, topK: 3 },
@@ -64,6 +81,15 @@ const CASES: readonly TinyModelOptions[] = [
   { architecture: "llama", ...SMALL, keys: scaled("yarn", 64) },
   { architecture: "llama", ...SMALL, ropeFactors: "longrope", keys: scaled("longrope", 64) },
   { architecture: "llama", ...SMALL, ropeFactors: "longrope", keys: scaled("longrope", 512) },
+  { architecture: "deepseek2", ...SMALL, ...LATENT },
+  { architecture: "deepseek2", ...SMALL, ...LATENT, latent: { ...LATENT.latent, isSplit: false } },
+  { architecture: "deepseek2", ...SMALL, ...LATENT, latent: { ...LATENT.latent, queryRank: 56 } },
+  { architecture: "deepseek2", ...SMALL, ...LATENT, score: "sigmoid", tiedHead: true },
+  { architecture: "deepseek2", ...SMALL, ...LATENT, keys: latentYarn(0.0707) },
+  { architecture: "deepseek2", ...SMALL, ...LATENT, keys: latentYarn(0.1) },
+  { architecture: "deepseek2", ...SMALL, ...LATENT, keys: latentYarn(0) },
+  { architecture: "gemma4", ...SMALL, tiedHead: true },
+  { architecture: "gemma4", ...SMALL, layers: 4, experts: 0 },
   { architecture: "llama", ...SMALL, experts: 8 },
   { architecture: "llama", ...SMALL, experts: 6, topK: 1, ropeFactors: "llama 3" },
 ];

@@ -30,11 +30,10 @@ describe.for(Object.entries(variants))("variant %s", ([, variant]) => {
       const cache = pipelines(device);
       const compiled = await Promise.all(
         kernels.map((kernel) => {
-          const sizes = Object.values(variant).find(
-            (part): part is Record<string, number> =>
-              typeof part === "object" &&
-              Object.keys(kernel.constants).join() === Object.keys(part).join(),
-          );
+          const sizes = Object.values(variant)
+            .filter((part): part is Record<string, number> => typeof part === "object")
+            .filter((part) => Object.keys(part).every((name) => name in kernel.constants))
+            .sort((a, b) => Object.keys(b).length - Object.keys(a).length)[0];
           const constants = { ...kernel.constants, ...sizes };
           return cache.compile(
             kernel as never,

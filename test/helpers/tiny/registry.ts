@@ -1,4 +1,6 @@
 import type { ArchitectureName } from "../../../src/models/registry.ts";
+import { deepseek2 } from "./deepseek2.ts";
+import { gemma4 } from "./gemma4.ts";
 import { llama } from "./llama.ts";
 import { olmoe } from "./olmoe.ts";
 import { qwen3moe } from "./qwen3moe.ts";
@@ -12,5 +14,7 @@ export const tinyArchitectures: Readonly<Record<ArchitectureName, TinyArchitectu
   qwen3moe,
   olmoe,
   llama,
+  deepseek2,
+  gemma4,
   sluice,
 };

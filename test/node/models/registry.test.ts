@@ -35,6 +35,8 @@ function changed(
     metadata: {
       number: (key) => optional(key, () => metadata.number(key)),
       optionalNumber: (key) => optional(key, () => metadata.optionalNumber(key)),
+      optionalNumberOrArray: (key) => optional(key, () => metadata.optionalNumberOrArray(key)),
+      optionalBooleans: (key) => optional(key, () => metadata.optionalBooleans(key)),
       optionalBoolean: (key) => optional(key, () => metadata.optionalBoolean(key)),
       optionalString: (key) => optional(key, () => metadata.optionalString(key)),
     },
@@ -86,6 +88,9 @@ function opsOf(spec: ModelSpec): string[] {
     rmsNorm: (_, weight) => record(partOf(weight)),
     linear: (_, weight) => record(partOf(weight)),
     attention: () => record("attention"),
+    headLinear: (_, weight) => record(partOf(weight)),
+    latentAttention: () => record("latentAttention"),
+    softcap: () => record("softcap"),
     gatedUnit: () => record("gatedUnit"),
     route: (_, { layer }) => {
       called.push(`route ${layer}`);

@@ -15,6 +15,8 @@ function fileOf(keys: Record<string, number | string>, tensors: readonly string[
     metadata: {
       number: (key) => all[key] as number,
       optionalNumber: (key) => all[key] as number | undefined,
+      optionalNumberOrArray: () => undefined,
+      optionalBooleans: () => undefined,
       optionalBoolean: () => undefined,
       optionalString: (key) => all[key] as string | undefined,
     },
