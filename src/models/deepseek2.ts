@@ -1,3 +1,4 @@
+import { SluiceError } from "../errors.ts";
 import type { Activation, MoeSpec, Ops, Routing, ScoreName } from "../ops/ops.ts";
 import { decoderSpec, denseBlock, feedForward, finish, moeLayers } from "./decoder.ts";
 import {
@@ -8,7 +9,7 @@ import {
   unsupported,
 } from "./decoder-config.ts";
 import { latentBlock, latentLayers, latentTensors, readLatent } from "./latent-attention.ts";
-import type { Architecture, ModelFile, TensorSpec } from "./model.ts";
+import type { Architecture, ModelFile, ModelMetadata, TensorSpec } from "./model.ts";
 
 /** Keys of {@link readDecoder} that this architecture computes. */
 const COMPUTED = [
@@ -29,10 +30,8 @@ export const deepseek2: Architecture = {
     const config = readLayers(file);
     const latent = readLatent(file, config);
     const attention = latentLayers(file, config, latent);
-    const denseLayers = Math.min(
-      config.layers,
-      file.metadata.optionalNumber("deepseek2.leading_dense_block_count") ?? 0,
-    );
+    const leading = countOrNone(file.metadata, "deepseek2.leading_dense_block_count");
+    const denseLayers = Math.min(config.layers, leading);
     const moe = denseLayers < config.layers ? expertLayers(file, config, denseLayers) : [];
     const sharedWidth = moe.length > 0 ? readSharedWidth(file, moe[0]!.ffn) : 0;
     const ffn = denseLayers > 0 ? readCount(file.metadata, "deepseek2.feed_forward_length") : 0;
@@ -75,14 +74,14 @@ function readLayers(file: ModelFile): DecoderConfig {
       `scales its queries by position (deepseek2.attention.temperature_scale is ${temperature})`,
     );
   }
-  const predicting = metadata.optionalNumber("deepseek2.nextn_predict_layers") ?? 0;
-  const layers = readCount(metadata, "deepseek2.block_count", config.layers) - predicting;
-  return { ...config, layers };
+  const predicting = countOrNone(metadata, "deepseek2.nextn_predict_layers", config.layers - 1);
+  return { ...config, layers: config.layers - predicting };
 }
 
 /** The layers with experts: all from `first` on. */
 function expertLayers(file: ModelFile, config: DecoderConfig, first: number): readonly MoeSpec[] {
   const { metadata } = file;
+  const groups = readGroups(file, readCount(metadata, "deepseek2.expert_count"));
   const specs = moeLayers(file, config, {
     ffn: readCount(metadata, "deepseek2.expert_feed_forward_length"),
     routerInput: "post-attention",
@@ -90,7 +89,23 @@ function expertLayers(file: ModelFile, config: DecoderConfig, first: number): re
     renormalise: metadata.optionalBoolean("deepseek2.expert_weights_norm") ?? false,
     activation: "silu",
   });
-  return specs.slice(first).map((spec, pool) => ({ ...spec, pool }));
+  return specs.slice(first).map((spec, pool) => {
+    const bias = `blk.${spec.layer}.exp_probs_b.bias`;
+    return { ...spec, pool, ...groups, ...(file.shape(bias) && { selectionBias: bias }) };
+  });
+}
+
+/** One group is none. Throws "bad-file" for groups that cannot be. */
+function readGroups({ metadata }: ModelFile, experts: number): Pick<MoeSpec, "groups"> {
+  const key = "deepseek2.expert_group_count";
+  if ((metadata.optionalNumber(key) ?? 1) <= 1) return {};
+  const count = readCount(metadata, key, experts);
+  const keep = readCount(metadata, "deepseek2.expert_group_used_count", count);
+  if (experts % count === 0) return { groups: { count, keep } };
+  throw new SluiceError(
+    "bad-file",
+    `${key} is ${count}; ${experts} experts are not so many groups.`,
+  );
 }
 
 /** GLM-4.7-Flash's first conversions have no key for its sigmoid; by these two numbers llama.cpp knows it. */
@@ -110,7 +125,12 @@ function scoreName({ metadata }: ModelFile, config: DecoderConfig): ScoreName {
 
 /** Shared experts are one network, as wide as all of them; 0 when there are none. */
 function readSharedWidth({ metadata }: ModelFile, ffn: number): number {
-  return ffn * (metadata.optionalNumber("deepseek2.expert_shared_count") ?? 0);
+  return ffn * countOrNone(metadata, "deepseek2.expert_shared_count");
+}
+
+/** A whole number that may be 0, which a missing key means. Throws "bad-file". */
+function countOrNone(metadata: ModelMetadata, key: string, most?: number): number {
+  return (metadata.optionalNumber(key) ?? 0) === 0 ? 0 : readCount(metadata, key, most);
 }
 
 function sharedTensors({ hidden }: DecoderConfig, layer: number, width: number): TensorSpec[] {

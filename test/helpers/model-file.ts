@@ -10,7 +10,9 @@ export function modelFile(
   keys: Readonly<Record<string, MetadataValue>>,
   shapes: Readonly<Record<string, readonly number[]>>,
 ): ModelFile {
-  const named = Object.entries(keys).map(([key, value]) => [`${architecture}.${key}`, value] as const);
+  const named = Object.entries(keys).map(
+    ([key, value]) => [`${architecture}.${key}`, value] as const,
+  );
   return {
     metadata: new Metadata([["general.architecture", architecture], ...named]),
     shape: (tensor) => shapes[tensor],

@@ -22,6 +22,12 @@ import { openReferenceModel } from "../reference/model.ts";
 const F32_TOLERANCE = 5e-4;
 
 /**
+ * llama.cpp looks gelu up in a table by its argument in f16: both are rounded by 2^-11. Measured: at most 5e-3; with the
+ * reference rounding likewise, 5e-4 and less unless an argument falls to the other side of a rounding.
+ */
+const GELU_TOLERANCE = 2e-2;
+
+/**
  * llama.cpp rounds activations before products: to the weights' type if it is f16 or bf16, to 8 bits for quantised ones.
  * Measured on three seeds, the median over tokens of the root mean square difference of logits that spread by about 3:
  * f16 3e-3, bf16 2e-2, the others 7e-2 to 1.3e-1. Now and then a token's experts change, and its logits by 2: so the
@@ -139,6 +145,7 @@ test("every architecture that llama.cpp knows has a case", () => {
 
 describe.for(CASES)("the reference of %o", (options) => {
   const bytes = tinyModel(options);
+  const tolerance = options.architecture === "gemma4" ? GELU_TOLERANCE : F32_TOLERANCE;
 
   test("has llama.cpp's logits after every token", async () => {
     const expected = await withOracle(bytes, (oracle) => oracle.logits(PROMPT));
@@ -146,14 +153,14 @@ describe.for(CASES)("the reference of %o", (options) => {
     const differences = PROMPT.map((token, i) =>
       greatestDifference(model.run([token]).logits, expected[i]!),
     );
-    expect(Math.max(...differences)).toBeLessThan(F32_TOLERANCE);
+    expect(Math.max(...differences)).toBeLessThan(tolerance);
   });
 
   test("has llama.cpp's greedy tokens", async () => {
     const expected = await withOracle(bytes, (oracle) => oracle.greedy(PROMPT, 16));
     const steps = await referenceGreedy(bytes, PROMPT, expected);
     expect(steps.map(({ choice }) => choice)).toEqual(expected.tokens);
-    expect(Math.max(...steps.map(({ difference }) => difference))).toBeLessThan(F32_TOLERANCE);
+    expect(Math.max(...steps.map(({ difference }) => difference))).toBeLessThan(tolerance);
     expect(expected.margins.filter((margin) => margin > CLEAR_MARGIN).length).toBeGreaterThan(10);
   });
 });

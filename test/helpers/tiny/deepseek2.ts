@@ -30,4 +30,12 @@ export const deepseek2: TinyArchitecture = {
       expert_weights_norm: g.bool(model.score === "sigmoid"),
     };
   },
+  // Those with a sigmoid have a bias of the choice, too.
+  optional: (model) => {
+    const layers = Array.from({ length: model.layers }, (_, layer) => layer);
+    const biases = layers.map(
+      (layer) => [`blk.${layer}.exp_probs_b.bias`, [model.experts]] as const,
+    );
+    return model.score === "sigmoid" ? Object.fromEntries(biases) : {};
+  },
 };
