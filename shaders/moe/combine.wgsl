@@ -1,6 +1,6 @@
 // y[token, i] = residual[token, i] + sum over choices of weight[pair] * x[pair, i]
 // where pair = token * top_k + choice, summed in the router's order, so that the result does not
-// depend on when an expert was computed.
+// depend on when an expert was computed. Without has_residual, residual is not read.
 // x [pairs, hidden]; residual and y [tokens, hidden];
 // expert_weights [moe layers, max_tokens, top_k]: this layer's start at routing_first.
 // Needs: control (shaders/control).
@@ -10,6 +10,7 @@ struct Params {
   hidden: u32,
   top_k: u32,
   routing_first: u32,
+  has_residual: u32,
 }
 
 @group(0) @binding(0) var<uniform> params: Params;
@@ -30,5 +31,8 @@ fn main(@builtin(global_invocation_id) thread: vec3u) {
     sum += expert_weights[params.routing_first + pair] * x[pair * params.hidden + thread.x];
   }
   let index = token * params.hidden + thread.x;
-  y[index] = residual[index] + sum;
+  if (params.has_residual != 0u) {
+    sum += residual[index];
+  }
+  y[index] = sum;
 }

@@ -2,7 +2,7 @@
 // where v[i] = gated(gates[token, g, i], x[token, g, i])
 // x and y [tokens, groups, width]; gates [tokens, gates_width], of which the first groups * width
 // columns count; weight [groups, width]. One workgroup for each group and token.
-// Needs: activate (shaders/act), row_sum (shaders/reduce), control (shaders/control).
+// Needs: gated (shaders/act), row_sum (shaders/reduce), control (shaders/control).
 override LANES: u32 = 64u;
 override ROWS: u32 = 1u;
 

@@ -1,10 +1,11 @@
 // Readies queries, keys and values of one layer of multi-head latent attention. A token's keys and
 // values, of all heads, are one row: a compressed part, which is normalised, and a rotated part.
 //   q_out[token, head, :] = absorbed[token, head, :], rotate(q[token, head, q_width - rope_dims ..])
-//   cache[position + token, :] = norm(kv[token, 0 .. rank]), rotate(kv[token, rank ..])
+//   cache[(position + token) % rows, :] = norm(kv[token, 0 .. rank]), rotate(kv[token, rank ..])
 // absorbed [tokens, heads, rank]; q [tokens, heads, q_width]; kv [tokens, rank + rope_dims];
 // norm [rank]; table [context, rope_dims / 2]: cos and sin of the angles, from the host;
-// q_out [tokens, heads, rank + rope_dims]; cache [context, rank + rope_dims].
+// q_out [tokens, heads, rank + rope_dims]; cache [rows, row_stride], row_stride at least
+// rank + rope_dims.
 // pairing 0 rotates (i, i + rope_dims / 2), pairing 1 rotates (2i, 2i + 1).
 // One workgroup for each token and each head, and one for the token's row.
 // Source: DeepSeek-V2, arXiv 2405.04434, section 2.1.
@@ -17,6 +18,8 @@ struct Params {
   q_width: u32,
   rank: u32,
   rope_dims: u32,
+  rows: u32,
+  row_stride: u32,
   pairing: u32,
   epsilon: f32,
 }
@@ -72,7 +75,7 @@ fn main(
     return;
   }
   let start = token * width;
-  let to = position * width;
+  let to = position % params.rows * params.row_stride;
   var squares = 0.0;
   for (var i = lane; i < rank; i += LANES) {
     squares += kv[start + i] * kv[start + i];

@@ -234,10 +234,10 @@ export class LoadedModel {
     return ids.some((expert) => this.cache.state(pool, expert) !== "ready");
   }
 
-  /** Steps of the decode program, and those of them that belong to layers: all but embedding, final norm, head and argmax. */
+  /** Steps of the decode program, and those of them that belong to layers: all between the embedding and the head. */
   get steps(): { readonly all: number; readonly ofLayers: number } {
-    const all = this.#programs.decode.steps.length;
-    return { all, ofLayers: all - 4 };
+    const { steps, head } = this.#programs.decode;
+    return { all: steps.length, ofLayers: head.first - 1 };
   }
 
   get dispatchesPerLayer(): number {

@@ -86,6 +86,10 @@ export class Metadata {
     return this.#read(key, "an array of numbers", isArrayOf(isFiniteNumber));
   }
 
+  optionalBooleans(key: string): readonly boolean[] | undefined {
+    return this.#read(key, "an array of booleans", isArrayOf(isBoolean));
+  }
+
   #read<T extends MetadataValue>(
     key: string,
     wanted: string,

@@ -18,6 +18,7 @@ import { matvec } from "./matvec.ts";
 import { rmsNorm } from "./rms_norm.ts";
 import { rotateAppend } from "./rotate_append.ts";
 import { router } from "./router.ts";
+import { softcap } from "./softcap.ts";
 import { ssmScan } from "./ssm_scan.ts";
 
 /** Every kernel. Tests compile each of them with every part that it takes. */
@@ -42,5 +43,6 @@ export const kernels = [
   rmsNorm,
   rotateAppend,
   router,
+  softcap,
   ssmScan,
 ] as const;

@@ -6,7 +6,7 @@ import { defineKernel } from "../gpu/kernel.ts";
  *
  * q [tokens, heads, q_width] · absorbed [tokens, heads, rank] · kv [tokens, rank + rope_dims] · norm [rank] ·
  * table [context, rope_dims / 2] (cos, sin) · q_out [tokens, heads, rank + rope_dims] ·
- * cache [context, rank + rope_dims], all f32. The last `rope_dims` of a head of q are rotated.
+ * cache [rows, row_stride], all f32. The last `rope_dims` of a head of q are rotated.
  */
 export const latentAppend = defineKernel({
   name: "latent_append",
@@ -16,6 +16,8 @@ export const latentAppend = defineKernel({
     q_width: "u32",
     rank: "u32",
     rope_dims: "u32",
+    rows: "u32",
+    row_stride: "u32",
     pairing: "u32",
     epsilon: "f32",
   },

@@ -2,17 +2,23 @@ import source from "../../shaders/norm/rms_norm.wgsl?raw";
 import { defineKernel } from "../gpu/kernel.ts";
 
 /**
- * RMS norm of each token's row.
+ * RMS norm of each token's row; with `FINISHES` 1 then `(factor * norm + residual) * scale`.
  *
- * x, y [tokens, width] · weight [width], all f32. `width` is a multiple of 4.
+ * x, residual, y [tokens, width] · weight [width] · scale [1], all f32. `width` is a multiple of 4.
  */
 export const rmsNorm = defineKernel({
   name: "rms_norm",
   source,
-  params: { width: "u32", epsilon: "f32" },
-  buffers: { x: "read", weight: "read", y: "read_write" },
+  params: {
+    width: "u32",
+    epsilon: "f32",
+    factor: "f32",
+    has_residual: "u32",
+    has_scale: "u32",
+  },
+  buffers: { x: "read", weight: "read", residual: "read", scale: "read", y: "read_write" },
   weights: false,
   control: "read",
-  constants: { LANES: 64, ROWS: 1 },
+  constants: { LANES: 64, ROWS: 1, FINISHES: 0 },
   grid: (_params, _constants, tokens) => [tokens, 1, 1],
 });

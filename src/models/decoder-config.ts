@@ -13,6 +13,8 @@ export interface DecoderConfig {
   readonly heads: number;
   /** Of the layers that attend. */
   readonly kvHeads: number;
+  /** KV heads of each layer. */
+  readonly kvHeadsOf: readonly number[];
   /** Layers with a recurrent state in the place of attention: those whose count of KV heads is 0. */
   readonly recurrentLayers: ReadonlySet<number>;
   /** Of queries and keys. */
@@ -88,6 +90,8 @@ export interface DecoderAbilities {
   readonly keys?: readonly string[];
   /** Layers without KV heads are recurrent. */
   readonly recurrent?: boolean;
+  /** Layers may differ in their count of KV heads. */
+  readonly kvHeadsByLayer?: boolean;
 }
 
 /** Reads what decoders share. Throws "unsupported-model" for what would change the result and is not computed here. */
@@ -95,15 +99,15 @@ export function readDecoder(
   file: ModelFile,
   architecture: string,
   pairing: RopeSpec["pairing"],
-  { keys = [], recurrent = false }: DecoderAbilities = {},
+  { keys = [], recurrent = false, kvHeadsByLayer = false }: DecoderAbilities = {},
 ): DecoderConfig {
   const { metadata } = file;
   const key = (name: string) => `${architecture}.${name}`;
   const hidden = readCount(metadata, key("embedding_length"));
   const heads = readCount(metadata, key("attention.head_count"));
   const layers = readCount(metadata, key("block_count"), MAX_LAYERS);
-  const kvHeadCounts = readByLayer(metadata, key("attention.head_count_kv"), layers, heads);
-  const kvHeads = kvHeadCounts.find((count) => count !== 0) ?? heads;
+  const kvHeadsOf = readByLayer(metadata, key("attention.head_count_kv"), layers, heads);
+  const kvHeads = kvHeadsOf.find((count) => count !== 0) ?? heads;
   const headDim = metadata.optionalNumber(key("attention.key_length")) ?? hidden / heads;
   const valueDim = metadata.optionalNumber(key("attention.value_length")) ?? hidden / heads;
   const ropeDims = metadata.optionalNumber(key("rope.dimension_count")) ?? headDim;
@@ -114,14 +118,16 @@ export function readDecoder(
       throw unsupported({ architecture }, `${what} (${key(name)} is ${value})`);
     }
   }
-  if (valueDim !== headDim) {
+  if (valueDim !== headDim && !keys.includes("attention.value_length")) {
     throw unsupported(
       { architecture },
       `has heads of ${headDim} for keys and ${valueDim} for values, not the same`,
     );
   }
   const isPaired = Number.isInteger(ropeDims / 2) && ropeDims > 0 && ropeDims <= headDim;
-  const areWhole = [headDim / 2, heads / kvHeads].every(Number.isInteger);
+  const areWhole = [headDim / 2, ...kvHeadsOf.map((count) => heads / count)].every(
+    Number.isInteger,
+  );
   if (!isPaired || !areWhole) {
     throw new SluiceError(
       "bad-file",
@@ -130,10 +136,11 @@ export function readDecoder(
     );
   }
 
-  if (kvHeadCounts.some((count) => count !== kvHeads && !(recurrent && count === 0))) {
+  const isOther = (count: number) => count !== kvHeads && !(recurrent && count === 0);
+  if (!kvHeadsByLayer && kvHeadsOf.some(isOther)) {
     throw unsupported(
       { architecture },
-      `has other KV heads in some layers than in others (${key("attention.head_count_kv")} is ${kvHeadCounts})`,
+      `has other KV heads in some layers than in others (${key("attention.head_count_kv")} is ${kvHeadsOf})`,
     );
   }
 
@@ -147,7 +154,8 @@ export function readDecoder(
     contextTokens: readCount(metadata, key("context_length")),
     heads,
     kvHeads,
-    recurrentLayers: new Set([...kvHeadCounts.keys()].filter((layer) => kvHeadCounts[layer] === 0)),
+    kvHeadsOf,
+    recurrentLayers: new Set([...kvHeadsOf.keys()].filter((layer) => kvHeadsOf[layer] === 0)),
     headDim,
     valueDim,
     epsilon: metadata.number(key("attention.layer_norm_rms_epsilon")),

@@ -70,7 +70,10 @@ export function decoderTensors(
   }
   resident.push(...ropeTensors(layers.attention));
 
-  for (const spec of layers.attention) resident.push(...attentionTensors(spec, hidden));
+  for (const spec of layers.attention) {
+    // Those of latent attention depend on how the file has them: its architecture names them.
+    if (!spec.latent) resident.push(...attentionTensors(spec, hidden));
+  }
   for (const spec of layers.recurrent ?? []) resident.push(...recurrentTensors(spec, hidden));
   for (let layer = 0; layer < config.layers; layer++) {
     resident.push({ name: blockWeight(layer, "ffn_norm"), shape: [hidden] });
@@ -136,9 +139,9 @@ export function attentionTensors(
     { name: named("attn_norm"), shape: [hidden] },
     { name: named("attn_q"), shape: [queryWidth, hidden] },
     { name: named("attn_k"), shape: [keyWidth, hidden] },
-    { name: named("attn_v"), shape: [keyWidth, hidden] },
     { name: named("attn_output"), shape: [hidden, queryWidth] },
   ];
+  if (!spec.keysAreValues) tensors.push({ name: named("attn_v"), shape: [keyWidth, hidden] });
   if (norm) {
     tensors.push({ name: norm.q, shape: [norm.over === "head" ? headDim : queryWidth] });
     tensors.push({ name: norm.k, shape: [norm.over === "head" ? headDim : keyWidth] });

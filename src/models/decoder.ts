@@ -1,5 +1,6 @@
 import type {
   Activation,
+  ActivationName,
   AttentionSpec,
   LinearOptions,
   MoeSpec,
@@ -111,12 +112,23 @@ export function attentionBlock<Tensor extends Activation, Choice extends Routing
   epsilon: number,
   { scale = 1, named = (part) => blockWeight(spec.layer, part) }: BlockOptions = {},
 ): Tensor {
+  const mixed = mixedValues(ops, x, spec, epsilon, named); // [tokens, heads * headDim]
+  return ops.linear(mixed, named("attn_output"), { residual: x, scale });
+}
+
+/** `attention(norm(x))` before its output matrix. x `[tokens, hidden]` -> `[tokens, heads * headDim]` */
+export function mixedValues<Tensor extends Activation, Choice extends Routing>(
+  ops: Ops<Tensor, Choice>,
+  x: Tensor,
+  spec: AttentionSpec,
+  epsilon: number,
+  named: (part: string) => string = (part) => blockWeight(spec.layer, part),
+): Tensor {
   const normed = ops.rmsNorm(x, named("attn_norm"), epsilon);
   const q = ops.linear(normed, named("attn_q")); // [tokens, heads * headDim]
   const k = ops.linear(normed, named("attn_k")); // [tokens, kvHeads * headDim]
-  const v = ops.linear(normed, named("attn_v")); // [tokens, kvHeads * headDim]
-  const mixed = ops.attention(q, k, v, spec); // [tokens, heads * headDim]
-  return ops.linear(mixed, named("attn_output"), { residual: x, scale });
+  const v = spec.keysAreValues ? k : ops.linear(normed, named("attn_v"));
+  return ops.attention(q, k, v, spec);
 }
 
 /** `x + scale * dense(norm(x))`. x `[tokens, hidden]` -> `[tokens, hidden]` */
@@ -132,7 +144,7 @@ export function denseBlock<Tensor extends Activation, Choice extends Routing>(
 }
 
 /**
- * `scale * down(silu(gate(x)) * up(x)) + residual`. x `[tokens, hidden]` -> `[tokens, hidden]`
+ * `scale * down(act(gate(x)) * up(x)) + residual`. x `[tokens, hidden]` -> `[tokens, hidden]`
  *
  * @param named the tensors of `ffn_gate`, `ffn_up` and `ffn_down`
  */
@@ -141,10 +153,11 @@ export function feedForward<Tensor extends Activation, Choice extends Routing>(
   x: Tensor,
   named: (part: string) => string,
   output: LinearOptions<Tensor>,
+  activation: ActivationName = "silu",
 ): Tensor {
   const gate = ops.linear(x, named("ffn_gate")); // [tokens, ffn]
   const up = ops.linear(x, named("ffn_up")); // [tokens, ffn]
-  return ops.linear(ops.gatedUnit(gate, up, "silu"), named("ffn_down"), output);
+  return ops.linear(ops.gatedUnit(gate, up, activation), named("ffn_down"), output);
 }
 
 /** `x + moe(norm(x))`, where the router reads what the experts read. x `[tokens, hidden]` -> `[tokens, hidden]` */

@@ -40,6 +40,7 @@ export interface ModelMetadata {
   optionalNumber(key: string): number | undefined;
   /** For keys that hold one number for all layers or one for each. */
   optionalNumberOrArray(key: string): number | readonly number[] | undefined;
+  optionalBooleans(key: string): readonly boolean[] | undefined;
   optionalBoolean(key: string): boolean | undefined;
   optionalString(key: string): string | undefined;
 }

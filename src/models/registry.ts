@@ -1,5 +1,7 @@
 import { SluiceError } from "../errors.ts";
 import { checkTensors } from "./decoder-tensors.ts";
+import { deepseek2 } from "./deepseek2.ts";
+import { gemma4 } from "./gemma4.ts";
 import { granite, granitehybrid, granitemoe } from "./granite.ts";
 import { lfm2 } from "./lfm2.ts";
 import { llama } from "./llama.ts";
@@ -19,6 +21,8 @@ export const architectures = {
   granitemoe,
   granitehybrid,
   lfm2,
+  deepseek2,
+  gemma4,
   sluice,
 } as const satisfies Record<string, Architecture>;
 

@@ -10,6 +10,16 @@ export function checkWidth(name: string, got: number, wanted: number): void {
   }
 }
 
+/** Throws "shape-mismatch" unless an activation, or the part of it for each head, has room for what is read of it. */
+export function checkLeast(name: string, got: number, least: number): void {
+  if (got < least) {
+    throw new SluiceError(
+      "shape-mismatch",
+      `${name}: ${got} values are there, at least ${least} are wanted. The model file does not fit its architecture.`,
+    );
+  }
+}
+
 /** Throws "unsupported-model" unless `got` is a multiple of `factor`. */
 export function checkMultiple(what: string, got: number, factor: number): void {
   if (got % factor === 0) return;

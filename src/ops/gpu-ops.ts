@@ -8,13 +8,25 @@ import { matmul } from "../kernels/matmul.ts";
 import { matvec } from "../kernels/matvec.ts";
 import { activationParts } from "../kernels/parts.ts";
 import { rmsNorm } from "../kernels/rms_norm.ts";
+import { softcap } from "../kernels/softcap.ts";
 import { checkMultiple, checkWidth } from "./checks.ts";
 import { recordAttention } from "./gpu/attention.ts";
+import { recordHeadLinear, recordLatentAttention } from "./gpu/latent.ts";
 import { type GpuRouting, MoeRecording } from "./gpu/moe.ts";
 import { type GpuTensor, Recording, UNIT_WEIGHTS } from "./gpu/recording.ts";
 import { recordMamba2, recordShortConv } from "./gpu/recurrent.ts";
 import type { GpuResources } from "./gpu-resources.ts";
-import type { ActivationName, AttentionSpec, LinearOptions, MoeSpec, Ops } from "./ops.ts";
+import type {
+  ActivationName,
+  AttentionSpec,
+  HeadLinearOptions,
+  LatentAttentionSpec,
+  LatentInputs,
+  LinearOptions,
+  MoeSpec,
+  NormOptions,
+  Ops,
+} from "./ops.ts";
 import type { Program, Scratch } from "./program.ts";
 import type { Mamba2Spec, ShortConvSpec } from "./recurrent.ts";
 
@@ -58,14 +70,36 @@ export class GpuOps implements Ops<GpuTensor, GpuRouting> {
     return y;
   }
 
-  rmsNorm(x: GpuTensor, weight: string, epsilon: number): GpuTensor {
+  rmsNorm(
+    x: GpuTensor,
+    weight: string,
+    epsilon: number,
+    options: NormOptions<GpuTensor> = {},
+  ): GpuTensor {
+    const { factor = 1, residual, scale } = options;
     const { gpu, recorder } = this.#recording;
+    const weights = gpu.vector(weight, x.width);
+    if (residual) checkWidth(weight, residual.width, x.width);
+    const finishes = factor !== 1 || residual !== undefined || scale !== undefined;
     const y = this.#recording.tensor(x.width, x.single);
     recorder.dispatch(rmsNorm, {
-      params: { width: x.width, epsilon },
-      buffers: { x: x.scratch, weight: gpu.vector(weight, x.width), y: y.scratch },
+      params: {
+        width: x.width,
+        epsilon,
+        factor,
+        has_residual: residual ? 1 : 0,
+        has_scale: scale === undefined ? 0 : 1,
+      },
+      buffers: {
+        x: x.scratch,
+        weight: weights,
+        // What is not there is not read: any buffer does that is only read.
+        residual: (residual ?? x).scratch,
+        scale: scale === undefined ? weights : gpu.vector(scale, 1),
+        y: y.scratch,
+      },
       parts: [gpu.variant.reduce],
-      constants: gpu.variant.norm,
+      constants: { ...gpu.variant.norm, FINISHES: finishes ? 1 : 0 },
       single: x.single,
     });
     return y;
@@ -115,6 +149,24 @@ export class GpuOps implements Ops<GpuTensor, GpuRouting> {
     return recordMamba2(this.#recording, x, spec);
   }
 
+  headLinear(x: GpuTensor, weight: string, options: HeadLinearOptions): GpuTensor {
+    return recordHeadLinear(this.#recording, x, weight, options);
+  }
+
+  latentAttention(inputs: LatentInputs<GpuTensor>, spec: LatentAttentionSpec): GpuTensor {
+    return recordLatentAttention(this.#recording, inputs, spec);
+  }
+
+  softcap(x: GpuTensor, cap: number): GpuTensor {
+    const y = this.#recording.tensor(x.width, x.single);
+    this.#recording.recorder.dispatch(softcap, {
+      params: { width: x.width, cap },
+      buffers: { x: x.scratch, y: y.scratch },
+      single: x.single,
+    });
+    return y;
+  }
+
   gatedUnit(gate: GpuTensor, up: GpuTensor, activation: ActivationName): GpuTensor {
     checkWidth("up", up.width, gate.width);
     const y = this.#recording.tensor(gate.width, gate.single);
@@ -139,7 +191,7 @@ export class GpuOps implements Ops<GpuTensor, GpuRouting> {
     x: GpuTensor,
     choice: GpuRouting,
     spec: MoeSpec,
-    options: { residual: GpuTensor },
+    options: { residual?: GpuTensor } = {},
   ): GpuTensor {
     return this.#moe.experts(x, choice, spec, options);
   }

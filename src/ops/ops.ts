@@ -12,8 +12,11 @@ import type { Mamba2Spec, ShortConvSpec } from "./recurrent.ts";
 export interface Ops<Tensor extends Activation = Activation, Choice extends Routing = Routing> {
   /** The rows of `table` `[vocab, hidden]` of the pass's token ids, times `scale` (1). -> `[tokens, hidden]` */
   embed(table: string, options?: { scale?: number }): Tensor;
-  /** `x / sqrt(mean(x²) + epsilon) * weight`, over each token's row. weight `[width]` */
-  rmsNorm(x: Tensor, weight: string, epsilon: number): Tensor;
+  /**
+   * `(factor * norm + residual) * scale`, where `norm = x / sqrt(mean(x²) + epsilon) * weight`, over each token's row.
+   * weight `[width]`
+   */
+  rmsNorm(x: Tensor, weight: string, epsilon: number, options?: NormOptions<Tensor>): Tensor;
   /** `scale * (x Wᵀ + bias) + residual`. weight `[rows, cols]`, x `[tokens, cols]` -> `[tokens, rows]` */
   linear(x: Tensor, weight: string, options?: LinearOptions<Tensor>): Tensor;
   /**
@@ -38,6 +41,21 @@ export interface Ops<Tensor extends Activation = Activation, Choice extends Rout
    */
   mamba2(x: Tensor, spec: Mamba2Spec): Tensor;
   /**
+   * A product for each head with a matrix of its own: `y_h = W_h x_h`, of some rows of W_h, or `W_hᵀ x_h`. weight
+   * `[heads, rows, cols]`, or the same as one matrix `[heads * rows, cols]`. x `[tokens, heads * any]`: a head takes
+   * what it needs from the start of its share. -> `[tokens, heads * rows]`, or transposed `[tokens, heads * cols]`
+   */
+  headLinear(x: Tensor, weight: string, options: HeadLinearOptions): Tensor;
+  /**
+   * Causal attention of all heads over one cached row a token (multi-head latent attention): the first `valueDim`
+   * numbers of kv, normalised, which are the values too, and the others, rotated. A query is `absorbed` and then the
+   * last `rope.dims` of its head of q, rotated. q `[tokens, heads * any]`, absorbed `[tokens, heads * valueDim]`, kv
+   * `[tokens, headDim]` -> `[tokens, heads * valueDim]`
+   */
+  latentAttention(inputs: LatentInputs<Tensor>, spec: LatentAttentionSpec): Tensor;
+  /** `cap * tanh(x / cap)`, elementwise: nothing is beyond ±cap. */
+  softcap(x: Tensor, cap: number): Tensor;
+  /**
    * The gated unit of an activation, elementwise: `act(gate) * up`, or for `swiglu-oai`
    * `x * sigmoid(1.702 x) * (y + 1)` with x = min(gate, 7) and y = up within [-7, 7].
    */
@@ -53,7 +71,7 @@ export interface Ops<Tensor extends Activation = Activation, Choice extends Rout
    * `residual + Σ_k weight_k · expert_k(x)`, summed in the router's order (best score first), where
    * `expert(x) = down · gatedUnit(gate · x, up · x)`, each product plus its bias if it has one. x `[tokens, hidden]`
    */
-  experts(x: Tensor, choice: Choice, spec: MoeSpec, options: { residual: Tensor }): Tensor;
+  experts(x: Tensor, choice: Choice, spec: MoeSpec, options?: { residual?: Tensor }): Tensor;
   /** The row of the pass's last token. -> `[1, width]` */
   lastToken(x: Tensor): Tensor;
   /** Ends the pass: `x` `[1, vocab]` are the logits of the next token. */
@@ -68,6 +86,32 @@ export interface LinearOptions<Tensor> {
   readonly scale?: number;
   /** `[tokens, rows]` */
   readonly residual?: Tensor;
+}
+
+/** What is done to a normalised row besides. */
+export interface NormOptions<Tensor> {
+  /** 1 when absent. */
+  readonly factor?: number;
+  /** `[tokens, width]` */
+  readonly residual?: Tensor;
+  /** A vector `[1]`. */
+  readonly scale?: string;
+}
+
+/** Which part of each head's matrix a product takes. */
+export interface HeadLinearOptions {
+  readonly heads: number;
+  /** Rows of a head's matrix, from `first` on; all of them when absent. */
+  readonly rows?: { readonly first: number; readonly count: number };
+  /** Multiplies with the transposed rows. */
+  readonly transposed?: boolean;
+}
+
+/** What {@link Ops.latentAttention} reads. */
+export interface LatentInputs<Tensor> {
+  readonly q: Tensor;
+  readonly absorbed: Tensor;
+  readonly kv: Tensor;
 }
 
 /** What an op returns: `[tokens, width]` or, after `lastToken`, `[1, width]`. */
@@ -132,20 +176,32 @@ export interface AttentionSpec {
   readonly heads: number;
   readonly kvHeads: number;
   readonly headDim: number;
+  /** Of a head of v, and of the output; `headDim` when absent. */
+  readonly valueDim?: number;
   /** Multiplies q·k; usually `1 / sqrt(headDim)`. */
   readonly scale: number;
   /** Undefined: no positions (NoPE). */
   readonly rope?: RopeSpec;
   /** A query sees at most this many keys, itself included. Undefined: all. */
   readonly window?: number;
+  /** There is no `attn_v`: keys, before their norm and rotation, are the values, too. */
+  readonly keysAreValues?: boolean;
+  /** Keys and values are one cached row: for `latentAttention` alone. The norm is of its first `valueDim` numbers. */
+  readonly latent?: { readonly norm: string; readonly epsilon: number };
   /** RMS norm of q and k before the rotation: over each head (`[headDim]`) or over all heads at once (`[width]`). */
   readonly norm?: {
     readonly over: "head" | "all-heads";
     readonly q: string;
     readonly k: string;
+    /** v is normalised over each head, too, without weights. */
+    readonly ofValues?: boolean;
     readonly epsilon: number;
   };
 }
+
+/** The attention of a layer with one cached row a token. */
+export type LatentAttentionSpec = AttentionSpec &
+  Required<Pick<AttentionSpec, "latent" | "rope" | "valueDim">>;
 
 /**
  * What a router reads, and so how early its choice is known: what the experts read (`post-attention`), the raw residual

@@ -6,7 +6,8 @@ export type GgufValue =
   | { readonly type: "string"; readonly value: string }
   | { readonly type: "strings"; readonly value: readonly string[] }
   | { readonly type: "f32s"; readonly value: readonly number[] }
-  | { readonly type: "i32s"; readonly value: readonly number[] };
+  | { readonly type: "i32s"; readonly value: readonly number[] }
+  | { readonly type: "bools"; readonly value: readonly boolean[] };
 
 /** The keys of a file to write, in order. */
 export type GgufKeys = Readonly<Record<string, GgufValue>>;
@@ -31,11 +32,12 @@ export const g = {
   strings: (value: readonly string[]): GgufValue => ({ type: "strings", value }),
   f32s: (value: readonly number[]): GgufValue => ({ type: "f32s", value }),
   i32s: (value: readonly number[]): GgufValue => ({ type: "i32s", value }),
+  bools: (value: readonly boolean[]): GgufValue => ({ type: "bools", value }),
 };
 
 const ALIGNMENT = 32;
 const TYPE_IDS = { u32: 4, i32: 5, f32: 6, bool: 7, string: 8, u64: 10 } as const;
-const ELEMENT_TYPES = { strings: "string", f32s: "f32", i32s: "i32" } as const;
+const ELEMENT_TYPES = { strings: "string", f32s: "f32", i32s: "i32", bools: "bool" } as const;
 
 /** The bytes of a GGUF file, version 3, little-endian, tensor data aligned to 32. */
 export function writeGguf(file: {
@@ -61,8 +63,14 @@ export function writeGguf(file: {
   return out.align(ALIGNMENT).finish();
 }
 
+function isArrayValue(
+  entry: GgufValue,
+): entry is Extract<GgufValue, { readonly type: keyof typeof ELEMENT_TYPES }> {
+  return entry.type in ELEMENT_TYPES;
+}
+
 function writeValue(out: ByteWriter, entry: GgufValue): void {
-  if (entry.type === "strings" || entry.type === "f32s" || entry.type === "i32s") {
+  if (isArrayValue(entry)) {
     const element = ELEMENT_TYPES[entry.type];
     out.u32(9).u32(TYPE_IDS[element]).u64(entry.value.length);
     for (const item of entry.value) out.scalar(element, item);

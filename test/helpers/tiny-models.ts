@@ -50,6 +50,7 @@ function settingsOf(options: TinyModelOptions): TinySettings {
     routerInput: "post-attention",
     ropeScale: 1,
     ropeFactors: "none",
+    latent: { rank: 64, queryRank: 0, valueDim: 64, isSplit: true },
     vocab: LEAST_TOKENS,
     keys: {},
     seed: 1,
@@ -124,6 +125,7 @@ function keyMetadata(keys: GgufKeys): ModelMetadata {
     },
     optionalNumber: optional<number>,
     optionalNumberOrArray: optional<number | readonly number[]>,
+    optionalBooleans: optional<readonly boolean[]>,
     optionalBoolean: optional<boolean>,
     optionalString: optional<string>,
   };
@@ -170,7 +172,10 @@ function weightTensor(
     ? 0.3 * Math.sqrt(hidden)
     : (GAINS.find(([end]) => end === part)?.[1] ?? 1);
   const deviation = gain / Math.sqrt(shape.at(-1)!);
-  return stored(name, shape, normalArray(random, size(shape), deviation), formatOf(model, part));
+  const format = formatOf(model, part);
+  // As llama.cpp's quantiser does: rows that are no whole blocks take another format.
+  const fits = shape.at(-1)! % format.blockWeights === 0;
+  return stored(name, shape, normalArray(random, size(shape), deviation), fits ? format : f32);
 }
 
 function formatOf(model: TinySettings, part: string): WeightFormat {

@@ -113,11 +113,15 @@ export function createReferenceOps(
       return done("embed", table, x);
     },
 
-    rmsNorm(x, name, epsilon) {
-      const scale = weight(name, [x.width]);
+    rmsNorm(x, name, epsilon, { factor = 1, residual, scale: scaleName } = {}) {
+      const weights = weight(name, [x.width]);
+      const scale = scaleName === undefined ? 1 : weight(scaleName, [1])[0]!;
+      if (residual) expectShape(name, residual, x.tokens, x.width);
       const y = tensor(x.tokens, x.width);
       for (let token = 0; token < x.tokens; token++) {
-        row(y, token).set(rmsNormed(row(x, token), scale, epsilon));
+        const normed = rmsNormed(row(x, token), weights, epsilon);
+        addScaled(row(y, token), normed, factor * scale);
+        if (residual) addScaled(row(y, token), row(residual, token), scale);
       }
       return done("rmsNorm", name, y);
     },
@@ -168,7 +172,12 @@ export function createReferenceOps(
       for (let token = 0; token < q.tokens; token++) {
         const position = tokensBefore + token;
         keys.push(prepare(row(k, token), position, normK || undefined));
-        values.push(row(v, token).slice());
+        const value = row(v, token);
+        values.push(
+          norm?.ofValues
+            ? eachPart(value, headDim, (head) => rmsNormed(head, ones(headDim), norm.epsilon))
+            : value.slice(),
+        );
         row(y, token).set(attended(prepare(row(q, token), position, normQ), keys, values, spec));
       }
       return done("attention", name, y);
@@ -202,6 +211,62 @@ export function createReferenceOps(
         row(y, token).set(mamba2Token(row(x, token), spec, own, stateOf(spec)));
       }
       return done("mamba2", `layer ${spec.layer}`, y);
+    },
+
+    headLinear(x, name, { heads, rows, transposed = false }) {
+      const { shape } = weights(name);
+      const data = weight(name, shape);
+      const cols = shape.at(-1)!;
+      const headRows = data.length / cols / heads;
+      const { first, count } = rows ?? { first: 0, count: headRows };
+      const [inWidth, outWidth] = transposed ? [count, cols] : [cols, count];
+      const share = x.width / heads;
+      const y = tensor(x.tokens, heads * outWidth);
+      for (let part = 0; part < x.tokens * heads; part++) {
+        const input = x.data.subarray(part * share, part * share + inWidth);
+        const start = ((part % heads) * headRows + first) * cols;
+        const matrix = data.subarray(start, start + count * cols);
+        const output = transposed
+          ? transposedProduct(matrix, input, cols)
+          : product(matrix, 0, count, input);
+        y.data.set(output, part * outWidth);
+      }
+      return done("headLinear", name, y);
+    },
+
+    latentAttention({ q, absorbed, kv }, spec) {
+      const { layer, heads, headDim, valueDim, rope, latent } = spec;
+      const name = `layer ${layer}`;
+      expectShape(name, absorbed, passTokens.length, heads * valueDim);
+      expectShape(name, kv, passTokens.length, headDim);
+      const keys = cachedKeys.get(layer) ?? [];
+      cachedKeys.set(layer, keys);
+      const norm = weight(latent.norm, [valueDim]);
+      const share = q.width / heads;
+      const y = tensor(q.tokens, heads * valueDim);
+      for (let token = 0; token < q.tokens; token++) {
+        const position = tokensBefore + token;
+        const key = row(kv, token).slice();
+        key.set(rmsNormed(key.slice(0, valueDim), norm, latent.epsilon));
+        keys.push(rotated(key, position, rope));
+        const query = new Float64Array(heads * headDim);
+        for (let head = 0; head < heads; head++) {
+          const start = head * headDim;
+          const ownEnd = (head + 1) * share;
+          query.set(row(absorbed, token).subarray(head * valueDim, (head + 1) * valueDim), start);
+          query.set(row(q, token).subarray(ownEnd - rope.dims, ownEnd), start + valueDim);
+        }
+        const turned = eachPart(query, headDim, (head) => rotated(head, position, rope));
+        const values = keys.map((each) => each.subarray(0, valueDim));
+        row(y, token).set(attended(turned, keys, values, spec));
+      }
+      return done("latentAttention", name, y);
+    },
+
+    softcap(x, cap) {
+      const y = tensor(x.tokens, x.width);
+      y.data.set(x.data.map((value) => cap * Math.tanh(value / cap)));
+      return done("softcap", "", y);
     },
 
     gatedUnit(gate, up, activation) {
@@ -248,10 +313,10 @@ export function createReferenceOps(
       return choice;
     },
 
-    experts(x, choice, spec, { residual }) {
+    experts(x, choice, spec, { residual } = {}) {
       const { experts, ffn, hidden, gateBias, upBias, downBias } = spec;
       expectShape(spec.gate, x, x.tokens, hidden);
-      expectShape(spec.gate, residual, x.tokens, hidden);
+      if (residual) expectShape(spec.gate, residual, x.tokens, hidden);
       const gates = weight(spec.gate, [experts, ffn, hidden]);
       const ups = weight(spec.up, [experts, ffn, hidden]);
       const downs = weight(spec.down, [experts, hidden, ffn]);
@@ -263,7 +328,7 @@ export function createReferenceOps(
       const y = tensor(x.tokens, hidden);
       for (let token = 0; token < x.tokens; token++) {
         const input = row(x, token);
-        row(y, token).set(row(residual, token));
+        if (residual) row(y, token).set(row(residual, token));
         for (const [k, expert] of choice.experts[token]!.entries()) {
           const gate = product(gates, expert * ffn * hidden, ffn, input);
           const up = product(ups, expert * ffn * hidden, ffn, input);
@@ -292,6 +357,10 @@ export function createReferenceOps(
 
 function tensor(tokens: number, width: number): ReferenceTensor {
   return { tokens, width, data: new Float64Array(tokens * width) };
+}
+
+function ones(length: number): Float64Array {
+  return new Float64Array(length).fill(1);
 }
 
 /** A view of one token's row. */
@@ -336,6 +405,19 @@ function product(
     let sum = 0;
     for (let c = 0; c < x.length; c++) sum += weights[start + r * x.length + c]! * x[c]!;
     y[r] = sum;
+  }
+  return y;
+}
+
+/** `Wᵀ x` for the matrix `[x.length, cols]`. */
+function transposedProduct(
+  weights: ArrayLike<number>,
+  x: ArrayLike<number>,
+  cols: number,
+): Float64Array {
+  const y = new Float64Array(cols);
+  for (let r = 0; r < x.length; r++) {
+    for (let c = 0; c < cols; c++) y[c]! += weights[r * cols + c]! * x[r]!;
   }
   return y;
 }
@@ -392,17 +474,20 @@ function attended(
   query: Float64Array,
   keys: readonly Float64Array[],
   values: readonly Float64Array[],
-  { heads, kvHeads, headDim, scale, window = Number.POSITIVE_INFINITY }: AttentionSpec,
+  spec: AttentionSpec,
 ): Float64Array {
-  const y = new Float64Array(query.length);
+  const { heads, kvHeads, headDim, valueDim = headDim, scale } = spec;
+  const { window = Number.POSITIVE_INFINITY } = spec;
+  const y = new Float64Array(heads * valueDim);
   const first = Math.max(0, keys.length - window);
   for (let head = 0; head < heads; head++) {
-    const kvStart = Math.floor(head / (heads / kvHeads)) * headDim;
+    const kvHead = Math.floor(head / (heads / kvHeads));
+    const [keyStart, valueStart] = [kvHead * headDim, kvHead * valueDim];
     const scores: number[] = [];
     for (let key = first; key < keys.length; key++) {
       let sum = 0;
       for (let d = 0; d < headDim; d++)
-        sum += query[head * headDim + d]! * keys[key]![kvStart + d]!;
+        sum += query[head * headDim + d]! * keys[key]![keyStart + d]!;
       scores.push(sum * scale);
     }
     const max = Math.max(...scores);
@@ -410,8 +495,8 @@ function attended(
     const total = exps.reduce((a, b) => a + b, 0);
     for (const [i, exp] of exps.entries()) {
       const value = values[first + i]!;
-      for (let d = 0; d < headDim; d++) {
-        y[head * headDim + d]! += (exp / total) * value[kvStart + d]!;
+      for (let d = 0; d < valueDim; d++) {
+        y[head * valueDim + d]! += (exp / total) * value[valueStart + d]!;
       }
     }
   }

@@ -177,7 +177,7 @@ export class MoeRecording {
     x: GpuTensor,
     choice: GpuRouting,
     spec: MoeSpec,
-    options: { residual: GpuTensor },
+    { residual }: { residual?: GpuTensor } = {},
   ): GpuTensor {
     const { hidden, ffn, topK } = spec;
     checkWidth(spec.gate, x.width, hidden);
@@ -244,11 +244,12 @@ export class MoeRecording {
     });
     const y = this.#recording.tensor(hidden);
     this.#recording.recorder.dispatch(combine, {
-      params: { hidden, top_k: topK, routing_first },
+      params: { hidden, top_k: topK, routing_first, has_residual: residual ? 1 : 0 },
       buffers: {
         x: outer,
         expert_weights: this.#choices.weights,
-        residual: options.residual.scratch,
+        // What is not there is not read: any buffer does that is only read.
+        residual: residual?.scratch ?? outer,
         y: y.scratch,
       },
     });

@@ -13,7 +13,7 @@ export interface GpuTensor extends Activation {
 export const UNIT_WEIGHTS = 8;
 
 /** Matmul reads tokens in fours, so activations have room for them. */
-const TOKEN_TILE = 4;
+export const TOKEN_TILE = 4;
 
 /** What the ops record with: the GPU's resources, and the dispatches so far. */
 export class Recording {

@@ -16,19 +16,32 @@ kernelTest("combine agrees with f64 and leaves tokens past the last alone", asyn
     tokens: fc.integer({ min: 1, max: 5 }),
     routingFirst: fc.constantFrom(0, 5),
     plant: fc.constantFrom(...plants),
+    hasResidual: fc.boolean(),
     seed: fc.integer(),
   });
   await fc.assert(
-    fc.asyncProperty(shape, async ({ hidden, topK, tokens, routingFirst, plant, seed }) => {
+    fc.asyncProperty(shape, async ({ hidden, topK, tokens, routingFirst, ...drawn }) => {
+      const { plant, hasResidual, seed } = drawn;
       const random = createRandom(seed);
       const x = randomInput(random, tokens * topK * hidden, plant);
       const allWeights = randomInput(random, routingFirst + tokens * topK);
       const weights = allWeights.subarray(routingFirst);
-      const residual = randomInput(random, tokens * hidden);
+      const zeros = new Float32Array(tokens * hidden);
+      const residual = hasResidual ? randomInput(random, tokens * hidden) : zeros;
 
       const { y } = await run(combine, {
-        params: { hidden, top_k: topK, routing_first: routingFirst },
-        buffers: { x, expert_weights: allWeights, residual, y: 4 * hidden * (tokens + 1) },
+        params: {
+          hidden,
+          top_k: topK,
+          routing_first: routingFirst,
+          has_residual: hasResidual ? 1 : 0,
+        },
+        buffers: {
+          x,
+          expert_weights: allWeights,
+          residual: hasResidual ? residual : 16,
+          y: 4 * hidden * (tokens + 1),
+        },
         control: { tokens },
         tokens: tokens + 1,
       });
@@ -53,7 +66,7 @@ kernelTest("combine sums in the router's order", async ({ run }) => {
   const weights = Float32Array.from({ length: tokens * topK }, () => 2 ** -random.integer(6));
 
   const { y } = await run(combine, {
-    params: { hidden, top_k: topK, routing_first: 0 },
+    params: { hidden, top_k: topK, routing_first: 0, has_residual: 1 },
     buffers: { x, expert_weights: weights, residual, y: 4 * tokens * hidden },
     control: { tokens },
   });
@@ -63,7 +76,7 @@ kernelTest("combine sums in the router's order", async ({ run }) => {
 
 kernelTest("combine does nothing once a router has faulted", async ({ run }) => {
   const { y } = await run(combine, {
-    params: { hidden: 5, top_k: 2, routing_first: 0 },
+    params: { hidden: 5, top_k: 2, routing_first: 0, has_residual: 1 },
     buffers: {
       x: new Float32Array(10),
       expert_weights: new Float32Array(2),

@@ -34,10 +34,17 @@ function partsFor(kernel: Kernel, loaded: readonly WeightFormat[], reduce: strin
   return parts;
 }
 
-/** The names of what a variant decides: all constants but those that say what a kernel computes. */
+/** What variants decide; a kernel's other constants say what it computes. */
+const sizeNames = new Set(
+  Object.values(variants.serial).flatMap((part) =>
+    typeof part === "object" ? Object.keys(part) : [],
+  ),
+);
+
+/** The names of what a variant decides. */
 function sizes(constants: Constants): string {
   return Object.keys(constants)
-    .filter((name) => name !== "BIASED")
+    .filter((name) => sizeNames.has(name))
     .join();
 }
 

@@ -23,64 +23,92 @@ describe.for(Object.entries(variants))("latent_append, %s", ([, { rotate: consta
       pairing: fc.constantFrom(...PAIRINGS),
       epsilon: fc.constantFrom(1e-6, 0.5),
       position: fc.integer({ min: 0, max: 7 }),
+      /** A ring that some of the drawn positions are beyond, or room for all of them. */
+      rows: fc.constantFrom(5, CONTEXT),
+      padding: fc.constantFrom(0, 3),
       tokens: fc.integer({ min: 1, max: 4 }),
       plant: fc.constantFrom(...plants),
       seed: fc.integer(),
     });
     await fc.assert(
-      fc.asyncProperty(drawing, async ({ shape, pairing, position, tokens, plant, ...drawn }) => {
-        const { heads, rank, ropeDims, qWidth } = shape;
-        const width = rank + ropeDims;
-        const random = createRandom(drawn.seed);
-        const q = randomInput(random, tokens * heads * qWidth, plant);
-        const absorbed = randomInput(random, tokens * heads * rank);
-        const kv = randomInput(random, tokens * width, plant);
-        const norm = randomInput(random, rank);
-        const turns = Array.from({ length: (CONTEXT * ropeDims) / 2 }, () => random.normal());
-        const table = Float32Array.from(turns.flatMap((turn) => [Math.cos(turn), Math.sin(turn)]));
-        const rule = { heads, rank, ropeDims, pairing, epsilon: Math.fround(drawn.epsilon) };
+      fc.asyncProperty(
+        drawing,
+        async ({ shape, pairing, position, tokens, plant, rows, ...drawn }) => {
+          const { heads, rank, ropeDims, qWidth } = shape;
+          const width = rank + ropeDims;
+          const stride = width + drawn.padding;
+          const random = createRandom(drawn.seed);
+          const q = randomInput(random, tokens * heads * qWidth, plant);
+          const absorbed = randomInput(random, tokens * heads * rank);
+          const kv = randomInput(random, tokens * width, plant);
+          const norm = randomInput(random, rank);
+          const turns = Array.from({ length: (CONTEXT * ropeDims) / 2 }, () => random.normal());
+          const table = Float32Array.from(
+            turns.flatMap((turn) => [Math.cos(turn), Math.sin(turn)]),
+          );
+          const rule = { heads, rank, ropeDims, pairing, epsilon: Math.fround(drawn.epsilon) };
 
-        const { q_out, cache } = await run(latentAppend, {
-          params: {
-            heads,
-            q_width: qWidth,
-            rank,
-            rope_dims: ropeDims,
-            pairing: PAIRINGS.indexOf(pairing),
-            epsilon: drawn.epsilon,
-          },
-          buffers: {
-            q,
-            absorbed,
-            kv,
-            norm,
-            table,
-            q_out: 4 * heads * width * (tokens + 1),
-            cache: randomInput(random, CONTEXT * width),
-          },
-          parts: [reduce],
-          constants,
-          control: { tokens, position },
-          tokens: tokens + 1,
-        });
+          const { q_out, cache } = await run(latentAppend, {
+            params: {
+              heads,
+              q_width: qWidth,
+              rank,
+              rope_dims: ropeDims,
+              rows,
+              row_stride: stride,
+              pairing: PAIRINGS.indexOf(pairing),
+              epsilon: drawn.epsilon,
+            },
+            buffers: {
+              q,
+              absorbed,
+              kv,
+              norm,
+              table,
+              q_out: 4 * heads * width * (tokens + 1),
+              cache: randomInput(random, rows * stride),
+            },
+            parts: [reduce],
+            constants,
+            control: { tokens, position },
+            tokens: tokens + 1,
+          });
 
-        const angles = table.subarray(position * ropeDims, (position + tokens) * ropeDims);
-        const written = tokens * heads * width;
-        expectWithin(q_out.floats.subarray(0, written), latentQueries(q, absorbed, angles, rule));
-        expect(q_out.words.subarray(written)).toEqual(q_out.before.subarray(written));
-        const [first, end] = [position * width, (position + tokens) * width];
-        expectWithin(cache.floats.subarray(first, end), latentRows(kv, norm, angles, rule));
-        const others = cache.words.slice();
-        others.set(cache.before.subarray(first, end), first);
-        expect(others).toEqual(cache.before);
-      }),
+          const angles = table.subarray(position * ropeDims, (position + tokens) * ropeDims);
+          const written = tokens * heads * width;
+          expectWithin(q_out.floats.subarray(0, written), latentQueries(q, absorbed, angles, rule));
+          expect(q_out.words.subarray(written)).toEqual(q_out.before.subarray(written));
+          const expected = latentRows(kv, norm, angles, rule);
+          const others = cache.words.slice();
+          for (let token = 0; token < tokens; token++) {
+            const first = ((position + token) % rows) * stride;
+            const run = (values: ArrayLike<number>) =>
+              Array.from(values).slice(token * width, (token + 1) * width);
+            expectWithin(cache.floats.subarray(first, first + width), {
+              values: run(expected.values),
+              bounds: run(expected.bounds),
+            });
+            others.set(cache.before.subarray(first, first + width), first);
+          }
+          expect(others).toEqual(cache.before);
+        },
+      ),
       { numRuns: NUM_RUNS },
     );
   });
 
   kernelTest("does nothing once a router has faulted", async ({ run }) => {
     const { q_out, cache } = await run(latentAppend, {
-      params: { heads: 2, q_width: 4, rank: 4, rope_dims: 2, pairing: 1, epsilon: 1 },
+      params: {
+        heads: 2,
+        q_width: 4,
+        rank: 4,
+        rope_dims: 2,
+        rows: CONTEXT,
+        row_stride: 6,
+        pairing: 1,
+        epsilon: 1,
+      },
       buffers: {
         q: new Float32Array(8),
         absorbed: new Float32Array(8),

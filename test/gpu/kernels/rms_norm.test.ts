@@ -9,6 +9,8 @@ import { rmsNormReference } from "../../reference/kernels/rms_norm.ts";
 import { plants, randomInput } from "./cases.ts";
 
 const NUM_RUNS = 12;
+/** A norm with nothing done to it. */
+const PLAIN = { factor: 1, has_residual: 0, has_scale: 0 } as const;
 
 describe.for(Object.entries(variants))("rms_norm, %s", ([, { norm: constants, reduce }]) => {
   kernelTest("agrees with f64 and leaves tokens past the last alone", async ({ run }) => {
@@ -27,8 +29,9 @@ describe.for(Object.entries(variants))("rms_norm, %s", ([, { norm: constants, re
         const weight = randomInput(random, width);
 
         const { y } = await run(rmsNorm, {
-          params: { width, epsilon },
-          buffers: { x, weight, y: 4 * width * (tokens + 1) },
+          params: { width, epsilon, ...PLAIN },
+          // What is not added may be any buffer, and shorter: here all of it would spoil the result.
+          buffers: { x, weight, residual: 16, scale: 16, y: 4 * width * (tokens + 1) },
           parts: [reduce],
           constants,
           control: { tokens },
@@ -46,10 +49,59 @@ describe.for(Object.entries(variants))("rms_norm, %s", ([, { norm: constants, re
     );
   });
 
+  kernelTest("finishes with a factor, a residual and a scale", async ({ run }) => {
+    const drawing = fc.record({
+      hasResidual: fc.boolean(),
+      hasScale: fc.boolean(),
+      factor: fc.constantFrom(1, 0.0188),
+      seed: fc.integer(),
+    });
+    const [width, tokens] = [52, 3];
+    await fc.assert(
+      fc.asyncProperty(drawing, async ({ hasResidual, hasScale, factor, seed }) => {
+        const random = createRandom(seed);
+        const x = randomInput(random, tokens * width);
+        const weight = randomInput(random, width);
+        const residual = hasResidual ? randomInput(random, tokens * width) : undefined;
+        const scale = hasScale ? randomInput(random, 1) : undefined;
+
+        const { y } = await run(rmsNorm, {
+          params: {
+            width,
+            epsilon: 1e-6,
+            factor,
+            has_residual: hasResidual ? 1 : 0,
+            has_scale: hasScale ? 1 : 0,
+          },
+          buffers: {
+            x,
+            weight,
+            residual: residual ?? 16,
+            scale: scale ?? 16,
+            y: 4 * width * tokens,
+          },
+          parts: [reduce],
+          constants: { ...constants, FINISHES: 1 },
+          control: { tokens },
+        });
+
+        const finish = { factor: Math.fround(factor), residual, scale: scale?.[0] };
+        expectWithin(y.floats, rmsNormReference(x, weight, Math.fround(1e-6), finish));
+      }),
+      { numRuns: NUM_RUNS },
+    );
+  });
+
   kernelTest("does nothing once a router has faulted", async ({ run }) => {
     const { y } = await run(rmsNorm, {
-      params: { width: 8, epsilon: 1 },
-      buffers: { x: new Float32Array(8), weight: new Float32Array(8), y: 4 * 8 },
+      params: { width: 8, epsilon: 1, ...PLAIN },
+      buffers: {
+        x: new Float32Array(8),
+        weight: new Float32Array(8),
+        residual: 16,
+        scale: 16,
+        y: 4 * 8,
+      },
       parts: [reduce],
       constants,
       control: { tokens: 1, fault: 1 },

@@ -1,4 +1,6 @@
 import type { ArchitectureName } from "../../../src/models/registry.ts";
+import { deepseek2 } from "./deepseek2.ts";
+import { gemma4 } from "./gemma4.ts";
 import { granite, granitehybrid, granitemoe } from "./granite.ts";
 import { lfm2 } from "./lfm2.ts";
 import { llama } from "./llama.ts";
@@ -18,5 +20,7 @@ export const tinyArchitectures: Readonly<Record<ArchitectureName, TinyArchitectu
   granitemoe,
   granitehybrid,
   lfm2,
+  deepseek2,
+  gemma4,
   sluice,
 };

@@ -5,6 +5,17 @@ import type { RouterInput } from "../../../src/ops/ops.ts";
 import type { ScoreFunctionName } from "../../../src/routing/registry.ts";
 import type { GgufKeys } from "../gguf-writer.ts";
 
+/** How a tiny model's latent attention is made and stored. */
+export interface TinyLatent {
+  /** Width of the compressed keys and values. */
+  readonly rank: number;
+  /** Width of the compressed queries; 0: they are not compressed. */
+  readonly queryRank: number;
+  readonly valueDim: number;
+  /** Stored in tensors of keys and of values, or in one. */
+  readonly isSplit: boolean;
+}
+
 /** What a tiny model is like. Everything has a default but the architecture. */
 export interface TinyModelOptions {
   readonly architecture: ArchitectureName;
@@ -42,6 +53,8 @@ export interface TinyModelOptions {
   readonly ropeScale?: number;
   /** llama only: has `rope_freqs.weight`, or LongRoPE's two tensors. Default none. */
   readonly ropeFactors?: "llama 3" | "longrope" | "none";
+  /** deepseek2 only. Default: DeepSeek-V2-Lite's form. */
+  readonly latent?: TinyLatent;
   /** Default and least 320: every byte, a few merges and some special tokens. */
   readonly vocab?: number;
   /** Keys to add or to put in the place of others, such as a chat template. */

@@ -36,6 +36,7 @@ function changed(
       number: (key) => optional(key, () => metadata.number(key)),
       optionalNumber: (key) => optional(key, () => metadata.optionalNumber(key)),
       optionalNumberOrArray: (key) => optional(key, () => metadata.optionalNumberOrArray(key)),
+      optionalBooleans: (key) => optional(key, () => metadata.optionalBooleans(key)),
       optionalBoolean: (key) => optional(key, () => metadata.optionalBoolean(key)),
       optionalString: (key) => optional(key, () => metadata.optionalString(key)),
     },
@@ -89,6 +90,9 @@ function opsOf(spec: ModelSpec): string[] {
     attention: () => record("attention"),
     shortConv: () => record("shortConv"),
     mamba2: () => record("mamba2"),
+    headLinear: (_, weight) => record(partOf(weight)),
+    latentAttention: () => record("latentAttention"),
+    softcap: () => record("softcap"),
     gatedUnit: () => record("gatedUnit"),
     route: (_, { layer }) => {
       called.push(`route ${layer}`);

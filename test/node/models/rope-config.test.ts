@@ -16,6 +16,7 @@ function fileOf(keys: Record<string, number | string>, tensors: readonly string[
       number: (key) => all[key] as number,
       optionalNumber: (key) => all[key] as number | undefined,
       optionalNumberOrArray: (key) => all[key] as number | undefined,
+      optionalBooleans: () => undefined,
       optionalBoolean: () => undefined,
       optionalString: (key) => all[key] as string | undefined,
     },

@@ -50,15 +50,8 @@ function rotatedRows(
   angles: ArrayLike<number>,
   { ropeDims, pairing, epsilon }: LatentRule,
 ): Bounded {
-  const whole: RotateRule = {
-    headDim: ropeDims,
-    ropeDims,
-    ropeFirst: 0,
-    pairing,
-    norm: "none",
-    epsilon,
-  };
-  return rotatedReference(x, heads * ropeDims, [], angles, whole);
+  const whole = { headDim: ropeDims, ropeDims, ropeFirst: 0, pairing, epsilon } as const;
+  return rotatedReference(x, heads * ropeDims, [], angles, { ...whole, norm: "none" });
 }
 
 /** `count` columns from `first` on of rows of `width`. */

@@ -1,19 +1,46 @@
 import type { Bounded } from "../../helpers/within.ts";
 import { bounded, DIVISION, INVERSE_SQRT, ROUNDING, type Run, type Value } from "./bounds.ts";
 
-/** `x / sqrt(mean(x²) + epsilon) * weight`, each row by itself. x [tokens, weight.length] */
+/** What is done to a normalised row besides. */
+export interface Finish {
+  readonly factor: number;
+  /** [tokens, width] */
+  readonly residual: ArrayLike<number> | undefined;
+  readonly scale: number | undefined;
+}
+
+/**
+ * `x / sqrt(mean(x²) + epsilon) * weight`, each row by itself, and what `finish` says. x [tokens, weight.length]
+ */
 export function rmsNormReference(
   x: ArrayLike<number>,
   weight: ArrayLike<number>,
   epsilon: number,
+  finish?: Finish,
 ): Bounded {
   const width = weight.length;
   return bounded(
     Array.from({ length: x.length }, (_, index) => {
       const scale = rmsScale({ data: x, first: index - (index % width) }, width, epsilon);
-      return scaled(x[index]!, scale, weight[index % width]!);
+      const normed = scaled(x[index]!, scale, weight[index % width]!);
+      return finish ? finished(normed, index, finish) : normed;
     }),
   );
+}
+
+/** `(factor * normed + residual) * scale`: each operation rounds once. */
+function finished(
+  { value, bound }: Value,
+  index: number,
+  { factor, residual, scale = 1 }: Finish,
+): Value {
+  const product = factor * value;
+  const productBound = Math.abs(factor) * bound + ROUNDING * Math.abs(product);
+  const sum = product + (residual?.[index] ?? 0);
+  const sumBound = productBound + ROUNDING * (Math.abs(sum) + productBound);
+  const whole = scale * sum;
+  const carried = Math.abs(scale) * sumBound;
+  return { value: whole, bound: carried + ROUNDING * (Math.abs(whole) + carried) };
 }
 
 /** `1 / sqrt(mean(x²) + epsilon)` over `width` numbers. */

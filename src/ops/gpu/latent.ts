@@ -1,0 +1,71 @@
+import { weightParts } from "../../formats/parts.ts";
+import { headLinear } from "../../kernels/head_linear.ts";
+import { headLinearTransposed } from "../../kernels/head_linear_transposed.ts";
+import { latentAppend } from "../../kernels/latent_append.ts";
+import { checkLeast, checkMultiple, checkWidth } from "../checks.ts";
+import type { HeadLinearOptions, LatentAttentionSpec, LatentInputs } from "../ops.ts";
+import { type GpuTensor, type Recording, TOKEN_TILE, UNIT_WEIGHTS } from "./recording.ts";
+
+/** `Ops.headLinear`. */
+export function recordHeadLinear(
+  recording: Recording,
+  x: GpuTensor,
+  weight: string,
+  { heads, rows, transposed = false }: HeadLinearOptions,
+): GpuTensor {
+  const { gpu, recorder } = recording;
+  const { rows: allRows, cols, format, buffer } = gpu.matrix(weight);
+  const headRows = allRows / heads;
+  const { first, count } = rows ?? { first: 0, count: headRows };
+  const share = x.width / heads;
+  checkMultiple(`rows of ${weight}`, allRows, heads);
+  checkMultiple(`cols of ${weight}`, cols, UNIT_WEIGHTS);
+  checkMultiple(`a head's part of what ${weight} reads`, share, 4);
+  checkLeast(weight, headRows, first + count);
+  checkLeast(weight, share, transposed ? count : cols);
+  const y = recording.tensor(heads * (transposed ? cols : count));
+  recorder.dispatch(transposed ? headLinearTransposed : headLinear, {
+    params: { heads, head_rows: headRows, first_row: first, rows: count, cols, x_width: share },
+    buffers: { x: x.scratch, y: y.scratch },
+    weights: buffer,
+    parts: [...weightParts(format), gpu.variant.reduce],
+    constants: { ...gpu.variant.matrix, TOKENS: recording.maxTokens === 1 ? 1 : TOKEN_TILE },
+  });
+  return y;
+}
+
+/** `Ops.latentAttention`. */
+export function recordLatentAttention(
+  recording: Recording,
+  { q, absorbed, kv }: LatentInputs<GpuTensor>,
+  spec: LatentAttentionSpec,
+): GpuTensor {
+  const { gpu, recorder } = recording;
+  const { layer, heads, headDim, valueDim, rope, latent } = spec;
+  checkWidth(`absorbed queries of layer ${layer}`, absorbed.width, heads * valueDim);
+  checkWidth(`kv of layer ${layer}`, kv.width, headDim);
+  const cache = gpu.kvCache(layer);
+  const rotated = recording.tensor(heads * headDim);
+  recorder.dispatch(latentAppend, {
+    params: {
+      heads,
+      q_width: q.width / heads,
+      rank: valueDim,
+      rope_dims: rope.dims,
+      pairing: rope.pairing === "interleaved" ? 1 : 0,
+      epsilon: latent.epsilon,
+    },
+    buffers: {
+      q: q.scratch,
+      absorbed: absorbed.scratch,
+      kv: kv.scratch,
+      norm: gpu.vector(latent.norm, valueDim),
+      table: gpu.ropeTable(rope),
+      q_out: rotated.scratch,
+      cache,
+    },
+    parts: [gpu.variant.reduce],
+    constants: gpu.variant.rotate,
+  });
+  return recordAttentionOver(recording, rotated, cache, spec);
+}
