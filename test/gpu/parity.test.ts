@@ -2,6 +2,7 @@ import { afterAll, describe, expect, test } from "vitest";
 import { commands } from "vitest/browser";
 import { createEngine } from "../../src/engine/engine.ts";
 import { type WeightFormatName, weightFormats } from "../../src/formats/registry.ts";
+import { architectures } from "../../src/models/registry.ts";
 import { loadCold, replyOf } from "../helpers/engine.ts";
 import type { OracleFixture } from "../helpers/oracle-command.ts";
 import type { TinyModelOptions } from "../helpers/tiny-models.ts";
@@ -29,10 +30,23 @@ afterAll(() => engine.dispose());
 
 const counts = { tokens: 0, compared: 0, worst: 0 };
 
-describe.for(Object.keys(weightFormats) as WeightFormatName[])(
+/** The first model in every format; each other one in two common formats and one more, in turn. */
+const formats = Object.keys(weightFormats) as WeightFormatName[];
+const formatsOf = (index: number): readonly WeightFormatName[] => {
+  if (index === 0) return formats;
+  const others = formats.filter((format) => format !== "q8_0" && format !== "q4_k");
+  return ["q8_0", "q4_k", others[index % others.length]!];
+};
+
+test("every architecture that llama.cpp knows is compared", () => {
+  const compared = new Set(Object.values(MODELS).map(({ architecture }) => architecture));
+  expect([...compared, "sluice"].sort()).toEqual(Object.keys(architectures).sort());
+});
+
+describe.for(Object.keys(MODELS).map((name, index) => [name, formatsOf(index)] as const))(
   "against llama.cpp: %s",
-  (format) => {
-    test.for(Object.keys(MODELS))("%s", async (name) => {
+  ([name, formats]) => {
+    test.for(formats)("%s", async (format) => {
       const options = { ...MODELS[name]!, format };
       const oracle = await commands.oracle({ ...options, expand: true });
       const ours = await run(oracle);
@@ -61,6 +75,32 @@ describe.for(Object.keys(weightFormats) as WeightFormatName[])(
     });
   },
 );
+
+/**
+ * Experts as quantisers mix them: more bits for some matrices, and for rows that are no whole blocks of 256 weights,
+ * here those of down, a format with blocks of 32.
+ */
+const MIXED: TinyModelOptions = {
+  architecture: "smallthinker",
+  ffn: 96,
+  formats: {
+    "blk.0.ffn_gate_exps.weight": "q4_k",
+    "blk.0.ffn_up_exps.weight": "q6_k",
+    "blk.0.ffn_down_exps.weight": "q5_0",
+    "blk.1.ffn_gate_exps.weight": "iq4_xs",
+    "blk.1.ffn_up_exps.weight": "nvfp4",
+    "blk.1.ffn_down_exps.weight": "mxfp4",
+  },
+};
+
+test("against llama.cpp: experts whose matrices differ in format, a quarter of them on the GPU", async () => {
+  const oracle = await commands.oracle({ ...MIXED, expand: true, steps: 4 });
+  await loadCold(engine, new URL(oracle.url, location.href).href, { gpuBudget: "25%" });
+
+  const { logprobs } = await engine.score([...oracle.prompt, ...oracle.tokens]);
+
+  expect(greatestDifference(logprobs, oracle.scores)).toBeLessThan(LOGPROB_TOLERANCE);
+});
 
 test("most greedy tokens were sure enough to be compared", () => {
   console.info(

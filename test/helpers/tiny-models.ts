@@ -19,6 +19,8 @@ export interface TinyModelOptions {
   readonly architecture: ArchitectureName;
   /** How matrices are stored; norms, routers and factors are F32. Default `f32`. */
   readonly format?: WeightFormatName;
+  /** How some of the experts' matrices are stored, by name: `blk.0.ffn_up_exps.weight`. Default: as matrices. */
+  readonly formats?: Readonly<Record<string, WeightFormatName>>;
   /** How the embedding and the output matrix are stored. Default: as matrices. */
   readonly embeddingFormat?: WeightFormatName;
   /** Default 2. */
@@ -73,6 +75,7 @@ export function tinyModel(options: TinyModelOptions): Uint8Array<ArrayBuffer> {
   const heads = options.heads ?? 4;
   const settings: Settings = {
     format: "f32",
+    formats: {},
     embeddingFormat: options.format ?? "f32",
     layers: 2,
     hidden: 256,
@@ -200,12 +203,16 @@ function feedForwardTensors(random: Random, model: Settings, block: string): Ggu
       matrix(random, `${block}.ffn_down`, [hidden, ffn], 1, format),
     ];
   }
+  const expertMatrix = (name: string, shape: readonly number[], gain: number) => {
+    const own = model.formats[`${name}.weight`];
+    return matrix(random, name, shape, gain, own ? weightFormats[own] : format);
+  };
   return [
     ffnNorm,
     routerTensor(random, model, block),
-    matrix(random, `${block}.ffn_gate_exps`, [experts, ffn, hidden], 1.5, format),
-    matrix(random, `${block}.ffn_up_exps`, [experts, ffn, hidden], 1.5, format),
-    matrix(random, `${block}.ffn_down_exps`, [experts, hidden, ffn], 1, format),
+    expertMatrix(`${block}.ffn_gate_exps`, [experts, ffn, hidden], 1.5),
+    expertMatrix(`${block}.ffn_up_exps`, [experts, ffn, hidden], 1.5),
+    expertMatrix(`${block}.ffn_down_exps`, [experts, hidden, ffn], 1),
   ];
 }
 
