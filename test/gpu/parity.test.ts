@@ -100,6 +100,32 @@ describe.for(Object.keys(MODELS).map((name, index) => [name, formatsOf(index)] a
   },
 );
 
+/**
+ * Experts as quantisers mix them: more bits for some matrices, and for rows that are no whole blocks of 256 weights,
+ * here those of down, a format with blocks of 32.
+ */
+const MIXED: TinyModelOptions = {
+  architecture: "smallthinker",
+  ffn: 96,
+  formats: {
+    "blk.0.ffn_gate_exps.weight": "q4_k",
+    "blk.0.ffn_up_exps.weight": "q6_k",
+    "blk.0.ffn_down_exps.weight": "q5_0",
+    "blk.1.ffn_gate_exps.weight": "iq4_xs",
+    "blk.1.ffn_up_exps.weight": "nvfp4",
+    "blk.1.ffn_down_exps.weight": "mxfp4",
+  },
+};
+
+test("against llama.cpp: experts whose matrices differ in format, a quarter of them on the GPU", async () => {
+  const oracle = await commands.oracle({ ...MIXED, expand: true, steps: 4 });
+  await loadCold(engine, new URL(oracle.url, location.href).href, { gpuBudget: "25%" });
+
+  const { logprobs } = await engine.score([...oracle.prompt, ...oracle.tokens]);
+
+  expect(greatestDifference(logprobs, oracle.scores)).toBeLessThan(LOGPROB_TOLERANCE);
+});
+
 test("most greedy tokens were sure enough to be compared", () => {
   console.info(
     `largest difference of a log-probability: ${counts.worst.toExponential(1)}; ` +

@@ -34,6 +34,7 @@ function settingsOf(options: TinyModelOptions): TinySettings {
   const heads = options.heads ?? 4;
   return {
     format: "f32",
+    formats: {},
     embeddingFormat: options.format ?? "f32",
     layers: 2,
     hidden: 256,
@@ -172,13 +173,15 @@ function weightTensor(
     ? 0.3 * Math.sqrt(hidden)
     : (GAINS.find(([end]) => end === part)?.[1] ?? 1);
   const deviation = gain / Math.sqrt(shape.at(-1)!);
-  const format = formatOf(model, part);
+  const format = formatOf(model, name, part);
   // As llama.cpp's quantiser does: rows that are no whole blocks take another format.
   const fits = shape.at(-1)! % format.blockWeights === 0;
   return stored(name, shape, normalArray(random, size(shape), deviation), fits ? format : f32);
 }
 
-function formatOf(model: TinySettings, part: string): WeightFormat {
+function formatOf(model: TinySettings, name: string, part: string): WeightFormat {
+  const own = model.formats[name];
+  if (own) return weightFormats[own];
   if (part === "token_embd" || part === "output") return weightFormats[model.embeddingFormat];
   return weightFormats[part === "ffn_gate_inp" ? "f32" : model.format];
 }

@@ -21,6 +21,8 @@ export interface TinyModelOptions {
   readonly architecture: ArchitectureName;
   /** How matrices are stored; norms, routers and factors are F32. Default `f32`. */
   readonly format?: WeightFormatName;
+  /** How some matrices are stored, by name: `blk.0.ffn_up_exps.weight`. Default: as the others. */
+  readonly formats?: Readonly<Record<string, WeightFormatName>>;
   /** How the embedding and the output matrix are stored. Default: as matrices. */
   readonly embeddingFormat?: WeightFormatName;
   /** Default 2. */
