@@ -24,7 +24,7 @@ export class Arenas {
 
   /** A pool's slots, as kernels bind them. */
   of(pool: number): ExpertArenas {
-    const { gate, up, down, recordBytes } = this.#pools[pool]!;
+    const { gate, up, down, downByColumns, recordBytes } = this.#pools[pool]!;
     return {
       slots: this.#cache.slotCount(pool),
       slotsPerArena: this.#slotsPerArena(pool),
@@ -34,6 +34,7 @@ export class Arenas {
       downFirst: down.byteOffset / 4,
       gateFormat: gate.format,
       downFormat: down.format,
+      downByColumns,
       arenas: this.#buffers[pool]!,
     };
   }

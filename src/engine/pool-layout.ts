@@ -1,5 +1,6 @@
 import { SluiceError } from "../errors.ts";
 import { planPlanes, repackMatrix, type WeightFormat } from "../formats/format.ts";
+import { expertSlice } from "../gguf/expert-stacks.ts";
 import type { GgufFile, TensorInfo } from "../gguf/gguf.ts";
 import type { MoeSpec } from "../ops/ops.ts";
 import type { ReadOptions, ReadPriority } from "../storage/byte-source.ts";
@@ -9,8 +10,6 @@ import { formatOf, tensorOf } from "./weights.ts";
 export interface ExpertMatrix {
   readonly info: TensorInfo;
   readonly format: WeightFormat;
-  /** Bytes of one expert's matrix in the file. */
-  readonly fileBytes: number;
   /** Where it starts in the record, in bytes. */
   readonly byteOffset: number;
 }
@@ -20,6 +19,8 @@ export interface PoolLayout {
   readonly gate: ExpertMatrix;
   readonly up: ExpertMatrix;
   readonly down: ExpertMatrix;
+  /** Whether down is stored as `[ffn, hidden]` and read by columns. */
+  readonly downByColumns: boolean;
   /** Bytes of one expert's record: a slot. */
   readonly recordBytes: number;
 }
@@ -35,7 +36,7 @@ export function planPools(file: GgufFile, moe: readonly MoeSpec[]): PoolLayout[]
       const format = formatOf(info);
       const byteOffset = recordBytes;
       recordBytes += planPlanes(format, weights).bytes;
-      return { info, format, fileBytes: info.bytes / spec.experts, byteOffset };
+      return { info, format, byteOffset };
     };
     const [gate, up, down] = [matrix(spec.gate), matrix(spec.up), matrix(spec.down)];
     if (gate.format !== up.format) {
@@ -44,7 +45,8 @@ export function planPools(file: GgufFile, moe: readonly MoeSpec[]): PoolLayout[]
         `${spec.gate} is ${gate.format.name} and ${spec.up} is ${up.format.name}: Sluice needs both in one format. Use another quantisation of this model.`,
       );
     }
-    pools[spec.pool] = { gate, up, down, recordBytes };
+    const downByColumns = down.info.shape[1] === spec.ffn && spec.ffn !== spec.hidden;
+    pools[spec.pool] = { gate, up, down, downByColumns, recordBytes };
   }
   return pools;
 }
@@ -58,9 +60,9 @@ export async function readRecord(
 ): Promise<Uint8Array<ArrayBuffer>> {
   const record = new Uint8Array(recordBytes);
   await Promise.all(
-    [gate, up, down].map(async ({ info, format, fileBytes, byteOffset }) => {
-      const start = info.byteOffset + expert * fileBytes;
-      const blocks = await file.source.read(start, fileBytes, options);
+    [gate, up, down].map(async ({ info, format, byteOffset }) => {
+      const slice = expertSlice(info, expert);
+      const blocks = await file.source.read(slice.byteOffset, slice.bytes, options);
       record.set(repackMatrix(format, blocks), byteOffset);
     }),
   );
@@ -74,7 +76,8 @@ export function raiseRecord(
   expert: number,
   priority: ReadPriority,
 ): void {
-  for (const { info, fileBytes } of [gate, up, down]) {
-    source.raise?.(info.byteOffset + expert * fileBytes, fileBytes, priority);
+  for (const { info } of [gate, up, down]) {
+    const { byteOffset, bytes } = expertSlice(info, expert);
+    source.raise?.(byteOffset, bytes, priority);
   }
 }

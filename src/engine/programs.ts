@@ -24,7 +24,7 @@ export function planNeeds(
   options: Pick<RecordOptions, "guesses"> = {},
 ): GpuNeeds {
   const arenas = (pool: number) => {
-    const { gate, down } = pools[pool]!;
+    const { gate, down, downByColumns } = pools[pool]!;
     return {
       slots: 0,
       slotsPerArena: 1,
@@ -34,6 +34,7 @@ export function planNeeds(
       downFirst: 0,
       gateFormat: gate.format,
       downFormat: down.format,
+      downByColumns,
       arenas: [fixed.result],
     };
   };

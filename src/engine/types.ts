@@ -16,8 +16,11 @@ import type {
 } from "../rpc/api.ts";
 import type { ByteSource } from "../storage/byte-source.ts";
 
-/** What an engine opens a model from: a URL, a `Blob`, bytes, or any source that can be read at an offset. */
-export type EngineSource = string | Blob | ArrayBuffer | ByteSource;
+/**
+ * What an engine opens a model from: a URL, a `Blob`, the files of a split model, bytes, or any source that can be read
+ * at an offset.
+ */
+export type EngineSource = string | Blob | readonly Blob[] | ArrayBuffer | ByteSource;
 
 /** The engine, as the worker and the command drive it. One model at a time, one reply or score at a time. */
 export interface Engine {

@@ -3,6 +3,7 @@ import { attention } from "./attention.ts";
 import { combine } from "./combine.ts";
 import { embed } from "./embed.ts";
 import { expertDown } from "./expert_down.ts";
+import { expertDownColumns } from "./expert_down_columns.ts";
 import { expertGateUp } from "./expert_gate_up.ts";
 import { gatedUnit } from "./gated_unit.ts";
 import { hashRouter } from "./hash_router.ts";
@@ -21,6 +22,7 @@ export const kernels = [
   combine,
   embed,
   expertDown,
+  expertDownColumns,
   expertGateUp,
   gatedUnit,
   hashRouter,

@@ -12,6 +12,7 @@ export interface Variant {
   /** Supplies `row_sum`. */
   readonly reduce: string;
   readonly matrix: Constants;
+  readonly columns: Constants;
   readonly norm: Constants;
   readonly rotate: Constants;
   readonly attention: Constants;
@@ -26,6 +27,7 @@ export const variants = {
   serial: {
     reduce: serial,
     matrix: { LANES: 1, ROWS: 64 },
+    columns: { LANES: 64, SPLITS: 1 },
     norm: { LANES: 1, ROWS: 1 },
     rotate: { LANES: 1, ROWS: 1 },
     attention: { LANES: 32 },
@@ -34,6 +36,7 @@ export const variants = {
   workgroup: {
     reduce: workgroup,
     matrix: { LANES: 32, ROWS: 4 },
+    columns: { LANES: 32, SPLITS: 8 },
     norm: { LANES: 128, ROWS: 1 },
     rotate: { LANES: 32, ROWS: 1 },
     attention: { LANES: 64 },

@@ -3,6 +3,7 @@ import { attention } from "../kernels/attention.ts";
 import { combine } from "../kernels/combine.ts";
 import { embed } from "../kernels/embed.ts";
 import { expertDown } from "../kernels/expert_down.ts";
+import { expertDownColumns } from "../kernels/expert_down_columns.ts";
 import { expertGateUp } from "../kernels/expert_gate_up.ts";
 import { gatedUnit } from "../kernels/gated_unit.ts";
 import { hashRouter } from "../kernels/hash_router.ts";
@@ -328,9 +329,9 @@ export class GpuOps implements Ops<GpuTensor, GpuRouting> {
     const { hidden, ffn, topK } = spec;
     checkWidth(spec.gate, x.width, hidden);
     checkMultiple(`cols of ${spec.gate}`, hidden, UNIT_WEIGHTS);
-    checkMultiple(`cols of ${spec.down}`, ffn, UNIT_WEIGHTS);
     const routing_first = this.#routingFirst[choice.moe]!;
     const pool = this.#gpu.arenas(spec.pool);
+    checkMultiple(`cols of ${spec.down}`, pool.downByColumns ? hidden : ffn, UNIT_WEIGHTS);
     const { variant } = this.#gpu;
     const pairs = this.#maxTokens * topK;
     const inner = this.#recorder.scratch(4 * pairs * ffn);
@@ -358,12 +359,14 @@ export class GpuOps implements Ops<GpuTensor, GpuRouting> {
       });
     }
     for (const { buffer, params } of arenas) {
-      this.#recorder.dispatch(expertDown, {
+      this.#recorder.dispatch(pool.downByColumns ? expertDownColumns : expertDown, {
         params: { ...params, down_first: pool.downFirst },
         buffers: { x: inner, slots: this.#slots, y: outer },
         weights: buffer,
-        parts: [pool.downFormat.source, variant.reduce],
-        constants: variant.matrix,
+        parts: pool.downByColumns
+          ? [pool.downFormat.source]
+          : [pool.downFormat.source, variant.reduce],
+        constants: pool.downByColumns ? variant.columns : variant.matrix,
       });
     }
     // A fault runs these steps several times, so what they read must outlive the last of them.

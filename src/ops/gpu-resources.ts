@@ -28,6 +28,8 @@ export interface ExpertArenas {
   readonly downFirst: number;
   readonly gateFormat: WeightFormat;
   readonly downFormat: WeightFormat;
+  /** Whether a record's down matrix is `[ffn, hidden]` instead of `[hidden, ffn]`. */
+  readonly downByColumns: boolean;
   readonly arenas: readonly GPUBuffer[];
 }
 
