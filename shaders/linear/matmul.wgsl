@@ -1,5 +1,6 @@
-// y[token, row] = dot(weight[row, :], x[token, :]) + residual[token, row]
-// weight [rows, cols], x [tokens, cols], residual and y [tokens, rows]; cols is a multiple of 8.
+// y[token, first_row + row] = dot(weight[row, :], x[token, :]) + residual[token, first_row + row]
+// weight [rows, cols], x [tokens, cols], residual and y [tokens, all_rows]; cols is a multiple of
+// 8. A matrix in several buffers takes a dispatch for each.
 // Each weight is decoded once for 4 tokens. LANES lanes share a row, ROWS rows share a workgroup. x
 // has room for a multiple of 4 tokens; what it holds past the last one reaches no other token.
 // Needs: load_weights (shaders/formats), row_sum4 (shaders/reduce), control (shaders/control).
@@ -12,6 +13,8 @@ struct Params {
   rows: u32,
   cols: u32,
   has_residual: u32,
+  first_row: u32,
+  all_rows: u32,
 }
 
 @group(0) @binding(0) var<uniform> params: Params;
@@ -54,7 +57,7 @@ fn main(
   for (var tile = 0u; tile < TOKENS; tile++) {
     let token = first_token + tile;
     if (token < control.tokens) {
-      let index = token * params.rows + row;
+      let index = token * params.all_rows + params.first_row + row;
       var value = totals[tile];
       if (params.has_residual != 0u) {
         value += residual[index];

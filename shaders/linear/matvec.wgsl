@@ -1,5 +1,6 @@
-// y[row] = dot(weight[row, :], x) + residual[row], for one token
-// weight [rows, cols]; x [cols]; residual and y [rows]. Without has_residual, residual is not read.
+// y[first_row + row] = dot(weight[row, :], x) + residual[first_row + row], for one token
+// weight [rows, cols]; x [cols]; residual and y [all_rows]. Without has_residual, residual is not
+// read. A matrix in several buffers takes a dispatch for each.
 // LANES lanes share a row, ROWS rows share a workgroup. cols is a multiple of 8.
 // Needs: load_weights (shaders/formats), row_sum (shaders/reduce), control (shaders/control).
 override LANES: u32 = 1u;
@@ -9,6 +10,8 @@ struct Params {
   rows: u32,
   cols: u32,
   has_residual: u32,
+  first_row: u32,
+  all_rows: u32,
 }
 
 @group(0) @binding(0) var<uniform> params: Params;
@@ -37,10 +40,11 @@ fn main(
   }
   let total = row_sum(sum, local.x, local.y);
   if (local.x == 0u && wanted < params.rows) {
+    let index = params.first_row + row;
     var value = total;
     if (params.has_residual != 0u) {
-      value += residual[row];
+      value += residual[index];
     }
-    y[row] = value;
+    y[index] = value;
   }
 }

@@ -114,12 +114,12 @@ export class Arenas {
 
   #slotsPerArena(pool: number): number {
     const { recordBytes } = this.#pools[pool]!;
-    const { maxBufferSize, maxStorageBufferBindingSize } = this.#context.device.limits;
-    const slots = Math.floor(Math.min(maxBufferSize, maxStorageBufferBindingSize) / recordBytes);
+    const { maxBytes } = this.#context.memory;
+    const slots = Math.floor(maxBytes / recordBytes);
     if (slots === 0) {
       throw new SluiceError(
         "missing-feature",
-        `One expert takes ${recordBytes} bytes; this adapter binds at most ${maxStorageBufferBindingSize}. Use a model with smaller experts or another adapter.`,
+        `One expert takes ${recordBytes} bytes; this adapter binds at most ${maxBytes}. Use a model with smaller experts or another adapter.`,
       );
     }
     return slots;

@@ -235,8 +235,9 @@ export class LoadedModel {
 
   /** Steps of the decode program, and those of them that belong to layers: all but embedding, final norm, head and argmax. */
   get steps(): { readonly all: number; readonly ofLayers: number } {
-    const all = this.#programs.decode.steps.length;
-    return { all, ofLayers: all - 4 };
+    const { steps, head } = this.#programs.decode;
+    const embeddings = steps.filter(({ label }) => label === "embed").length;
+    return { all: steps.length, ofLayers: head.first - embeddings };
   }
 
   get dispatchesPerLayer(): number {

@@ -72,4 +72,6 @@ export interface Engine {
 /** How an engine reaches the GPU: the browser's `navigator.gpu`, or Dawn's in Node. */
 export interface EngineHost {
   readonly gpu: GPU | undefined;
+  /** The longest buffer to make, if that is less than what the device allows: to try what a smaller device does. */
+  readonly maxBufferBytes?: number;
 }

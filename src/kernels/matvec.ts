@@ -2,14 +2,20 @@ import source from "../../shaders/linear/matvec.wgsl?raw";
 import { defineKernel, foldGrid } from "../gpu/kernel.ts";
 
 /**
- * `y = W x + residual` for one token.
+ * `y = W x + residual` for one token, or `rows` of it from row `first_row` on.
  *
- * weight [rows, cols] in any format · x [cols] · residual, y [rows] f32. `cols` is a multiple of 8.
+ * weight [rows, cols] in any format · x [cols] · residual, y [all_rows] f32. `cols` is a multiple of 8.
  */
 export const matvec = defineKernel({
   name: "matvec",
   source,
-  params: { rows: "u32", cols: "u32", has_residual: "u32" },
+  params: {
+    rows: "u32",
+    cols: "u32",
+    has_residual: "u32",
+    first_row: "u32",
+    all_rows: "u32",
+  },
   buffers: { x: "read", residual: "read", y: "read_write" },
   weights: true,
   control: "read",

@@ -125,12 +125,14 @@ export class GpuOps implements Ops<GpuTensor, GpuRouting> {
   embed(table: string): GpuTensor {
     const matrix = this.#gpu.matrix(table);
     const y = this.#tensor(matrix.cols);
-    this.#recorder.dispatch(embed, {
-      params: { hidden: matrix.cols, vocab: matrix.rows },
-      buffers: { y: y.scratch },
-      weights: matrix.buffer,
-      parts: [matrix.format.source],
-    });
+    for (const { buffer, firstRow, rows } of matrix.parts) {
+      this.#recorder.dispatch(embed, {
+        params: { hidden: matrix.cols, vocab: matrix.rows, first_row: firstRow, rows },
+        buffers: { y: y.scratch },
+        weights: buffer,
+        parts: [matrix.format.source],
+      });
+    }
     return y;
   }
 
@@ -147,24 +149,32 @@ export class GpuOps implements Ops<GpuTensor, GpuRouting> {
   }
 
   linear(x: GpuTensor, weight: string, options: { residual?: GpuTensor } = {}): GpuTensor {
-    const { rows, cols, format, buffer } = this.#gpu.matrix(weight);
+    const { rows, cols, format, parts } = this.#gpu.matrix(weight);
     checkWidth(weight, x.width, cols);
     checkMultiple(`cols of ${weight}`, cols, UNIT_WEIGHTS);
     if (options.residual) checkWidth(weight, options.residual.width, rows);
     const single = x.single || this.#maxTokens === 1;
     const y = this.#tensor(rows, x.single);
-    this.#recorder.dispatch(single ? matvec : matmul, {
-      params: { rows, cols, has_residual: options.residual ? 1 : 0 },
-      buffers: {
-        x: x.scratch,
-        residual: (options.residual ?? x).scratch,
-        y: y.scratch,
-      },
-      weights: buffer,
-      parts: [format.source, this.#gpu.variant.reduce],
-      constants: this.#gpu.variant.matrix,
-      single,
-    });
+    for (const part of parts) {
+      this.#recorder.dispatch(single ? matvec : matmul, {
+        params: {
+          rows: part.rows,
+          cols,
+          has_residual: options.residual ? 1 : 0,
+          first_row: part.firstRow,
+          all_rows: rows,
+        },
+        buffers: {
+          x: x.scratch,
+          residual: (options.residual ?? x).scratch,
+          y: y.scratch,
+        },
+        weights: part.buffer,
+        parts: [format.source, this.#gpu.variant.reduce],
+        constants: this.#gpu.variant.matrix,
+        single,
+      });
+    }
     return y;
   }
 
@@ -287,12 +297,13 @@ export class GpuOps implements Ops<GpuTensor, GpuRouting> {
     task: "looks-up" | "chooses",
   ): void {
     const moe = this.#moe.indexOf(spec);
-    const { buffer, format, rows, cols } = this.#gpu.matrix(spec.router);
+    const { parts, format, rows, cols } = this.#gpu.matrix(spec.router);
     checkWidth(spec.router, x.width, cols);
     checkWidth(spec.router, spec.experts, rows);
     checkMultiple(`cols of ${spec.router}`, cols, UNIT_WEIGHTS);
     checkMost(`the number of experts of layer ${spec.layer}`, spec.experts, MAX_EXPERTS);
     checkMost(`the experts a token of layer ${spec.layer}`, spec.topK, MAX_TOP_K);
+    checkMost(`the buffers of ${spec.router}`, parts.length, 1);
     const params = {
       hidden: spec.hidden,
       experts: spec.experts,
@@ -314,7 +325,7 @@ export class GpuOps implements Ops<GpuTensor, GpuRouting> {
         slots: out.slots,
         expert_weights: out.weights,
       },
-      weights: buffer,
+      weights: parts[0]!.buffer,
       parts: [format.source, scoreFunctions[spec.score].source],
       constants: this.#gpu.variant.router,
     });

@@ -3,9 +3,17 @@ import type { GpuContext } from "../gpu/device.ts";
 import type { Variant } from "../kernels/parts.ts";
 import type { RopeSpec } from "./ops.ts";
 
-/** A matrix on the GPU, in its format's planes. */
-export interface GpuMatrix {
+/** Rows of a matrix in one buffer, in its format's planes. */
+export interface GpuMatrixPart {
   readonly buffer: GPUBuffer;
+  readonly firstRow: number;
+  readonly rows: number;
+}
+
+/** A matrix on the GPU. */
+export interface GpuMatrix {
+  /** All of its rows, in order: more than one part where the device does not bind so much at once. */
+  readonly parts: readonly GpuMatrixPart[];
   readonly rows: number;
   readonly cols: number;
   readonly format: WeightFormat;

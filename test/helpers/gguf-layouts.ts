@@ -1,4 +1,4 @@
-import { formatOfGgmlType } from "../../src/formats/registry.ts";
+import { formatOfGgmlType, weightFormats } from "../../src/formats/registry.ts";
 import { openGguf } from "../../src/gguf/gguf.ts";
 import { readHeader } from "../../src/gguf/header.ts";
 import type { TensorInfo } from "../../src/gguf/tensors.ts";
@@ -101,13 +101,36 @@ export function withTurnedDown(bytes: Uint8Array): Promise<Uint8Array<ArrayBuffe
     if (!tensor.name.includes("ffn_down_exps")) return [tensor];
     const [experts = 0, rows = 0, cols = 0] = tensor.shape;
     const format = formatOfGgmlType(tensor.ggmlType)!;
-    const weights = format.decode(tensor.data);
-    const turned = weights.map((_, index) => {
-      const [expert, rest] = [Math.floor(index / (rows * cols)), index % (rows * cols)];
-      return weights[expert * rows * cols + (rest % rows) * cols + Math.floor(rest / rows)]!;
-    });
+    const turned = turn(format.decode(tensor.data), [experts, rows, cols]);
     return [{ ...tensor, shape: [experts, cols, rows], data: format.encode(turned) }];
   });
+}
+
+/** The ordinary model that {@link withTurnedDown} made of `bytes` stands for: its down projections as F32, turned back. */
+export function withDownAsTurned(bytes: Uint8Array): Promise<Uint8Array<ArrayBuffer>> {
+  return rewritten(bytes, (tensor) => {
+    if (!tensor.name.includes("ffn_down_exps")) return [tensor];
+    const format = formatOfGgmlType(tensor.ggmlType)!;
+    const [experts = 0, rows = 0, cols = 0] = tensor.shape;
+    const turned = turn(format.decode(tensor.data), [experts, rows, cols]);
+    const stored = format.decode(format.encode(turned));
+    const data = weightFormats.f32.encode(turn(stored, [experts, cols, rows]));
+    return [{ ...tensor, ggmlType: weightFormats.f32.ggmlType, data }];
+  });
+}
+
+/** Each matrix `[rows, cols]` as `[cols, rows]`. */
+function turn(weights: Float32Array, [experts, rows, cols]: readonly [number, number, number]) {
+  const turned = new Float32Array(weights.length);
+  for (let expert = 0; expert < experts; expert++) {
+    const base = expert * rows * cols;
+    for (let row = 0; row < rows; row++) {
+      for (let col = 0; col < cols; col++) {
+        turned[base + col * rows + row] = weights[base + row * cols + col]!;
+      }
+    }
+  }
+  return turned;
 }
 
 /** An ordinary model with some tensors put in the place of each of its own. */

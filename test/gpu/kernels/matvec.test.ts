@@ -20,26 +20,40 @@ describe.for(formatCases)("matvec, $name", ({ format, variant }) => {
       cols: fc.constantFrom(...someCols(format)),
       plant: fc.constantFrom(...plants),
       hasResidual: fc.boolean(),
+      rowsBefore: fc.constantFrom(0, 3),
+      rowsAfter: fc.constantFrom(0, 2),
       seed: fc.integer(),
     });
     await fc.assert(
-      fc.asyncProperty(shape, async ({ rows, cols, plant, hasResidual, seed }) => {
+      fc.asyncProperty(shape, async (drawn) => {
+        const { rows, cols, plant, hasResidual, rowsBefore, rowsAfter, seed } = drawn;
+        const all = rowsBefore + rows + rowsAfter;
         const random = createRandom(seed);
         const { packed, weights } = randomMatrix(random, format, rows, cols);
         const x = randomInput(random, cols, plant);
-        const residual = randomInput(random, rows);
+        const residual = randomInput(random, all);
 
         const { y } = await run(matvec, {
-          params: { rows, cols, has_residual: hasResidual ? 1 : 0 },
+          params: {
+            ...{ rows, cols, has_residual: hasResidual ? 1 : 0 },
+            ...{ first_row: rowsBefore, all_rows: all },
+          },
           // Without has_residual it may be any buffer, and shorter: here all of it would spoil the result.
-          buffers: { x, residual: hasResidual ? residual : 16, y: 4 * rows },
+          buffers: { x, residual: hasResidual ? residual : 16, y: 4 * all },
           weights: packed,
           parts: [format.source, reduce],
           constants,
           control: { tokens: 1 },
         });
 
-        expectWithin(y.floats, matvecReference(weights, x, hasResidual ? residual : undefined));
+        const own = [rowsBefore, rowsBefore + rows] as const;
+        expectWithin(
+          y.floats.subarray(...own),
+          matvecReference(weights, x, hasResidual ? residual.subarray(...own) : undefined),
+        );
+        const others = (words: Uint32Array) =>
+          words.filter((_, row) => row < own[0] || row >= own[1]);
+        expect(others(y.words)).toEqual(others(y.before));
       }),
       { numRuns: NUM_RUNS },
     );
@@ -60,7 +74,7 @@ describe.for(Object.entries(variants))("matvec, %s", ([, { matrix: constants, re
     const { y } = await run(
       { ...matvec, grid: () => [2, 3, 1] },
       {
-        params: { rows, cols, has_residual: 0 },
+        params: { rows, cols, has_residual: 0, first_row: 0, all_rows: rows },
         buffers: { x, residual: 16, y: 4 * rows },
         weights: packed,
         parts,
@@ -74,7 +88,7 @@ describe.for(Object.entries(variants))("matvec, %s", ([, { matrix: constants, re
 
   kernelTest("does nothing once a router has faulted", async ({ run }) => {
     const { y } = await run(matvec, {
-      params: { rows: 5, cols: 8, has_residual: 0 },
+      params: { rows: 5, cols: 8, has_residual: 0, first_row: 0, all_rows: 5 },
       buffers: { x: new Float32Array(8), residual: 16, y: 4 * 5 },
       weights: encodeMatrix(format, new Float32Array(40)).packed,
       parts,
@@ -88,7 +102,8 @@ describe.for(Object.entries(variants))("matvec, %s", ([, { matrix: constants, re
 
 kernelTest("matvec's grid covers more rows than one dimension can", () => {
   const rows = 64 * 65_535 + 1;
-  const [x, y, z] = matvec.grid({ rows, cols: 8, has_residual: 0 }, { LANES: 1, ROWS: 64 }, 1);
+  const params = { rows, cols: 8, has_residual: 0, first_row: 0, all_rows: rows };
+  const [x, y, z] = matvec.grid(params, { LANES: 1, ROWS: 64 }, 1);
 
   expect(x).toBeLessThanOrEqual(65_535);
   expect(x * y).toBeGreaterThanOrEqual(65_536);
