@@ -1,23 +1,37 @@
 import { basename } from "node:path";
+import { SluiceError } from "../errors.ts";
 import { readContextFlag } from "./flags.ts";
 import type { CommandContext } from "./generate.ts";
 import { openLocation, readLocation } from "./location.ts";
 import { type BudgetRow, type ModelReport, reportModel } from "./report.ts";
+import { supported } from "./supported.ts";
 import { formatBytes, formatCount, formatTable } from "./units.ts";
 
 /** The flags of `inspect`. */
 export interface InspectFlags {
   readonly gpuBudget?: string;
   readonly context?: string;
+  readonly supported?: boolean;
   readonly json?: boolean;
 }
 
-/** `sluice inspect MODEL`: reads the header only, and needs no GPU. */
+/**
+ * `sluice inspect MODEL`: reads the header only, and needs no GPU. `sluice inspect --supported` tells what can be loaded.
+ * Throws "bad-input" for neither or both, and what `reportModel` throws.
+ */
 export async function inspectCommand(
-  model: string,
+  model: string | undefined,
   flags: InspectFlags,
   { output, signal }: CommandContext,
 ): Promise<void> {
+  if (model === undefined || flags.supported) {
+    if (model !== undefined || !flags.supported) {
+      throw new SluiceError("bad-input", "inspect takes either a model or --supported.");
+    }
+    if (flags.json) output.json(supported());
+    else output.text(`${describeSupported()}\n`);
+    return;
+  }
   const contextTokens = readContextFlag(flags.context);
   const source = await openLocation(readLocation(model), signal);
   try {
@@ -28,6 +42,32 @@ export async function inspectCommand(
   } finally {
     await source.close?.();
   }
+}
+
+/** Columns of a terminal that nobody has made wider. */
+const WIDTH = 100;
+
+function describeSupported(): string {
+  const kinds = Object.entries(supported());
+  const indent = 2 + Math.max(...kinds.map(([kind]) => kind.length));
+  return kinds
+    .map(
+      ([kind, names]) =>
+        kind.padEnd(indent) + wrapped(names, indent).join(`\n${" ".repeat(indent)}`),
+    )
+    .join("\n");
+}
+
+/** Names in lines that end before {@link WIDTH} when they start at column `indent`. */
+function wrapped(names: readonly string[], indent: number): string[] {
+  const lines: string[] = [];
+  for (const [index, name] of names.entries()) {
+    const word = index < names.length - 1 ? `${name},` : name;
+    const last = lines.at(-1);
+    if (last === undefined || indent + last.length + 1 + word.length > WIDTH) lines.push(word);
+    else lines[lines.length - 1] = `${last} ${word}`;
+  }
+  return lines;
 }
 
 function describe({ model, tensors, expert, gpu, budgets }: ModelReport): string {

@@ -23,12 +23,18 @@ export interface Vocabulary {
   readonly eos: number | undefined;
 }
 
-const KINDS: Readonly<Record<string, Vocabulary["kind"]>> = { gpt2: "bytes", llama: "sentence" };
+/** The kinds by the name that a file has in `tokenizer.ggml.model`. */
+export const tokenizerKinds = { gpt2: "bytes", llama: "sentence" } as const satisfies Record<
+  string,
+  Vocabulary["kind"]
+>;
 
 /** Throws "unsupported-tokenizer" for another kind, "bad-file" for lists that do not fit together. */
 export function readVocabulary(metadata: Metadata): Vocabulary {
   const model = metadata.string("tokenizer.ggml.model");
-  const kind = Object.hasOwn(KINDS, model) ? KINDS[model] : undefined;
+  const kind = Object.hasOwn(tokenizerKinds, model)
+    ? tokenizerKinds[model as keyof typeof tokenizerKinds]
+    : undefined;
   if (kind === undefined) {
     throw new SluiceError(
       "unsupported-tokenizer",

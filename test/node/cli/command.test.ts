@@ -1,5 +1,6 @@
 import { describe, expect, test } from "vitest";
 import type { ModelReport } from "../../../src/cli/report.ts";
+import { supported } from "../../../src/cli/supported.ts";
 import { serveFile } from "../../helpers/file-server.ts";
 import { g, writeGguf } from "../../helpers/gguf-writer.ts";
 import { tinyModel } from "../../helpers/tiny-models.ts";
@@ -42,6 +43,24 @@ describe("inspect", () => {
   });
 });
 
+describe("inspect --supported", () => {
+  test("prints the names of every registry", async () => {
+    const { status, stdout } = await callSluice(["inspect", "--supported"]);
+
+    expect(status).toBe(0);
+    expect(stdout).toMatch(/^architectures +smallthinker, /);
+    expect(stdout).toMatch(/^weight formats +f32, /m);
+    expect(stdout).toMatch(/^tokenizers +gpt2, llama/m);
+    expect(Math.max(...stdout.split("\n").map((line) => line.length))).toBeLessThanOrEqual(100);
+  });
+
+  test("prints one JSON object", async () => {
+    const { stdout } = await callSluice(["inspect", "--supported", "--json"]);
+
+    expect(JSON.parse(stdout)).toEqual(supported());
+  });
+});
+
 /** One bad command line each: what is wrong, the arguments, and the line that must tell it. */
 interface BadInput {
   readonly args: (model: string) => readonly string[];
@@ -52,6 +71,14 @@ interface BadInput {
 describe("bad input ends with status 2 and one line", () => {
   const cases: Record<string, BadInput> = {
     "no model": { args: () => ["generate"], says: /^sluice: bad-input: .*'model'/ },
+    "nothing to inspect": {
+      args: () => ["inspect"],
+      says: /^sluice: bad-input: inspect takes either a model or --supported/,
+    },
+    "two things to inspect": {
+      args: (model) => ["inspect", model, "--supported"],
+      says: /^sluice: bad-input: inspect takes either a model or --supported/,
+    },
     "no command": { args: () => [], says: /^sluice: bad-input: Give a command: inspect, gen/ },
     "an unknown command": { args: () => ["paint"], says: /^sluice: bad-input: unknown command/ },
     "an unknown flag": {
