@@ -2,6 +2,7 @@ import { basename } from "node:path";
 import { SluiceError } from "../errors.ts";
 import { readContextFlag } from "./flags.ts";
 import type { CommandContext } from "./generate.ts";
+import { DEFAULT_BINDING_BYTES, describeLimit } from "./limits.ts";
 import { openLocation, readLocation } from "./location.ts";
 import { type BudgetRow, type ModelReport, reportModel } from "./report.ts";
 import { supported } from "./supported.ts";
@@ -70,7 +71,7 @@ function wrapped(names: readonly string[], indent: number): string[] {
   return lines;
 }
 
-function describe({ model, tensors, expert, gpu, budgets }: ModelReport): string {
+function describe({ model, tensors, expert, gpu, limits, budgets }: ModelReport): string {
   const hasExperts = model.moeLayers > 0;
   const facts: readonly (readonly [string, string])[] = [
     ["file", `${basename(model.file)}, ${formatBytes(model.bytes)}`],
@@ -86,6 +87,9 @@ function describe({ model, tensors, expert, gpu, budgets }: ModelReport): string
       `${formatBytes(gpu.residentBytes)}: weights ${formatBytes(gpu.weightBytes)}, ` +
         `KV cache ${formatBytes(gpu.kvCacheBytes)}, scratch about ${formatBytes(gpu.scratchBytes)}`,
     ],
+    ...limits.map(
+      (row) => [`over ${formatBytes(DEFAULT_BINDING_BYTES)}`, describeLimit(row)] as const,
+    ),
   ];
   const width = Math.max(...facts.map(([name]) => name.length));
   const tensorTable = formatTable([

@@ -14,6 +14,7 @@ import {
   planSlots,
 } from "../scheduler/budget.ts";
 import type { ByteSource } from "../storage/byte-source.ts";
+import { findLimits, type LimitRow } from "./limits.ts";
 
 /** What `inspect --json` prints. */
 export interface ModelReport {
@@ -49,6 +50,8 @@ export interface ModelReport {
     readonly minGpuBudgetBytes: number;
     readonly fullGpuBudgetBytes: number;
   };
+  /** What is longer than what every WebGPU device binds at once. */
+  readonly limits: readonly LimitRow[];
   readonly budgets: readonly BudgetRow[];
 }
 
@@ -88,7 +91,8 @@ export interface ReportOptions {
 /** As the engine has it: a KV cache for more is only made when asked for. */
 const DEFAULT_CONTEXT_TOKENS = 4096;
 
-const SHARES = ["25%", "50%", "75%", "100%"] as const;
+/** Shares of the experts, and what the graphics memory of common devices allows. */
+const BUDGETS = ["25%", "50%", "75%", "100%", "2GB", "4GB", "8GB"] as const;
 
 /**
  * Reads a model's header and plans its memory as the engine would.
@@ -130,6 +134,7 @@ export async function reportModel(
       minGpuBudgetBytes: minBudgetBytes(needs),
       fullGpuBudgetBytes: fullBudgetBytes(needs),
     },
+    limits: findLimits(file, spec, pools, contextTokens),
     budgets: planBudgets(needs, gpuBudget),
   };
 }
@@ -173,7 +178,7 @@ function planBudgets(needs: GpuNeeds, gpuBudget: string | undefined): BudgetRow[
   if (needs.recordBytes.length === 0) return []; // a dense model
   return [
     `${minBudgetBytes(needs)}B`,
-    ...SHARES,
+    ...BUDGETS,
     ...(gpuBudget === undefined ? [] : [gpuBudget]),
   ].map((budget) => {
     try {

@@ -3,7 +3,7 @@ import { openGguf } from "../../src/gguf/gguf.ts";
 import { readHeader } from "../../src/gguf/header.ts";
 import type { TensorInfo } from "../../src/gguf/tensors.ts";
 import { memorySource } from "../../src/storage/memory-source.ts";
-import { ByteWriter, type GgufTensor } from "./gguf-writer.ts";
+import { ByteWriter, type GgufTensor, writeTensorTable } from "./gguf-writer.ts";
 
 /** An ordinary GGUF taken apart: its keys as they are in the file, and its tensors. */
 interface Dismantled {
@@ -173,13 +173,10 @@ function assemble(file: {
   const { keys, keyCount, tensors } = file;
   const out = new ByteWriter().ascii("GGUF").u32(3).u64(tensors.length).u64(keyCount);
   for (const part of keys) out.raw(part);
-  let offset = 0;
-  for (const { name, shape, ggmlType, data } of tensors) {
-    out.string(name).u32(shape.length);
-    for (const length of [...shape].reverse()) out.u64(length);
-    out.u32(ggmlType).u64(offset);
-    offset += Math.ceil(data.length / ALIGNMENT) * ALIGNMENT;
-  }
+  writeTensorTable(
+    out,
+    tensors.map((tensor) => ({ ...tensor, bytes: tensor.data.length })),
+  );
   for (const { data } of tensors) out.align(ALIGNMENT).raw(data);
   return out.align(ALIGNMENT).finish();
 }

@@ -6,7 +6,8 @@ export type GgufValue =
   | { readonly type: "string"; readonly value: string }
   | { readonly type: "strings"; readonly value: readonly string[] }
   | { readonly type: "f32s"; readonly value: readonly number[] }
-  | { readonly type: "i32s"; readonly value: readonly number[] };
+  | { readonly type: "i32s"; readonly value: readonly number[] }
+  | { readonly type: "bools"; readonly value: readonly boolean[] };
 
 /** The keys of a file to write, in order. */
 export type GgufKeys = Readonly<Record<string, GgufValue>>;
@@ -31,11 +32,12 @@ export const g = {
   strings: (value: readonly string[]): GgufValue => ({ type: "strings", value }),
   f32s: (value: readonly number[]): GgufValue => ({ type: "f32s", value }),
   i32s: (value: readonly number[]): GgufValue => ({ type: "i32s", value }),
+  bools: (value: readonly boolean[]): GgufValue => ({ type: "bools", value }),
 };
 
 const ALIGNMENT = 32;
 const TYPE_IDS = { u32: 4, i32: 5, f32: 6, bool: 7, string: 8, u64: 10 } as const;
-const ELEMENT_TYPES = { strings: "string", f32s: "f32", i32s: "i32" } as const;
+const ELEMENT_TYPES = { strings: "string", f32s: "f32", i32s: "i32", bools: "bool" } as const;
 
 /** The bytes of a GGUF file, version 3, little-endian, tensor data aligned to 32. */
 export function writeGguf(file: {
@@ -43,32 +45,63 @@ export function writeGguf(file: {
   readonly tensors?: readonly GgufTensor[];
 }): Uint8Array<ArrayBuffer> {
   const tensors = file.tensors ?? [];
-  const keys = Object.entries(file.metadata);
+  const lines = tensors.map((tensor) => ({ ...tensor, bytes: tensor.data.length }));
+  const { out } = writeHeader(file.metadata, lines);
+  for (const { data } of tensors) out.align(ALIGNMENT).raw(data);
+  return out.align(ALIGNMENT).finish();
+}
+
+/** A file up to its data, and how long it is with them. */
+export function writeGgufHeader(file: {
+  readonly metadata: GgufKeys;
+  readonly tensors: readonly TensorLine[];
+}): { readonly header: Uint8Array<ArrayBuffer>; readonly fileBytes: number } {
+  const { out, dataBytes } = writeHeader(file.metadata, file.tensors);
+  const header = out.align(ALIGNMENT).finish();
+  return { header, fileBytes: header.length + dataBytes };
+}
+
+/** A line of the tensor table. */
+export interface TensorLine extends Omit<GgufTensor, "data"> {
+  /** Of its data. */
+  readonly bytes: number;
+}
+
+function writeHeader(metadata: GgufKeys, tensors: readonly TensorLine[]) {
+  const keys = Object.entries(metadata);
   const out = new ByteWriter();
   out.ascii("GGUF").u32(3).u64(tensors.length).u64(keys.length);
   for (const [key, value] of keys) {
     out.string(key);
     writeValue(out, value);
   }
+  return { out, dataBytes: writeTensorTable(out, tensors) };
+}
+
+/** Writes the lines of the table for data that follow one another; gives the bytes of all data. */
+export function writeTensorTable(out: ByteWriter, tensors: readonly TensorLine[]): number {
   let offset = 0;
-  for (const { name, shape, ggmlType, data } of tensors) {
+  for (const { name, shape, ggmlType, bytes } of tensors) {
     out.string(name).u32(shape.length);
     for (const length of [...shape].reverse()) out.u64(length);
     out.u32(ggmlType).u64(offset);
-    offset += Math.ceil(data.length / ALIGNMENT) * ALIGNMENT;
+    offset += Math.ceil(bytes / ALIGNMENT) * ALIGNMENT;
   }
-  for (const { data } of tensors) out.align(ALIGNMENT).raw(data);
-  return out.align(ALIGNMENT).finish();
+  return offset;
 }
 
 function writeValue(out: ByteWriter, entry: GgufValue): void {
-  if (entry.type === "strings" || entry.type === "f32s" || entry.type === "i32s") {
+  if (isArray(entry)) {
     const element = ELEMENT_TYPES[entry.type];
     out.u32(9).u32(TYPE_IDS[element]).u64(entry.value.length);
     for (const item of entry.value) out.scalar(element, item);
   } else {
     out.u32(TYPE_IDS[entry.type]).scalar(entry.type, entry.value);
   }
+}
+
+function isArray(entry: GgufValue): entry is Extract<GgufValue, { value: readonly unknown[] }> {
+  return Object.hasOwn(ELEMENT_TYPES, entry.type);
 }
 
 /** Little-endian bytes, appended. */
