@@ -74,7 +74,7 @@ function wrapped(names: readonly string[], indent: number): string[] {
 function describe({ model, tensors, expert, gpu, limits, budgets }: ModelReport): string {
   const hasExperts = model.moeLayers > 0;
   const facts: readonly (readonly [string, string])[] = [
-    ["file", `${basename(model.file)}, ${formatBytes(model.bytes)}`],
+    ["file", `${basename(model.file)}, ${formatBytes(model.bytes)}${inFiles(model.files)}`],
     ["name", model.name],
     ["architecture", model.architecture],
     ["parameters", formatCount(model.parameters)],
@@ -107,6 +107,10 @@ function describe({ model, tensors, expert, gpu, limits, budgets }: ModelReport)
     tensorTable,
     ...(hasExperts ? [budgetTable] : []),
   ].join("\n\n");
+}
+
+function inFiles(count: number): string {
+  return count > 1 ? ` in ${count} files` : "";
 }
 
 function expertFacts(model: ModelReport["model"], expert: ModelReport["expert"]) {

@@ -22,7 +22,9 @@ export interface ModelReport {
     readonly file: string;
     readonly name: string;
     readonly architecture: string;
+    /** Of all its files. */
     readonly bytes: number;
+    readonly files: number;
     readonly parameters: number;
     readonly layers: number;
     readonly moeLayers: number;
@@ -112,6 +114,7 @@ export async function reportModel(
       name: file.metadata.optionalString("general.name") ?? source.name,
       architecture: spec.architecture,
       bytes: source.bytes,
+      files: source.parts?.length ?? 1,
       parameters: tensors.reduce((sum, { shape }) => sum + product(shape), 0),
       layers: spec.layers,
       moeLayers: spec.moe.length,

@@ -1,7 +1,11 @@
-import { describe, expect, test } from "vitest";
+import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { describe, expect, onTestFinished, test } from "vitest";
 import type { ModelReport } from "../../../src/cli/report.ts";
 import { supported } from "../../../src/cli/supported.ts";
 import { serveFile } from "../../helpers/file-server.ts";
+import { partNames, splitGguf } from "../../helpers/gguf-layouts.ts";
 import { g, writeGguf } from "../../helpers/gguf-writer.ts";
 import { tinyModel } from "../../helpers/tiny-models.ts";
 import { callSluice, runSluice, temporaryFile } from "./run-sluice.ts";
@@ -41,6 +45,27 @@ describe("inspect", () => {
     expect(stdout).toMatch(/^8MB +\d/m);
     expect(stdout).toContain("8 in a layer, 2 used by a token");
   });
+});
+
+test("inspect reads all files of a split model, whichever is named", async () => {
+  const folder = await mkdtemp(join(tmpdir(), "sluice-test-"));
+  onTestFinished(() => rm(folder, { recursive: true }));
+  const paths = partNames(join(folder, "tiny"), 3);
+  const parts = await splitGguf(MODEL, [3, 9, 100]);
+  for (const [index, path] of paths.entries()) await writeFile(path, parts[index]!);
+
+  const { stdout } = await callSluice(["inspect", paths[1]!, "--json"]);
+  const { model, expert } = JSON.parse(stdout) as ModelReport;
+  expect(model).toMatchObject({ files: 3, layers: 2, file: paths[0] });
+  expect(expert.allBytes).toBe(16 * 786432);
+  expect((await callSluice(["inspect", paths[0]!])).stdout).toMatch(/^file .* in 3 files$/m);
+
+  await rm(paths[2]!);
+  const { status, stderr } = await callSluice(["inspect", paths[0]!]);
+  expect(status).toBe(2);
+  expect(stderr).toMatch(
+    /^sluice: not-found: .*tiny-00003-of-00003\.gguf: .* part 3 of a model split/,
+  );
 });
 
 describe("inspect --supported", () => {
