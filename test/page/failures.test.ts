@@ -169,7 +169,7 @@ describe("other models", () => {
     expect(await chat.alert()).toContain("mine-00001-of-00003.gguf is missing");
 
     await chat.dropAll(files.toReversed());
-    await chat.page.getByText("qwen3moe", { exact: true }).waitFor();
+    await chat.page.getByText("qwen3moe", { exact: true }).waitFor({ state: "attached" });
     await chat.ready();
   });
 

@@ -18,12 +18,13 @@ async function contentsOf({ source, tensors }: GgufFile) {
   for (const [name, info] of tensors) {
     const { ggmlType, shape, bytes } = info;
     const pieces = await Promise.all(piecesOf(info).map(read));
-    const data = pieces.flatMap((piece) => [...piece]);
-    const experts = name.includes("_exps")
-      ? await Promise.all(
-          Array.from({ length: EXPERTS }, (_, expert) => read(expertSlice(info, expert))),
-        )
+    const data = Buffer.concat(pieces).toString("base64");
+    const slices = name.includes("_exps")
+      ? Array.from({ length: EXPERTS }, (_, expert) => expertSlice(info, expert))
       : [];
+    const experts = (await Promise.all(slices.map(read))).map((slice) =>
+      Buffer.from(slice).toString("base64"),
+    );
     contents.set(name, { ggmlType, shape, bytes, data, experts });
   }
   return contents;
