@@ -59,9 +59,9 @@ const EXPLANATIONS: Readonly<Record<Exclude<SluiceErrorCode, "aborted">, Explana
     remedies: ["new-chat"],
   },
   "not-found": {
-    title: "There is no file at that address.",
+    title: "A file is missing.",
     advice:
-      "Check the address: it must lead to the .gguf file itself, on Hugging Face one with /resolve/ in it.",
+      "An address must lead to the .gguf file itself, on Hugging Face one with /resolve/ in it. Of a model in several files all are needed: choose them together.",
     remedies: ["load-again", "load-bundled"],
   },
   network: {

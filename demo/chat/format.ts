@@ -45,7 +45,7 @@ export function plural(count: number, noun: string): string {
 export function nameOfUrl(url: string): string {
   const path = url.split(/[?#]/, 1)[0] ?? "";
   const last = path.split("/").filter(Boolean).at(-1) ?? url;
-  return decodeSafely(last).replace(/\.gguf$/i, "");
+  return decodeSafely(last).replace(/(-\d{5}-of-\d{5})?\.gguf$/i, "");
 }
 
 function decodeSafely(text: string): string {

@@ -4,7 +4,7 @@ import { nameOfUrl } from "./format.ts";
 export interface ModelChoice {
   readonly kind: "bundled" | "url" | "file";
   readonly label: string;
-  readonly source: string | File;
+  readonly source: string | readonly File[];
 }
 
 /** A suggestion for the URL field. */
@@ -66,7 +66,9 @@ export function chooseUrl(url: string): ModelChoice {
   return { kind: "url", label: nameOfUrl(source), source };
 }
 
-/** The model in a file that a person picked or dropped. */
-export function chooseFile(file: File): ModelChoice {
-  return { kind: "file", label: nameOfUrl(file.name), source: file };
+/** The model in the files that a person picked or dropped: one, or the parts of a split one. Undefined for none. */
+export function chooseFiles(list: Iterable<File>): ModelChoice | undefined {
+  const files = [...list].sort((a, b) => (a.name < b.name ? -1 : 1));
+  const [first] = files;
+  return first && { kind: "file", label: nameOfUrl(first.name), source: files };
 }

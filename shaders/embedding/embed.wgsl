@@ -1,5 +1,6 @@
 // y[token, :] = scale * table[token_ids[token], :]
-// table [vocab, hidden] in any format; y [tokens, hidden] f32.
+// for the tokens whose row is in this part of the table: rows first_row to first_row + rows of
+// [vocab, hidden], in any format; y [tokens, hidden] f32.
 // One thread for 8 weights. hidden is a multiple of 8.
 // Needs: load_weights (shaders/formats), control (shaders/control).
 override LANES: u32 = 64u;
@@ -7,6 +8,8 @@ override LANES: u32 = 64u;
 struct Params {
   hidden: u32,
   vocab: u32,
+  first_row: u32,
+  rows: u32,
   scale: f32,
 }
 
@@ -21,8 +24,12 @@ fn main(@builtin(global_invocation_id) thread: vec3u) {
     return;
   }
   let id = min(control.token_ids[token], params.vocab - 1u);
-  let row = load_weights(0u, params.vocab * params.hidden, id * units + thread.x);
+  let row = id - params.first_row;
+  if (id < params.first_row || row >= params.rows) {
+    return;
+  }
+  let w = load_weights(0u, params.rows * params.hidden, row * units + thread.x);
   let first = 2u * (token * units + thread.x);
-  y[first] = params.scale * row[0];
-  y[first + 1u] = params.scale * row[1];
+  y[first] = params.scale * w[0];
+  y[first + 1u] = params.scale * w[1];
 }

@@ -1,6 +1,7 @@
-// y[token, row] = scale * (dot(weight[row, :], x[token, :]) + bias[row]) + residual[token, row]
-// weight [rows, cols], x [tokens, cols], bias [rows], residual and y [tokens, rows]; cols is a
-// multiple of 8. Without has_bias, bias is not read; without has_residual, residual is not.
+// y[token, at] = scale * (dot(weight[row, :], x[token, :]) + bias[at]) + residual[token, at]
+// where at = first_row + row. weight [rows, cols], x [tokens, cols], bias [all_rows], residual and y
+// [tokens, all_rows]; cols is a multiple of 8. Without has_bias, bias is not read; without
+// has_residual, residual is not. A matrix in several buffers takes a dispatch for each.
 // Each weight is decoded once for 4 tokens. LANES lanes share a row, ROWS rows share a workgroup. x
 // has room for a multiple of 4 tokens; what it holds past the last one reaches no other token.
 // Needs: load_weights (shaders/formats), row_sum4 (shaders/reduce), control (shaders/control).
@@ -14,6 +15,8 @@ struct Params {
   cols: u32,
   has_bias: u32,
   has_residual: u32,
+  first_row: u32,
+  all_rows: u32,
   scale: f32,
 }
 
@@ -58,10 +61,10 @@ fn main(
   for (var tile = 0u; tile < TOKENS; tile++) {
     let token = first_token + tile;
     if (token < control.tokens) {
-      let index = token * params.rows + row;
+      let index = token * params.all_rows + params.first_row + row;
       var value = totals[tile];
       if (params.has_bias != 0u) {
-        value += bias[row];
+        value += bias[params.first_row + row];
       }
       value *= params.scale;
       if (params.has_residual != 0u) {

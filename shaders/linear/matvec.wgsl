@@ -1,6 +1,7 @@
-// y[row] = scale * (dot(weight[row, :], x) + bias[row]) + residual[row], for one token
-// weight [rows, cols]; x [cols]; bias, residual and y [rows]. Without has_bias, bias is not read;
-// without has_residual, residual is not.
+// y[at] = scale * (dot(weight[row, :], x) + bias[at]) + residual[at], for one token
+// where at = first_row + row. weight [rows, cols]; x [cols]; bias, residual and y [all_rows].
+// Without has_bias, bias is not read; without has_residual, residual is not. A matrix in several
+// buffers takes a dispatch for each.
 // LANES lanes share a row, ROWS rows share a workgroup. cols is a multiple of 8.
 // Needs: load_weights (shaders/formats), row_sum (shaders/reduce), control (shaders/control).
 override LANES: u32 = 1u;
@@ -11,6 +12,8 @@ struct Params {
   cols: u32,
   has_bias: u32,
   has_residual: u32,
+  first_row: u32,
+  all_rows: u32,
   scale: f32,
 }
 
@@ -41,14 +44,15 @@ fn main(
   }
   let total = row_sum(sum, local.x, local.y);
   if (local.x == 0u && wanted < params.rows) {
+    let index = params.first_row + row;
     var value = total;
     if (params.has_bias != 0u) {
-      value += bias[row];
+      value += bias[index];
     }
     value *= params.scale;
     if (params.has_residual != 0u) {
-      value += residual[row];
+      value += residual[index];
     }
-    y[row] = value;
+    y[index] = value;
   }
 }

@@ -1,23 +1,38 @@
 import { basename } from "node:path";
+import { SluiceError } from "../errors.ts";
 import { readContextFlag } from "./flags.ts";
 import type { CommandContext } from "./generate.ts";
+import { DEFAULT_BINDING_BYTES, describeLimit } from "./limits.ts";
 import { openLocation, readLocation } from "./location.ts";
 import { type BudgetRow, type ModelReport, reportModel } from "./report.ts";
+import { supported } from "./supported.ts";
 import { formatBytes, formatCount, formatTable } from "./units.ts";
 
 /** The flags of `inspect`. */
 export interface InspectFlags {
   readonly gpuBudget?: string;
   readonly context?: string;
+  readonly supported?: boolean;
   readonly json?: boolean;
 }
 
-/** `sluice inspect MODEL`: reads the header only, and needs no GPU. */
+/**
+ * `sluice inspect MODEL`: reads the header only, and needs no GPU. `sluice inspect --supported` tells what can be loaded.
+ * Throws "bad-input" for neither or both, and what `reportModel` throws.
+ */
 export async function inspectCommand(
-  model: string,
+  model: string | undefined,
   flags: InspectFlags,
   { output, signal }: CommandContext,
 ): Promise<void> {
+  if (model === undefined || flags.supported) {
+    if (model !== undefined || !flags.supported) {
+      throw new SluiceError("bad-input", "inspect takes either a model or --supported.");
+    }
+    if (flags.json) output.json(supported());
+    else output.text(`${describeSupported()}\n`);
+    return;
+  }
   const contextTokens = readContextFlag(flags.context);
   const source = await openLocation(readLocation(model), signal);
   try {
@@ -30,10 +45,36 @@ export async function inspectCommand(
   }
 }
 
-function describe({ model, tensors, expert, gpu, budgets }: ModelReport): string {
+/** Columns of a terminal that nobody has made wider. */
+const WIDTH = 100;
+
+function describeSupported(): string {
+  const kinds = Object.entries(supported());
+  const indent = 2 + Math.max(...kinds.map(([kind]) => kind.length));
+  return kinds
+    .map(
+      ([kind, names]) =>
+        kind.padEnd(indent) + wrapped(names, indent).join(`\n${" ".repeat(indent)}`),
+    )
+    .join("\n");
+}
+
+/** Names in lines that end before {@link WIDTH} when they start at column `indent`. */
+function wrapped(names: readonly string[], indent: number): string[] {
+  const lines: string[] = [];
+  for (const [index, name] of names.entries()) {
+    const word = index < names.length - 1 ? `${name},` : name;
+    const last = lines.at(-1);
+    if (last === undefined || indent + last.length + 1 + word.length > WIDTH) lines.push(word);
+    else lines[lines.length - 1] = `${last} ${word}`;
+  }
+  return lines;
+}
+
+function describe({ model, tensors, expert, gpu, limits, budgets }: ModelReport): string {
   const hasExperts = model.moeLayers > 0;
   const facts: readonly (readonly [string, string])[] = [
-    ["file", `${basename(model.file)}, ${formatBytes(model.bytes)}`],
+    ["file", `${basename(model.file)}, ${formatBytes(model.bytes)}${inFiles(model.files)}`],
     ["name", model.name],
     ["architecture", model.architecture],
     ["parameters", formatCount(model.parameters)],
@@ -48,6 +89,9 @@ function describe({ model, tensors, expert, gpu, budgets }: ModelReport): string
         (gpu.stateBytes > 0 ? `recurrent state ${formatBytes(gpu.stateBytes)}, ` : "") +
         `scratch about ${formatBytes(gpu.scratchBytes)}`,
     ],
+    ...limits.map(
+      (row) => [`over ${formatBytes(DEFAULT_BINDING_BYTES)}`, describeLimit(row)] as const,
+    ),
   ];
   const width = Math.max(...facts.map(([name]) => name.length));
   const tensorTable = formatTable([
@@ -65,6 +109,10 @@ function describe({ model, tensors, expert, gpu, budgets }: ModelReport): string
     tensorTable,
     ...(hasExperts ? [budgetTable] : []),
   ].join("\n\n");
+}
+
+function inFiles(count: number): string {
+  return count > 1 ? ` in ${count} files` : "";
 }
 
 function expertFacts(model: ModelReport["model"], expert: ModelReport["expert"]) {

@@ -1,5 +1,8 @@
 import { fileURLToPath } from "node:url";
 import type { ByteSource } from "../storage/byte-source.ts";
+import { joinSources } from "../storage/joined-source.ts";
+import { openParts } from "../storage/open-parts.ts";
+import { splitNames } from "../storage/split-names.ts";
 
 /** Where a model is. */
 export type ModelLocation =
@@ -13,17 +16,27 @@ export function readLocation(model: string): ModelLocation {
   return { kind: "file", path: model };
 }
 
-/** Opens a model in Node; the caller closes it. Throws "not-found", "bad-file", "network". */
+/** Opens a model in Node, all parts of a split one; the caller closes it. Throws "not-found", "bad-file", "network". */
 export async function openLocation(
   location: ModelLocation,
   signal?: AbortSignal,
 ): Promise<ByteSource> {
   if (location.kind === "file") {
     const { openFileSource } = await import("../storage/file-source.ts");
-    return openFileSource(location.path);
+    return joinSources(await openParts(location.path, openFileSource));
   }
-  const { openHttpSource } = await import("../storage/http-source.ts");
-  return openHttpSource(location.url, { signal });
+  const { openSplitHttpSource } = await import("../storage/split-http-source.ts");
+  return openSplitHttpSource(location.url, { signal });
+}
+
+/** The places of the files that make up the model at a location, in order. */
+export function partLocations(location: ModelLocation): readonly ModelLocation[] {
+  if (location.kind === "file") {
+    const paths = splitNames(location.path)?.names ?? [location.path];
+    return paths.map((path) => ({ kind: "file", path }));
+  }
+  const urls = splitNames(location.url)?.names ?? [location.url];
+  return urls.map((url) => ({ kind: "url", url }));
 }
 
 /** Tells of a missing or unreadable file before a browser is started for it. Throws "not-found". */

@@ -62,11 +62,12 @@ function createProgram(context: CommandContext): Command {
     .description(
       "Tells a model's architecture, tensors, bytes of an expert and what fits in a budget.",
     )
-    .argument("<model>", "path or URL of a GGUF")
+    .argument("[model]", "path or URL of a GGUF; of a split model, of any of its files")
+    .option("--supported", "what can be loaded: architectures, formats, tokenizers and the rest")
     .option("--gpu-budget <budget>", "one more budget to plan for, such as 512MB or 50%")
     .option("--context <tokens>", "longest conversation; the KV cache is planned for it")
     .option("--json", "one JSON object on standard output")
-    .action(async (model: string, flags: InspectFlags) => {
+    .action(async (model: string | undefined, flags: InspectFlags) => {
       const { inspectCommand } = await import("./inspect.ts");
       await inspectCommand(model, flags, context);
     });

@@ -15,6 +15,7 @@ import {
   planSlots,
 } from "../scheduler/budget.ts";
 import type { ByteSource } from "../storage/byte-source.ts";
+import { findLimits, type LimitRow } from "./limits.ts";
 
 /** What `inspect --json` prints. */
 export interface ModelReport {
@@ -22,7 +23,9 @@ export interface ModelReport {
     readonly file: string;
     readonly name: string;
     readonly architecture: string;
+    /** Of all its files. */
     readonly bytes: number;
+    readonly files: number;
     readonly parameters: number;
     readonly layers: number;
     readonly moeLayers: number;
@@ -52,6 +55,8 @@ export interface ModelReport {
     readonly minGpuBudgetBytes: number;
     readonly fullGpuBudgetBytes: number;
   };
+  /** What is longer than what every WebGPU device binds at once. */
+  readonly limits: readonly LimitRow[];
   readonly budgets: readonly BudgetRow[];
 }
 
@@ -91,7 +96,8 @@ export interface ReportOptions {
 /** As the engine has it: a KV cache for more is only made when asked for. */
 const DEFAULT_CONTEXT_TOKENS = 4096;
 
-const SHARES = ["25%", "50%", "75%", "100%"] as const;
+/** Shares of the experts, and what the graphics memory of common devices allows. */
+const BUDGETS = ["25%", "50%", "75%", "100%", "2GB", "4GB", "8GB"] as const;
 
 /**
  * Reads a model's header and plans its memory as the engine would.
@@ -111,6 +117,7 @@ export async function reportModel(
       name: file.metadata.optionalString("general.name") ?? source.name,
       architecture: spec.architecture,
       bytes: source.bytes,
+      files: source.parts?.length ?? 1,
       parameters: tensors.reduce((sum, { shape }) => sum + product(shape), 0),
       layers: spec.layers,
       moeLayers: spec.moe.length,
@@ -133,6 +140,7 @@ export async function reportModel(
       minGpuBudgetBytes: minBudgetBytes(needs),
       fullGpuBudgetBytes: fullBudgetBytes(needs),
     },
+    limits: findLimits(file, spec, pools, contextTokens),
     budgets: planBudgets(needs, gpuBudget),
   };
 }
@@ -176,7 +184,7 @@ function planBudgets(needs: GpuNeeds, gpuBudget: string | undefined): BudgetRow[
   if (needs.recordBytes.length === 0) return []; // a dense model
   return [
     `${minBudgetBytes(needs)}B`,
-    ...SHARES,
+    ...BUDGETS,
     ...(gpuBudget === undefined ? [] : [gpuBudget]),
   ].map((budget) => {
     try {

@@ -219,7 +219,7 @@ class GpuEngine implements Engine {
   /** The device, opened again if it was lost. */
   async #open(): Promise<GpuContext> {
     if (this.#context) return this.#context;
-    const context = await openGpu(this.#host.gpu);
+    const context = await openGpu(this.#host.gpu, this.#host.maxBufferBytes);
     void context.lost.then(() => {
       if (this.#context === context) this.#context = undefined;
     });

@@ -25,7 +25,7 @@ export class Arenas {
   /** A pool's slots, as kernels bind them. */
   of(pool: number): ExpertArenas {
     const layout = this.#pools[pool]!;
-    const { gate, up, down, recordBytes } = layout;
+    const { gate, up, down, downByColumns, recordBytes } = layout;
     return {
       slots: this.#cache.slotCount(pool),
       slotsPerArena: this.#slotsPerArena(pool),
@@ -37,6 +37,7 @@ export class Arenas {
       gateFormat: gate.format,
       upFormat: up.format,
       downFormat: down.format,
+      downByColumns,
       arenas: this.#buffers[pool]!,
     };
   }
@@ -116,12 +117,12 @@ export class Arenas {
 
   #slotsPerArena(pool: number): number {
     const { recordBytes } = this.#pools[pool]!;
-    const { maxBufferSize, maxStorageBufferBindingSize } = this.#context.device.limits;
-    const slots = Math.floor(Math.min(maxBufferSize, maxStorageBufferBindingSize) / recordBytes);
+    const { maxBytes } = this.#context.memory;
+    const slots = Math.floor(maxBytes / recordBytes);
     if (slots === 0) {
       throw new SluiceError(
         "missing-feature",
-        `One expert takes ${recordBytes} bytes; this adapter binds at most ${maxStorageBufferBindingSize}. Use a model with smaller experts or another adapter.`,
+        `One expert takes ${recordBytes} bytes; this adapter binds at most ${maxBytes}. Use a model with smaller experts or another adapter.`,
       );
     }
     return slots;

@@ -237,7 +237,8 @@ export class LoadedModel {
   /** Steps of the decode program, and those of them that belong to layers: all between the embedding and the head. */
   get steps(): { readonly all: number; readonly ofLayers: number } {
     const { steps, head } = this.#programs.decode;
-    return { all: steps.length, ofLayers: head.first - 1 };
+    const embeddings = steps.filter(({ label }) => label === "embed").length;
+    return { all: steps.length, ofLayers: head.first - embeddings };
   }
 
   get dispatchesPerLayer(): number {

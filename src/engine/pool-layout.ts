@@ -1,6 +1,7 @@
 import { SluiceError } from "../errors.ts";
 import { planPlanes, repackMatrix, type WeightFormat } from "../formats/format.ts";
 import { weightFormats } from "../formats/registry.ts";
+import { expertSlice } from "../gguf/expert-stacks.ts";
 import type { GgufFile, TensorInfo } from "../gguf/gguf.ts";
 import type { ExpertBiases } from "../ops/gpu-resources.ts";
 import type { MoeSpec } from "../ops/ops.ts";
@@ -11,8 +12,6 @@ import { formatOf, tensorOf } from "./weights.ts";
 export interface ExpertPart {
   readonly info: TensorInfo;
   readonly format: WeightFormat;
-  /** Bytes of one expert's part in the file. */
-  readonly fileBytes: number;
   /** Where it starts in the record, in bytes. */
   readonly byteOffset: number;
 }
@@ -22,6 +21,8 @@ export interface PoolLayout {
   readonly gate: ExpertPart;
   readonly up: ExpertPart;
   readonly down: ExpertPart;
+  /** Whether down is stored as `[ffn, hidden]` and read by columns. */
+  readonly downByColumns: boolean;
   /** Biases of the products, in f32, behind the matrices; undefined where experts have none. */
   readonly biases: PoolBiases | undefined;
   /** All of the parts that the file has. */
@@ -45,7 +46,7 @@ export function planPools(file: GgufFile, moe: readonly MoeSpec[]): PoolLayout[]
 }
 
 function planPool(file: GgufFile, spec: MoeSpec): PoolLayout {
-  const { experts, ffn, hidden } = spec;
+  const { ffn, hidden } = spec;
   const parts: ExpertPart[] = [];
   let recordBytes = 0;
   const place = (format: WeightFormat, weights: number): number => {
@@ -56,7 +57,7 @@ function planPool(file: GgufFile, spec: MoeSpec): PoolLayout {
   const part = (name: string, format: WeightFormat, weights: number): ExpertPart => {
     const info = tensorOf(file, name);
     const byteOffset = place(format, weights);
-    parts.push({ info, format, fileBytes: info.bytes / experts, byteOffset });
+    parts.push({ info, format, byteOffset });
     return parts.at(-1)!;
   };
   const matrix = (name: string) => part(name, formatOf(tensorOf(file, name)), ffn * hidden);
@@ -72,7 +73,14 @@ function planPool(file: GgufFile, spec: MoeSpec): PoolLayout {
     gateBias || upBias || downBias
       ? { gate: bias(gateBias, ffn), up: bias(upBias, ffn), down: bias(downBias, hidden) }
       : undefined;
-  return { gate, up, down, biases, parts, recordBytes };
+  const downByColumns = down.info.shape[1] === ffn && ffn !== hidden;
+  if (downByColumns && biases) {
+    throw new SluiceError(
+      "unsupported-format",
+      `${spec.down} is stored by columns and has a bias, which Sluice does not compute. Use another conversion of this model.`,
+    );
+  }
+  return { gate, up, down, downByColumns, biases, parts, recordBytes };
 }
 
 /** Throws "unsupported-format" unless a tensor of biases is as shaders read them. */
@@ -104,9 +112,9 @@ export async function readRecord(
 ): Promise<Uint8Array<ArrayBuffer>> {
   const record = new Uint8Array(recordBytes);
   await Promise.all(
-    parts.map(async ({ info, format, fileBytes, byteOffset }) => {
-      const start = info.byteOffset + expert * fileBytes;
-      const blocks = await file.source.read(start, fileBytes, options);
+    parts.map(async ({ info, format, byteOffset }) => {
+      const slice = expertSlice(info, expert);
+      const blocks = await file.source.read(slice.byteOffset, slice.bytes, options);
       record.set(repackMatrix(format, blocks), byteOffset);
     }),
   );
@@ -120,7 +128,8 @@ export function raiseRecord(
   expert: number,
   priority: ReadPriority,
 ): void {
-  for (const { info, fileBytes } of parts) {
-    source.raise?.(info.byteOffset + expert * fileBytes, fileBytes, priority);
+  for (const { info } of parts) {
+    const { byteOffset, bytes } = expertSlice(info, expert);
+    source.raise?.(byteOffset, bytes, priority);
   }
 }

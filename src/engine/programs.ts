@@ -25,7 +25,7 @@ export function planNeeds(
 ): GpuNeeds {
   const arenas = (pool: number) => {
     const layout = pools[pool]!;
-    const { gate, up, down } = layout;
+    const { gate, up, down, downByColumns } = layout;
     return {
       slots: 0,
       slotsPerArena: 1,
@@ -37,6 +37,7 @@ export function planNeeds(
       gateFormat: gate.format,
       upFormat: up.format,
       downFormat: down.format,
+      downByColumns,
       arenas: [fixed.result],
     };
   };

@@ -1,8 +1,9 @@
-import { blobSource } from "../storage/blob-source.ts";
 import type { ByteSource } from "../storage/byte-source.ts";
 import { coalescing } from "../storage/coalescing-source.ts";
-import { type HttpSource, openHttpSource } from "../storage/http-source.ts";
 import { memorySource } from "../storage/memory-source.ts";
+import { blobsSource } from "../storage/split-blobs.ts";
+import { openSplitHttpSource, type SplitHttpSource } from "../storage/split-http-source.ts";
+import { firstName } from "../storage/split-names.ts";
 import { openRecordStore, type RecordStore } from "../storage/store/record-store.ts";
 import { openStoredSource, type RemoteSource } from "../storage/store/stored-source.ts";
 import type { EngineSource } from "./types.ts";
@@ -38,11 +39,16 @@ export async function openSource(
   signal: AbortSignal | undefined,
 ): Promise<CountedSource> {
   if (typeof from === "string") return openNetwork(from, keep, signal);
-  if (from instanceof Blob) return counted(blobSource(from), "disk");
+  if (from instanceof Blob) return counted(blobsSource([from]), "disk");
+  if (isList(from)) return counted(blobsSource(from), "disk");
   if (from instanceof ArrayBuffer || ArrayBuffer.isView(from)) {
     return counted(memorySource(from as ArrayBuffer | Uint8Array), "memory");
   }
   return counted(from, "disk");
+}
+
+function isList(from: EngineSource): from is readonly Blob[] {
+  return Array.isArray(from);
 }
 
 async function openNetwork(
@@ -51,7 +57,7 @@ async function openNetwork(
   signal: AbortSignal | undefined,
 ): Promise<CountedSource> {
   const open = async () => {
-    return inOrder(await openHttpSource(address, { signal, requests: REQUESTS }));
+    return inOrder(await openSplitHttpSource(address, { signal, requests: REQUESTS }));
   };
   const url = absolute(address);
   const store =
@@ -81,19 +87,21 @@ async function openNetwork(
   }
 }
 
-/** Undefined for what is no address: opening it says so. */
+/** What the model is kept under, whichever of its parts was named. Undefined for what is no address: opening it says so. */
 function absolute(address: string): string | undefined {
   const base = globalThis.location?.href;
-  return URL.canParse(address, base) ? new URL(address, base).href : undefined;
+  return URL.canParse(address, base) ? firstName(new URL(address, base).href) : undefined;
 }
 
 /** A host that serves parts is asked for few; one that streams from the start has nothing to put in order. */
-function inOrder(http: HttpSource): RemoteSource {
+function inOrder(http: SplitHttpSource): RemoteSource {
   const source = http.ranged ? coalescing(http, { requests: REQUESTS }) : http;
   return {
     name: source.name,
     bytes: source.bytes,
+    parts: source.parts,
     identity: http.identity,
+    partIdentities: http.partIdentities,
     get received() {
       return http.received;
     },
@@ -118,6 +126,7 @@ function withCounts(
     ...rest,
     name: source.name,
     bytes: source.bytes,
+    parts: source.parts,
     get received() {
       return received();
     },
@@ -137,6 +146,7 @@ function counted(source: ByteSource, kind: CountedSource["kind"]): CountedSource
   const counting: ByteSource = {
     name: source.name,
     bytes: source.bytes,
+    parts: source.parts,
     async read(offset, length, options) {
       const bytes = await source.read(offset, length, options);
       received += length;

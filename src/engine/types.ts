@@ -16,8 +16,11 @@ import type {
 } from "../rpc/api.ts";
 import type { ByteSource } from "../storage/byte-source.ts";
 
-/** What an engine opens a model from: a URL, a `Blob`, bytes, or any source that can be read at an offset. */
-export type EngineSource = string | Blob | ArrayBuffer | ByteSource;
+/**
+ * What an engine opens a model from: a URL, a `Blob`, the files of a split model, bytes, or any source that can be read
+ * at an offset.
+ */
+export type EngineSource = string | Blob | readonly Blob[] | ArrayBuffer | ByteSource;
 
 /** The engine, as the worker and the command drive it. One model at a time, one reply or score at a time. */
 export interface Engine {
@@ -69,4 +72,6 @@ export interface Engine {
 /** How an engine reaches the GPU: the browser's `navigator.gpu`, or Dawn's in Node. */
 export interface EngineHost {
   readonly gpu: GPU | undefined;
+  /** The longest buffer to make, if that is less than what the device allows: to try what a smaller device does. */
+  readonly maxBufferBytes?: number;
 }

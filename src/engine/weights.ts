@@ -4,7 +4,8 @@ import { formatOfGgmlType, weightFormats } from "../formats/registry.ts";
 import type { GgufFile, TensorInfo } from "../gguf/gguf.ts";
 import type { GpuContext } from "../gpu/device.ts";
 import type { TensorSpec } from "../models/model.ts";
-import type { GpuMatrix, GpuTable } from "../ops/gpu-resources.ts";
+import type { GpuMatrix, GpuMatrixPart, GpuTable } from "../ops/gpu-resources.ts";
+import { planRowParts } from "./matrix-parts.ts";
 
 /** Reads of the file are at most this long, so that little of it is in memory at once. */
 const READ_BYTES = 4 * 1024 * 1024;
@@ -104,7 +105,9 @@ export class ResidentWeights {
   }
 
   dispose(): void {
-    for (const { buffer } of this.#matrices.values()) this.#context.memory.release(buffer);
+    for (const { parts } of this.#matrices.values()) {
+      for (const { buffer } of parts) this.#context.memory.release(buffer);
+    }
     for (const { buffer } of this.#tables.values()) this.#context.memory.release(buffer);
     for (const buffer of this.#vectorBuffers.values()) this.#context.memory.release(buffer);
     this.#matrices.clear();
@@ -145,18 +148,33 @@ export class ResidentWeights {
   #openMatrix(info: TensorInfo, format: WeightFormat): Part[] {
     const cols = info.shape.at(-1)!;
     const rows = info.shape.slice(0, -1).reduce((a, b) => a * b);
-    const { offsets, bytes } = planPlanes(format, rows * cols);
-    const buffer = this.#context.memory.storage(info.name, bytes);
-    this.#matrices.set(info.name, { buffer, rows, cols, format });
+    const { memory } = this.#context;
+    const parts = planRowParts(format, [rows, cols], memory.maxBytes).map((range) => ({
+      ...range,
+      buffer: memory.storage(info.name, planPlanes(format, range.rows * cols).bytes),
+    }));
+    this.#matrices.set(info.name, { parts, rows, cols, format });
+    return parts.flatMap((part) => this.#openMatrixPart(info, format, part));
+  }
+
+  #openMatrixPart(
+    info: TensorInfo,
+    format: WeightFormat,
+    { buffer, firstRow, rows }: GpuMatrixPart,
+  ): Part[] {
+    const cols = info.shape.at(-1)!;
+    const { offsets } = planPlanes(format, rows * cols);
     const { queue } = this.#context.device;
-    const blockCount = info.bytes / format.blockBytes;
+    const blocksOf = (count: number) => (count * cols) / format.blockWeights;
+    const partOffset = info.byteOffset + blocksOf(firstRow) * format.blockBytes;
+    const blockCount = blocksOf(rows);
     const pieceBlocks =
       Math.max(1, Math.floor(READ_BYTES / (format.blockBytes * PIECE_BLOCKS))) * PIECE_BLOCKS;
     const parts: Part[] = [];
     for (let first = 0; first < blockCount; first += pieceBlocks) {
       const blocks = Math.min(pieceBlocks, blockCount - first);
       parts.push({
-        byteOffset: info.byteOffset + first * format.blockBytes,
+        byteOffset: partOffset + first * format.blockBytes,
         bytes: blocks * format.blockBytes,
         take(read) {
           // A plane's last part may end within a word; the plane is padded, so the word may be written whole.

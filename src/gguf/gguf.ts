@@ -1,16 +1,20 @@
 import { gguf } from "@huggingface/gguf";
 import { SluiceError } from "../errors.ts";
 import type { ByteSource, ReadOptions } from "../storage/byte-source.ts";
+import { stackExperts } from "./expert-stacks.ts";
 import { type Header, readHeader, type StringSpan } from "./header.ts";
 import { Metadata, type MetadataValue } from "./metadata.ts";
+import { filesOf, joinParts, type PartHeader, type SourceFile } from "./split.ts";
 import { type TensorInfo, tensorTable } from "./tensors.ts";
 
 export type { TensorInfo } from "./tensors.ts";
 
-/** A GGUF file whose header has been read; `source` stays the caller's. */
+/** A GGUF file, or all files of a split model, whose headers have been read; `source` stays the caller's. */
 export interface GgufFile {
   readonly source: ByteSource;
+  /** Of the first file. */
   readonly metadata: Metadata;
+  /** Of all files; stacks of experts under one name whatever the file's layout: see `stackExperts`. */
   readonly tensors: ReadonlyMap<string, TensorInfo>;
 }
 
@@ -18,23 +22,30 @@ export interface GgufFile {
 const WINDOW_BYTES = 2_000_000;
 
 /**
- * Reads the header of a GGUF file: its keys and its tensor table, and none of its weights.
+ * Reads the header of a GGUF file, or of each file of a split model: keys and tensor tables, and no weights.
  *
- * Throws "bad-file" if the file is damaged or no GGUF, "truncated-file" if it is shorter than its
- * tensor table says, "unsupported-model" if it is one part of a split model, and what `source` throws.
+ * Throws "bad-file" if a file is damaged, no GGUF or no part of this model, "truncated-file" if it is shorter than its
+ * tensor table says, "not-found" if it is a part and the others are not in `source`, and what `source` throws.
  */
 export async function openGguf(source: ByteSource, options: ReadOptions = {}): Promise<GgufFile> {
-  const header = await readHeader(source, options);
-  const parsed = await parse(header, source.name);
-  const metadata = new Metadata(metadataValues(parsed.metadata, header), source.name);
-  refuseSplit(metadata, source.name);
+  const parts = await Promise.all(filesOf(source).map((file) => readPart(file, options)));
+  const tensors = stackExperts(joinParts(parts), source.name);
+  return { source, metadata: parts[0]!.metadata, tensors };
+}
+
+async function readPart({ file, start }: SourceFile, options: ReadOptions): Promise<PartHeader> {
+  const { name, bytes } = file;
+  const header = await readHeader(file, options);
+  const parsed = await parse(header, name);
+  const metadata = new Metadata(metadataValues(parsed.metadata, header), name);
   const tensors = tensorTable(parsed.tensorInfos, {
-    name: source.name,
-    bytes: source.bytes,
+    name,
+    bytes,
+    start,
     dataOffset: header.fileBytes,
     alignment: metadata.optionalCount("general.alignment") ?? 32,
   });
-  return { source, metadata, tensors };
+  return { name, metadata, tensors };
 }
 
 /** Gives the header's bytes to the parser as answers to its range requests. */
@@ -100,14 +111,4 @@ function withoutBigints(value: MetadataValue): MetadataValue {
   if (typeof value !== "bigint") return value;
   const number = Number(value);
   return Number.isSafeInteger(number) ? number : value;
-}
-
-function refuseSplit(metadata: Metadata, name: string): void {
-  const parts = metadata.optionalCount("split.count") ?? 1;
-  if (parts <= 1) return;
-  throw new SluiceError(
-    "unsupported-model",
-    `${name}: is one of ${parts} parts of a split model, which cannot be loaded yet. ` +
-      "Join the parts with `llama-gguf-split --merge` and load the result.",
-  );
 }

@@ -8,6 +8,7 @@ const MAX_ARRAY_DEPTH = 4;
 const MAX_DIMENSIONS = 8;
 const STRING_TYPE = 8;
 const ARRAY_TYPE = 9;
+const BIG_ENDIAN = "it is a big-endian GGUF file, and only little-endian ones can be read";
 const decoder = new TextDecoder("utf-8", { ignoreBOM: true });
 /** Bytes of each value type of GGUF; undefined for strings and arrays. */
 const VALUE_BYTES = [1, 1, 2, 2, 4, 4, 4, 1, undefined, undefined, 8, 8, 8] as const;
@@ -101,13 +102,14 @@ class HeaderWalk {
   async start(): Promise<void> {
     await this.#need(Math.min(4, this.#source.bytes), "the magic number");
     const magic = new TextDecoder("latin1").decode(this.#window.subarray(0, 4));
+    if (magic === "FUGG") throw this.bad(BIG_ENDIAN);
     if (!"GGUF".startsWith(magic)) {
       throw this.bad(`it is not a GGUF file: it starts with ${JSON.stringify(magic)}`);
     }
     await this.skip(4, "the magic number");
     const version = await this.u32("the version");
     if ((version & 0xffff) === 0) {
-      throw this.bad("it is a big-endian GGUF file, and only little-endian ones can be read");
+      throw this.bad(BIG_ENDIAN);
     }
     if (version !== 2 && version !== 3) {
       throw this.bad(`it is GGUF version ${version}, and versions 2 and 3 can be read`);

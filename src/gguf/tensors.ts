@@ -8,10 +8,15 @@ export interface TensorInfo {
   readonly ggmlType: number;
   /** Row-major, the last dimension contiguous: `[rows, cols]`, `[experts, rows, cols]`. */
   readonly shape: readonly number[];
-  /** From the start of the file. */
+  /** From the start of the file, or of all files of a split model. */
   readonly byteOffset: number;
   /** Of an unknown type: up to the next tensor or the end of the file. */
   readonly bytes: number;
+  /**
+   * Where the matrix of each expert of a stack starts, if they do not lie one behind another; `byteOffset` is that of
+   * the first. See `stackExperts`.
+   */
+  readonly slices?: readonly number[];
 }
 
 /** A line of a file's tensor table, as the parser gives it: dimensions innermost first. */
@@ -26,6 +31,8 @@ interface RawTensor {
 export interface TensorSpace {
   readonly name: string;
   readonly bytes: number;
+  /** Where the file starts in its source: not at 0 for a later part of a split model. */
+  readonly start: number;
   /** Where the header ends; the data begin at the next multiple of `alignment`. */
   readonly dataOffset: number;
   readonly alignment: number;
@@ -59,7 +66,7 @@ export function tensorTable(
     const bytes = storedBytes(tensor, shape, space) ?? rest;
     if (offset + bytes > space.bytes) throw truncated(space, tensor.name, offset, bytes);
     const { name, dtype } = tensor;
-    tensors.set(name, { name, ggmlType: dtype, shape, byteOffset: offset, bytes });
+    tensors.set(name, { name, ggmlType: dtype, shape, byteOffset: space.start + offset, bytes });
   });
   return tensors;
 }

@@ -37,9 +37,10 @@ const REQUIRED_LIMITS = {
 
 /**
  * Opens a device with the largest limits that the adapter has.
+ * @param maxBufferBytes see `GpuMemory`
  * Throws "no-adapter" or "missing-feature" with what to do.
  */
-export async function openGpu(gpu: GPU | undefined): Promise<GpuContext> {
+export async function openGpu(gpu: GPU | undefined, maxBufferBytes?: number): Promise<GpuContext> {
   if (!gpu) {
     throw new SluiceError(
       "no-adapter",
@@ -57,7 +58,7 @@ export async function openGpu(gpu: GPU | undefined): Promise<GpuContext> {
   const { vendor, architecture, description } = adapter.info;
   const name = [vendor, architecture, description].filter(Boolean).join(" ");
   const software = adapter.info.isFallbackAdapter || /swiftshader|llvmpipe|lavapipe/i.test(name);
-  const memory = new GpuMemory(device);
+  const memory = new GpuMemory(device, maxBufferBytes);
   let failure: SluiceError | undefined;
   device.addEventListener("uncapturederror", ({ error }) => {
     failure ??= new SluiceError(

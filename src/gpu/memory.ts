@@ -5,9 +5,14 @@ export class GpuMemory {
   readonly #device: GPUDevice;
   readonly #buffers = new Set<GPUBuffer>();
   #bytes = 0;
+  /** The longest buffer that can be bound whole. */
+  readonly maxBytes: number;
 
-  constructor(device: GPUDevice) {
+  /** @param maxBytes less than what the device allows, for tests of what does not fit into one buffer */
+  constructor(device: GPUDevice, maxBytes = Number.POSITIVE_INFINITY) {
     this.#device = device;
+    const { maxBufferSize, maxStorageBufferBindingSize } = device.limits;
+    this.maxBytes = Math.min(maxBufferSize, maxStorageBufferBindingSize, maxBytes);
   }
 
   /** Bytes of all buffers that were made here and not released. */
@@ -21,12 +26,10 @@ export class GpuMemory {
    */
   create(label: string, bytes: number, usage: GPUBufferUsageFlags): GPUBuffer {
     const size = Math.max(16, Math.ceil(bytes / 4) * 4);
-    const { maxBufferSize, maxStorageBufferBindingSize } = this.#device.limits;
-    const limit = Math.min(maxBufferSize, maxStorageBufferBindingSize);
-    if (size > limit) {
+    if (size > this.maxBytes) {
       throw new SluiceError(
         "missing-feature",
-        `${label} needs a buffer of ${size} bytes; this adapter allows ${limit}. Use a smaller model or context, or an adapter with a higher maxStorageBufferBindingSize.`,
+        `${label} needs a buffer of ${size} bytes; this adapter allows ${this.maxBytes}. Use a smaller model or context, or an adapter with a higher maxStorageBufferBindingSize.`,
       );
     }
     const buffer = this.#device.createBuffer({ label, size, usage });

@@ -2,14 +2,14 @@ import source from "../../shaders/embedding/embed.wgsl?raw";
 import { defineKernel } from "../gpu/kernel.ts";
 
 /**
- * The rows of the token ids of the pass, times `scale`.
+ * The rows of the token ids of the pass, times `scale`: those of them that are among rows `first_row` to `first_row + rows` of the table.
  *
- * table [vocab, hidden] in any format · y [tokens, hidden] f32. `hidden` is a multiple of 8.
+ * weights [rows, hidden] in any format · y [tokens, hidden] f32. `hidden` is a multiple of 8.
  */
 export const embed = defineKernel({
   name: "embed",
   source,
-  params: { hidden: "u32", vocab: "u32", scale: "f32" },
+  params: { hidden: "u32", vocab: "u32", first_row: "u32", rows: "u32", scale: "f32" },
   buffers: { y: "read_write" },
   weights: true,
   control: "read",

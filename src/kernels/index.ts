@@ -4,6 +4,7 @@ import { causalConv } from "./causal_conv.ts";
 import { combine } from "./combine.ts";
 import { embed } from "./embed.ts";
 import { expertDown } from "./expert_down.ts";
+import { expertDownColumns } from "./expert_down_columns.ts";
 import { expertGateUp } from "./expert_gate_up.ts";
 import { gatedNorm } from "./gated_norm.ts";
 import { gatedUnit } from "./gated_unit.ts";
@@ -29,6 +30,7 @@ export const kernels = [
   combine,
   embed,
   expertDown,
+  expertDownColumns,
   expertGateUp,
   gatedNorm,
   gatedUnit,

@@ -2,15 +2,23 @@ import source from "../../shaders/linear/matmul.wgsl?raw";
 import { defineKernel, foldGrid } from "../gpu/kernel.ts";
 
 /**
- * `y = scale (x Wᵀ + bias) + residual` for several tokens, 4 at a time.
+ * `y = scale (x Wᵀ + bias) + residual` for several tokens, 4 at a time, or `rows` of each token's row from `first_row` on.
  *
- * weight [rows, cols] in any format · x [tokens, cols], with room for a multiple of 4 tokens · bias [rows] · residual, y [tokens, rows]
+ * weight [rows, cols] in any format · x [tokens, cols], with room for a multiple of 4 tokens · bias [all_rows] · residual, y [tokens, all_rows]
  * f32. `cols` is a multiple of 8.
  */
 export const matmul = defineKernel({
   name: "matmul",
   source,
-  params: { rows: "u32", cols: "u32", has_bias: "u32", has_residual: "u32", scale: "f32" },
+  params: {
+    rows: "u32",
+    cols: "u32",
+    has_bias: "u32",
+    has_residual: "u32",
+    first_row: "u32",
+    all_rows: "u32",
+    scale: "f32",
+  },
   buffers: { x: "read", bias: "read", residual: "read", y: "read_write" },
   weights: true,
   control: "read",

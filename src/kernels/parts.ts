@@ -24,6 +24,7 @@ export interface Variant {
   /** Supplies `row_sum`. */
   readonly reduce: string;
   readonly matrix: Constants;
+  readonly columns: Constants;
   readonly norm: Constants;
   readonly rotate: Constants;
   readonly attention: Constants;
@@ -38,6 +39,7 @@ export const variants = {
   serial: {
     reduce: serial,
     matrix: { LANES: 1, ROWS: 64 },
+    columns: { LANES: 64, SPLITS: 1 },
     norm: { LANES: 1, ROWS: 1 },
     rotate: { LANES: 1, ROWS: 1 },
     attention: { LANES: 32 },
@@ -46,6 +48,7 @@ export const variants = {
   workgroup: {
     reduce: workgroup,
     matrix: { LANES: 32, ROWS: 4 },
+    columns: { LANES: 32, SPLITS: 8 },
     norm: { LANES: 128, ROWS: 1 },
     rotate: { LANES: 32, ROWS: 1 },
     attention: { LANES: 64 },

@@ -51,8 +51,6 @@ const REFUSED_BLOCK_TENSORS: readonly (readonly [name: string, what: string])[] 
   ["ffn_down_exps.bias", "has biases of experts"],
   ["ffn_gate_shexp.weight", "has shared experts"],
   ["ffn_up_shexp.weight", "has shared experts"],
-  ["ffn_gate_up_exps.weight", "has gate and up projections in one fused tensor"],
-  ["ffn_gate.0.weight", "has a tensor for each expert (an old conversion)"],
 ];
 
 /** Every tensor that a decoder of these layers reads, under llama.cpp's names. */
@@ -183,7 +181,7 @@ export function checkTensors(file: ModelFile, model: ModelSpec): void {
     if (`${withoutLeadingOnes(got)}` === `${withoutLeadingOnes(shape)}`) continue;
     // PowerInfer's conversions of SmallThinker store the down projection so that a neuron is a contiguous row.
     if (name.endsWith("ffn_down_exps.weight") && `${got}` === `${[shape[0], shape[2], shape[1]]}`) {
-      throw unsupported(model, `has transposed down projections (${name} is [${got}])`);
+      continue;
     }
     throw new SluiceError(
       "bad-file",

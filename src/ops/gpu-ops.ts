@@ -61,12 +61,14 @@ export class GpuOps implements Ops<GpuTensor, GpuRouting> {
     const { gpu, recorder } = this.#recording;
     const matrix = gpu.matrix(table);
     const y = this.#recording.tensor(matrix.cols);
-    recorder.dispatch(embed, {
-      params: { hidden: matrix.cols, vocab: matrix.rows, scale },
-      buffers: { y: y.scratch },
-      weights: matrix.buffer,
-      parts: weightParts(matrix.format),
-    });
+    for (const { buffer, firstRow, rows } of matrix.parts) {
+      recorder.dispatch(embed, {
+        params: { hidden: matrix.cols, vocab: matrix.rows, first_row: firstRow, rows, scale },
+        buffers: { y: y.scratch },
+        weights: buffer,
+        parts: weightParts(matrix.format),
+      });
+    }
     return y;
   }
 
@@ -108,32 +110,36 @@ export class GpuOps implements Ops<GpuTensor, GpuRouting> {
   linear(x: GpuTensor, weight: string, options: LinearOptions<GpuTensor> = {}): GpuTensor {
     const { bias, scale = 1, residual } = options;
     const { gpu, recorder, maxTokens } = this.#recording;
-    const { rows, cols, format, buffer } = gpu.matrix(weight);
+    const { rows, cols, format, parts } = gpu.matrix(weight);
     checkWidth(weight, x.width, cols);
     checkMultiple(`cols of ${weight}`, cols, UNIT_WEIGHTS);
     if (residual) checkWidth(weight, residual.width, rows);
     const single = x.single || maxTokens === 1;
     const y = this.#recording.tensor(rows, x.single);
-    recorder.dispatch(single ? matvec : matmul, {
-      params: {
-        rows,
-        cols,
-        has_bias: bias === undefined ? 0 : 1,
-        has_residual: residual ? 1 : 0,
-        scale,
-      },
-      buffers: {
-        x: x.scratch,
-        // What is not there is not read: any buffer does that is only read.
-        bias: bias === undefined ? x.scratch : gpu.vector(bias, rows),
-        residual: (residual ?? x).scratch,
-        y: y.scratch,
-      },
-      weights: buffer,
-      parts: [...weightParts(format), gpu.variant.reduce],
-      constants: gpu.variant.matrix,
-      single,
-    });
+    for (const part of parts) {
+      recorder.dispatch(single ? matvec : matmul, {
+        params: {
+          rows: part.rows,
+          cols,
+          has_bias: bias === undefined ? 0 : 1,
+          has_residual: residual ? 1 : 0,
+          first_row: part.firstRow,
+          all_rows: rows,
+          scale,
+        },
+        buffers: {
+          x: x.scratch,
+          // What is not there is not read: any buffer does that is only read.
+          bias: bias === undefined ? x.scratch : gpu.vector(bias, rows),
+          residual: (residual ?? x).scratch,
+          y: y.scratch,
+        },
+        weights: part.buffer,
+        parts: [...weightParts(format), gpu.variant.reduce],
+        constants: gpu.variant.matrix,
+        single,
+      });
+    }
     return y;
   }
 

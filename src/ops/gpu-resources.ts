@@ -4,9 +4,17 @@ import type { Variant } from "../kernels/parts.ts";
 import type { RopeSpec } from "./ops.ts";
 import type { StateValues } from "./recurrent.ts";
 
-/** A matrix on the GPU, in its format's planes. */
-export interface GpuMatrix {
+/** Rows of a matrix in one buffer, in its format's planes. */
+export interface GpuMatrixPart {
   readonly buffer: GPUBuffer;
+  readonly firstRow: number;
+  readonly rows: number;
+}
+
+/** A matrix on the GPU. */
+export interface GpuMatrix {
+  /** All of its rows, in order: more than one part where the device does not bind so much at once. */
+  readonly parts: readonly GpuMatrixPart[];
   readonly rows: number;
   readonly cols: number;
   readonly format: WeightFormat;
@@ -39,6 +47,8 @@ export interface ExpertArenas {
   readonly gateFormat: WeightFormat;
   readonly upFormat: WeightFormat;
   readonly downFormat: WeightFormat;
+  /** Whether a record's down matrix is `[ffn, hidden]` instead of `[hidden, ffn]`. */
+  readonly downByColumns: boolean;
   readonly arenas: readonly GPUBuffer[];
 }
 

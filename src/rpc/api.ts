@@ -7,8 +7,11 @@ import type { StorageReport, StoredModel, VerifyReport } from "../storage/store/
 /** Bytes: a number, `"512MB"`, `"2GB"` (powers of 1000; `MiB`, `GiB` of 1024), or the share of all experts: `"50%"`. */
 export type Budget = number | string;
 
-/** What a model is loaded from: a URL, a `File` or `Blob`, or the bytes of a GGUF. */
-export type ModelSource = string | URL | Blob | ArrayBuffer | Uint8Array;
+/**
+ * What a model is loaded from: a URL, a `File` or `Blob`, or the bytes of a GGUF. A model that is split into several
+ * files: the URL of any of them, or all of the files, in any order.
+ */
+export type ModelSource = string | URL | Blob | readonly Blob[] | ArrayBuffer | Uint8Array;
 
 /** How a model is loaded. Everything is optional. */
 export interface LoadOptions {
@@ -289,7 +292,7 @@ export interface WorkerApi {
   hello(): Promise<void>;
   load(
     call: number,
-    source: string | Blob | ArrayBuffer,
+    source: string | Blob | readonly Blob[] | ArrayBuffer,
     options: LoadOptions,
     onProgress?: (progress: LoadProgress) => void,
   ): Promise<ModelInfo>;

@@ -6,15 +6,19 @@ import type { ModelSource } from "./api.ts";
  * A model source as it crosses to the worker. A URL becomes absolute against the page, for the worker's own location
  * may be elsewhere; bytes are copied and the copy moves, so the caller's stay usable. Throws "bad-input".
  */
-export function toWireSource(source: ModelSource): string | Blob | ArrayBuffer {
+export function toWireSource(source: ModelSource): string | Blob | readonly Blob[] | ArrayBuffer {
   if (typeof source === "string" || source instanceof URL) return resolveUrl(String(source));
-  if (source instanceof Blob) return source;
+  if (source instanceof Blob || isListOfBlobs(source)) return source;
   if (source instanceof ArrayBuffer) return moved(source.slice());
   if (source instanceof Uint8Array) return moved(new Uint8Array(source).buffer);
   throw new SluiceError(
     "bad-input",
-    `load() got ${source === null ? "null" : typeof source}; give it a URL, a File or Blob, or the bytes of a GGUF.`,
+    `load() got ${source === null ? "null" : typeof source}; give it a URL, a File or Blob, the Files of a split model, or the bytes of a GGUF.`,
   );
+}
+
+function isListOfBlobs(source: ModelSource): source is readonly Blob[] {
+  return Array.isArray(source) && source.every((part) => part instanceof Blob);
 }
 
 function moved(copy: ArrayBuffer): ArrayBuffer {

@@ -10,11 +10,19 @@ export interface ReadOptions {
   readonly priority?: ReadPriority;
 }
 
+/** One file of those that make up a source. */
+export interface SourcePart {
+  readonly name: string;
+  readonly bytes: number;
+}
+
 /** Bytes that can be read at any place: a file on a server, on disk, chosen by the user, or in memory. */
 export interface ByteSource {
   /** For messages: the address or the file name. */
   readonly name: string;
   readonly bytes: number;
+  /** The files whose bytes follow one another here: the parts of a split model. Undefined for one file. */
+  readonly parts?: readonly SourcePart[] | undefined;
   /**
    * The bytes `[offset, offset + length)`, in a buffer that the caller owns and may transfer.
    *

@@ -89,6 +89,7 @@ export function coalescing(source: ByteSource, options: CoalescingOptions = {}):
   return {
     name: source.name,
     bytes: source.bytes,
+    parts: source.parts,
     get counters() {
       return coalescer.counters;
     },

@@ -10,56 +10,23 @@ import { parseTrace } from "../../src/experts/trace-file.ts";
 import { type GpuNeeds, parseBudget, planSlots } from "../../src/scheduler/budget.ts";
 import { type CostModel, DEFAULT_COSTS } from "../../src/scheduler/simulation/cost-model.ts";
 import { simulate } from "../../src/scheduler/simulation/simulator.ts";
+import { type PublishedModel, publishedModels } from "../helpers/published/models.ts";
 
-/** A published model, as its configuration says. */
-interface Shape {
-  readonly name: string;
-  readonly layers: number;
-  readonly hidden: number;
-  readonly heads: number;
-  readonly kvHeads: number;
-  readonly headDim: number;
-  readonly experts: number;
-  readonly topK: number;
-  readonly ffn: number;
-  readonly vocab: number;
-  readonly tied: boolean;
+/** A published model, as the simulator takes it. */
+interface Shape extends PublishedModel {
   /** Of the experts. */
-  readonly bytesPerWeight: number;
+  readonly format: string;
   readonly predictor: PredictorName | "none";
 }
 
-/** Q4_0 and Q4_K, MXFP4, Q8_0. */
-const Q4 = 0.5625;
-const MXFP4 = 0.53125;
 const Q8 = 1.0625;
 
 const SHAPES: readonly Shape[] = [
-  {
-    name: "SmallThinker-4B-A0.6B, Q4_0",
-    ...{ layers: 32, hidden: 1536, heads: 12, kvHeads: 2, headDim: 128, experts: 32, topK: 4 },
-    ...{ ffn: 768, vocab: 151936, tied: true, bytesPerWeight: Q4, predictor: "pre-attention" },
-  },
-  {
-    name: "OLMoE-1B-7B, Q4_K",
-    ...{ layers: 16, hidden: 2048, heads: 16, kvHeads: 16, headDim: 128, experts: 64, topK: 8 },
-    ...{ ffn: 1024, vocab: 50304, tied: false, bytesPerWeight: Q4, predictor: "none" },
-  },
-  {
-    name: "gpt-oss-20b, MXFP4",
-    ...{ layers: 24, hidden: 2880, heads: 64, kvHeads: 8, headDim: 64, experts: 32, topK: 4 },
-    ...{ ffn: 2880, vocab: 201088, tied: false, bytesPerWeight: MXFP4, predictor: "none" },
-  },
-  {
-    name: "SmallThinker-21B-A3B, Q4_0",
-    ...{ layers: 52, hidden: 2560, heads: 28, kvHeads: 4, headDim: 128, experts: 64, topK: 6 },
-    ...{ ffn: 768, vocab: 151936, tied: false, bytesPerWeight: Q4, predictor: "pre-attention" },
-  },
-  {
-    name: "Qwen3-30B-A3B, Q4_K",
-    ...{ layers: 48, hidden: 2048, heads: 32, kvHeads: 4, headDim: 128, experts: 128, topK: 8 },
-    ...{ ffn: 768, vocab: 151936, tied: false, bytesPerWeight: Q4, predictor: "none" },
-  },
+  { ...publishedModels.smallThinker4b, format: "Q4_0", predictor: "pre-attention" },
+  { ...publishedModels.olmoe, format: "Q4_K", predictor: "none" },
+  { ...publishedModels.gptOss20b, format: "MXFP4", predictor: "none" },
+  { ...publishedModels.smallThinker21b, format: "Q4_0", predictor: "pre-attention" },
+  { ...publishedModels.qwen3Moe, format: "Q4_K", predictor: "none" },
 ];
 
 const BUDGETS = ["2GB", "4GB", "8GB"];
@@ -111,16 +78,16 @@ function rowOf(shape: Shape, recorded: RoutingTrace): string {
       return ["too small", "", ""];
     }
   });
-  return `| ${shape.name} | ${(expertBytes / 1e9).toFixed(1)} GB | ${cells.join(" | ")} |`;
+  return `| ${shape.name}, ${shape.format} | ${(expertBytes / 1e9).toFixed(1)} GB | ${cells.join(" | ")} |`;
 }
 
 /** What every token needs at 8 bits, keys and values in f32, and records as the file has them. */
 function needsOf(shape: Shape): GpuNeeds {
-  const { layers, hidden, heads, kvHeads, headDim, experts, topK, ffn, vocab, tied } = shape;
+  const { layers, hidden, heads, kvHeads, headDim, experts, topK, vocab, tied } = shape;
   const attention = layers * hidden * headDim * (2 * heads + 2 * kvHeads);
   const vocabulary = vocab * hidden * (tied ? 1 : 2);
   const kvBytes = layers * 2 * kvHeads * headDim * 4 * CONTEXT_TOKENS;
-  const recordBytes = new Array<number>(layers).fill(3 * hidden * ffn * shape.bytesPerWeight);
+  const recordBytes = new Array<number>(layers).fill(shape.expected.expertBytes);
   return {
     residentBytes: Math.ceil((attention + vocabulary) * Q8 + kvBytes),
     recordBytes,

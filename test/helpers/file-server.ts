@@ -72,7 +72,8 @@ export interface FileServer extends AsyncDisposable {
 
 /** What the answers of a server share. */
 interface Host {
-  readonly file: Uint8Array;
+  /** The file at a request's path; undefined where there is none. */
+  fileAt(path: string): Uint8Array | undefined;
   readonly behaviour: ServerBehaviour;
   readonly random: Random;
   /** When the connection is free again; see `paced`. */
@@ -84,7 +85,24 @@ export async function serveFile(
   file: Uint8Array,
   behaviour: ServerBehaviour = {},
 ): Promise<FileServer> {
-  const host: Host = { file, behaviour, random: createRandom(behaviour.seed ?? 1), freeMs: 0 };
+  return startServer("model.gguf", () => file, behaviour);
+}
+
+/** Serves files by their names; the server's address is that of the first. */
+export async function serveFiles(
+  files: ReadonlyMap<string, Uint8Array>,
+  behaviour: ServerBehaviour = {},
+): Promise<FileServer> {
+  const [first = ""] = files.keys();
+  return startServer(first, (path) => files.get(path.slice(1)), behaviour);
+}
+
+async function startServer(
+  name: string,
+  fileAt: Host["fileAt"],
+  behaviour: ServerBehaviour,
+): Promise<FileServer> {
+  const host: Host = { fileAt, behaviour, random: createRandom(behaviour.seed ?? 1), freeMs: 0 };
   const started = performance.now();
   const log: RequestRecord[] = [];
   let [open, mostOpen, online] = [0, 0, true];
@@ -105,7 +123,7 @@ export async function serveFile(
   await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
   const { port } = server.address() as AddressInfo;
   return {
-    url: `http://127.0.0.1:${port}/model.gguf`,
+    url: `http://127.0.0.1:${port}/${name}`,
     behaviour,
     log,
     get requests() {
@@ -157,9 +175,14 @@ async function answer(
     response.writeHead(status ?? 204).end();
     return;
   }
+  const file = host.fileAt(new URL(request.url ?? "/", "http://host").pathname);
+  if (!file) {
+    response.writeHead(404).end();
+    return;
+  }
   response.setHeader("ETag", behaviour.etag ?? '"first"');
   if (behaviour.lastModified) response.setHeader("Last-Modified", behaviour.lastModified);
-  const body = setRange(host, request, response);
+  const body = setRange(file, host, request, response);
   if (!behaviour.noLength) response.setHeader("Content-Length", body.length);
   if (request.method === "HEAD") {
     response.end();
@@ -183,7 +206,8 @@ function allowOrigins(behaviour: ServerBehaviour, response: ServerResponse): voi
 
 /** Sets status and Content-Range and gives the body that goes with them. */
 function setRange(
-  { file, behaviour }: Host,
+  file: Uint8Array,
+  { behaviour }: Host,
   request: IncomingMessage,
   response: ServerResponse,
 ): Uint8Array {

@@ -45,22 +45,49 @@ export function writeGguf(file: {
   readonly tensors?: readonly GgufTensor[];
 }): Uint8Array<ArrayBuffer> {
   const tensors = file.tensors ?? [];
-  const keys = Object.entries(file.metadata);
+  const lines = tensors.map((tensor) => ({ ...tensor, bytes: tensor.data.length }));
+  const { out } = writeHeader(file.metadata, lines);
+  for (const { data } of tensors) out.align(ALIGNMENT).raw(data);
+  return out.align(ALIGNMENT).finish();
+}
+
+/** A file up to its data, and how long it is with them. */
+export function writeGgufHeader(file: {
+  readonly metadata: GgufKeys;
+  readonly tensors: readonly TensorLine[];
+}): { readonly header: Uint8Array<ArrayBuffer>; readonly fileBytes: number } {
+  const { out, dataBytes } = writeHeader(file.metadata, file.tensors);
+  const header = out.align(ALIGNMENT).finish();
+  return { header, fileBytes: header.length + dataBytes };
+}
+
+/** A line of the tensor table. */
+export interface TensorLine extends Omit<GgufTensor, "data"> {
+  /** Of its data. */
+  readonly bytes: number;
+}
+
+function writeHeader(metadata: GgufKeys, tensors: readonly TensorLine[]) {
+  const keys = Object.entries(metadata);
   const out = new ByteWriter();
   out.ascii("GGUF").u32(3).u64(tensors.length).u64(keys.length);
   for (const [key, value] of keys) {
     out.string(key);
     writeValue(out, value);
   }
+  return { out, dataBytes: writeTensorTable(out, tensors) };
+}
+
+/** Writes the lines of the table for data that follow one another; gives the bytes of all data. */
+export function writeTensorTable(out: ByteWriter, tensors: readonly TensorLine[]): number {
   let offset = 0;
-  for (const { name, shape, ggmlType, data } of tensors) {
+  for (const { name, shape, ggmlType, bytes } of tensors) {
     out.string(name).u32(shape.length);
     for (const length of [...shape].reverse()) out.u64(length);
     out.u32(ggmlType).u64(offset);
-    offset += Math.ceil(data.length / ALIGNMENT) * ALIGNMENT;
+    offset += Math.ceil(bytes / ALIGNMENT) * ALIGNMENT;
   }
-  for (const { data } of tensors) out.align(ALIGNMENT).raw(data);
-  return out.align(ALIGNMENT).finish();
+  return offset;
 }
 
 function isArrayValue(

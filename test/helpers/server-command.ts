@@ -24,6 +24,12 @@ declare module "vitest/browser" {
       model: string | TinyModelOptions,
       behaviour?: ServerBehaviour,
     ) => Promise<ServedModel>;
+    /** Serves a random model in parts with so many tensors each; the address is that of the first. */
+    serveSplitModel: (
+      model: TinyModelOptions,
+      counts: readonly number[],
+      behaviour?: ServerBehaviour,
+    ) => Promise<ServedModel>;
     /** Changes how a server behaves. */
     setServer: (id: string, behaviour: ServerBehaviour) => Promise<void>;
     /** Takes a server off line, or back. */
@@ -55,6 +61,27 @@ const serveModel: BrowserCommand<
   return { id, url: server.url, bytes: file.length };
 };
 
+const serveSplitModel: BrowserCommand<
+  [model: TinyModelOptions, counts: readonly number[], behaviour?: ServerBehaviour]
+> = async ({ project }, model, counts, behaviour = {}) => {
+  const { serveFiles } = await project.import<typeof import("./file-server.ts")>(
+    "/test/helpers/file-server.ts",
+  );
+  const { tinyModel } = await project.import<typeof import("./tiny-models.ts")>(
+    "/test/helpers/tiny-models.ts",
+  );
+  const { partNames, splitGguf } = await project.import<typeof import("./gguf-layouts.ts")>(
+    "/test/helpers/gguf-layouts.ts",
+  );
+  const parts = await splitGguf(tinyModel(model), counts);
+  const names = partNames("tiny", counts.length);
+  const files = new Map(names.map((name, index) => [name, parts[index]!]));
+  const server = await serveFiles(files, behaviour);
+  const id = server.url;
+  servers.set(id, server);
+  return { id, url: server.url, bytes: parts.reduce((sum, { length }) => sum + length, 0) };
+};
+
 const setServer: BrowserCommand<[id: string, behaviour: ServerBehaviour]> = (_, id, behaviour) => {
   Object.assign(served(id).behaviour, behaviour);
 };
@@ -82,4 +109,11 @@ function served(id: string): FileServer {
 }
 
 /** For `test.browser.commands`: servers that pages ask Node for. */
-export const serverCommands = { serveModel, setServer, setOnline, serverLog, stopServer };
+export const serverCommands = {
+  serveModel,
+  serveSplitModel,
+  setServer,
+  setOnline,
+  serverLog,
+  stopServer,
+};

@@ -1,27 +1,26 @@
 import { readFile } from "node:fs/promises";
 import { expect, test } from "vitest";
-import { runtimes } from "../../src/cli/runtimes/registry.ts";
-import { evictionPolicies } from "../../src/experts/policies/registry.ts";
-import { predictors } from "../../src/experts/predictors/registry.ts";
-import { weightFormats } from "../../src/formats/registry.ts";
+import { supported } from "../../src/cli/supported.ts";
 import { architectures } from "../../src/models/registry.ts";
-import { scoreFunctions } from "../../src/routing/registry.ts";
-import { pacingRules } from "../../src/scheduler/pacing/registry.ts";
+import { withTable } from "../../tools/readme/write.ts";
 
-const ROWS = {
-  architectures,
-  "weight formats": weightFormats,
-  routers: scoreFunctions,
-  "cache policies": evictionPolicies,
-  predictors,
-  "pacing rules": pacingRules,
-  "runtimes of the command": runtimes,
-};
+const readme = await readFile(new URL("../../README.md", import.meta.url), "utf8");
 
-test.for(Object.entries(ROWS))("README names all %s", async ([title, registry]) => {
-  const readme = await readFile(new URL("../../README.md", import.meta.url), "utf8");
-  const [, cells] = new RegExp(`^\\| ${title} \\| (.*) \\|$`, "m").exec(readme) ?? [];
-  const names = [...(cells ?? "").matchAll(/`([^`]+)`/g)].map(([, name]) => name!);
+test("README has the table of what is supported; `npm run readme` writes it", () => {
+  expect(withTable(readme)).toBe(readme);
+});
 
-  expect(names.sort()).toEqual(Object.keys(registry).sort());
+test("the table is written between its lines, whatever stands there", () => {
+  const outdated = readme.replace(/^\| architectures .*$/m, "| architectures | `none` |");
+
+  expect(outdated).not.toBe(readme);
+  expect(withTable(outdated)).toBe(readme);
+  expect(() => withTable("# Sluice")).toThrow(/has lost the lines/);
+});
+
+test("every kind has names", () => {
+  for (const [kind, names] of Object.entries(supported())) {
+    expect(names.length, kind).toBeGreaterThan(1);
+  }
+  expect(supported().architectures).toEqual(Object.keys(architectures));
 });

@@ -137,14 +137,23 @@ export class ChatPage implements AsyncDisposable {
   }
 
   /** Drops a file on the page. */
-  async drop(name: string, bytes: Uint8Array): Promise<void> {
+  drop(name: string, bytes: Uint8Array): Promise<void> {
+    return this.dropAll([{ name, bytes }]);
+  }
+
+  /** Drops files on the page, all at once. */
+  async dropAll(
+    files: readonly { readonly name: string; readonly bytes: Uint8Array }[],
+  ): Promise<void> {
     const transfer = await this.page.evaluateHandle(
-      ({ name, text }) => {
+      (files) => {
         const data = new DataTransfer();
-        data.items.add(new File([Uint8Array.from(text, (c) => c.charCodeAt(0))], name));
+        for (const { name, text } of files) {
+          data.items.add(new File([Uint8Array.from(text, (c) => c.charCodeAt(0))], name));
+        }
         return data;
       },
-      { name, text: Buffer.from(bytes).toString("latin1") },
+      files.map(({ name, bytes }) => ({ name, text: Buffer.from(bytes).toString("latin1") })),
     );
     await this.page.dispatchEvent("body", "dragover", { dataTransfer: transfer });
     await this.page.dispatchEvent("body", "drop", { dataTransfer: transfer });

@@ -1,6 +1,7 @@
 import type { Browser, BrowserContextOptions, Page } from "playwright-core";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { serveFile } from "../helpers/file-server.ts";
+import { partNames, splitGguf } from "../helpers/gguf-layouts.ts";
 import { tinyModel } from "../helpers/tiny-models.ts";
 import { ChatPage, launchChromium } from "./chat-page.ts";
 import { type DemoServer, startDemo } from "./demo-server.ts";
@@ -98,7 +99,7 @@ describe("a model that cannot be loaded", () => {
 
     await chat.loadUrl(files.url);
 
-    expect(await chat.alert()).toContain("no file at that address");
+    expect(await chat.alert()).toContain("A file is missing");
   });
 
   test("a host that is not there is a sentence", async () => {
@@ -154,6 +155,21 @@ describe("other models", () => {
     await chat.ready();
     await chat.setGreedy(4);
     await chat.ask("x");
+    await chat.ready();
+  });
+
+  test("are loaded from the dropped files of a split one; a missing one is named", async () => {
+    const parts = await splitGguf(tinyModel({ architecture: "qwen3moe" }), [3, 9, 100]);
+    const names = partNames("mine", 3);
+    const files = names.map((name, index) => ({ name, bytes: parts[index]! }));
+    await using chat = await open();
+    await chat.ready();
+
+    await chat.dropAll(files.slice(1));
+    expect(await chat.alert()).toContain("mine-00001-of-00003.gguf is missing");
+
+    await chat.dropAll(files.toReversed());
+    await chat.page.getByText("qwen3moe", { exact: true }).waitFor({ state: "attached" });
     await chat.ready();
   });
 

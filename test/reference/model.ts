@@ -1,4 +1,5 @@
 import { formatOfGgmlType } from "../../src/formats/registry.ts";
+import { piecesOf } from "../../src/gguf/expert-stacks.ts";
 import { type GgufFile, openGguf } from "../../src/gguf/gguf.ts";
 import type { ModelFile, ModelSpec } from "../../src/models/model.ts";
 import { readModel } from "../../src/models/registry.ts";
@@ -44,7 +45,12 @@ export function decodedWeights(
     if (known) return known;
     const tensor = tensors.get(name);
     if (!tensor) throw new Error(`the file has no tensor ${name}`);
-    const blocks = bytes.slice(tensor.byteOffset, tensor.byteOffset + tensor.bytes);
+    const blocks = new Uint8Array(tensor.bytes);
+    let at = 0;
+    for (const piece of piecesOf(tensor)) {
+      blocks.set(bytes.subarray(piece.byteOffset, piece.byteOffset + piece.bytes), at);
+      at += piece.bytes;
+    }
     const weight = { shape: tensor.shape, data: decodedTensor(tensor.ggmlType, blocks) };
     decoded.set(name, weight);
     return weight;

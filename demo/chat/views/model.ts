@@ -2,7 +2,7 @@ import type { ModelInfo } from "../../../src/index.ts";
 import type { Actions } from "../controller.ts";
 import { byId, create, definitionRows } from "../dom.ts";
 import { formatBytes, formatCount } from "../format.ts";
-import { chooseFile, chooseUrl, STOCK_MODELS } from "../models.ts";
+import { chooseFiles, chooseUrl, STOCK_MODELS } from "../models.ts";
 import type { AppState } from "../state.ts";
 import type { Store } from "../store.ts";
 
@@ -61,13 +61,13 @@ function mountUrlForm(actions: Actions): void {
 function mountFileInput(actions: Actions): void {
   const input = byId("input", "model-file");
   input.addEventListener("change", () => {
-    const file = input.files?.[0];
-    if (file) void actions.load(chooseFile(file));
+    const choice = chooseFiles(input.files ?? []);
+    if (choice) void actions.load(choice);
     input.value = "";
   });
 }
 
-/** Lets a file be dropped anywhere on the page. */
+/** Lets files be dropped anywhere on the page. */
 export function mountDrop(actions: Actions): void {
   const overlay = byId("div", "drop");
   const holdsFile = (event: DragEvent) => event.dataTransfer?.types.includes("Files") ?? false;
@@ -84,7 +84,7 @@ export function mountDrop(actions: Actions): void {
     overlay.hidden = true;
     if (!holdsFile(event)) return;
     event.preventDefault();
-    const file = event.dataTransfer?.files[0];
-    if (file) void actions.load(chooseFile(file));
+    const choice = chooseFiles(event.dataTransfer?.files ?? []);
+    if (choice) void actions.load(choice);
   });
 }

@@ -2,6 +2,7 @@ import { createServer, type IncomingMessage, type ServerResponse } from "node:ht
 import type { AddressInfo } from "node:net";
 import { basename } from "node:path";
 import type { Job, PageAssets } from "../job.ts";
+import { type ModelLocation, partLocations } from "../location.ts";
 import { PAGE_PATHS, type PageEvent, type PageJob } from "../page/events.ts";
 import { serveFile, serveUrl } from "./serve-model.ts";
 
@@ -20,8 +21,7 @@ export async function startPageServer(
   assets: PageAssets,
   onEvent: (event: PageEvent) => void,
 ): Promise<PageServer> {
-  const name = job.model.kind === "file" ? basename(job.model.path) : lastPart(job.model.url);
-  const modelPath = `/sluice/model/${encodeURIComponent(name)}`;
+  const parts = new Map(partLocations(job.model).map((part) => [pathOf(part), part]));
 
   async function answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
     const path = request.url?.replace(/\?.*/, "");
@@ -29,25 +29,28 @@ export async function startPageServer(
       send(response, "text/html", pageHtml(assets.runner));
     } else if (path === PAGE_PATHS.job) {
       const { load, task } = job;
-      const pageJob: PageJob = { worker: assets.worker, model: modelPath, load, task };
+      const pageJob: PageJob = { worker: assets.worker, model: pathOf(job.model), load, task };
       send(response, "application/json", JSON.stringify(pageJob));
     } else if (path === PAGE_PATHS.events) {
       for (const event of JSON.parse(await readBody(request)) as PageEvent[]) {
         onEvent(event.kind === "error" ? { ...event, message: named(event.message) } : event);
       }
       response.writeHead(204).end();
-    } else if (path === modelPath) {
-      if (job.model.kind === "file") await serveFile(job.model.path, request, response);
-      else await serveUrl(job.model.url, request, response);
     } else {
-      assets.handle(request, response);
+      const part = parts.get(path ?? "");
+      if (!part) assets.handle(request, response);
+      else if (part.kind === "file") await serveFile(part.path, request, response);
+      else await serveUrl(part.url, request, response);
     }
   }
 
-  /** A sentence of the page with the model's own place in it. */
+  /** A sentence of the page with the model's own places in it. */
   function named(message: string): string {
-    const place = job.model.kind === "file" ? job.model.path : job.model.url;
-    return message.replaceAll(`${origin}${modelPath}`, place);
+    return [...parts].reduce(
+      (text, [path, part]) =>
+        text.replaceAll(`${origin}${path}`, part.kind === "file" ? part.path : part.url),
+      message,
+    );
   }
 
   const server = createServer((request, response) => {
@@ -87,6 +90,11 @@ async function readBody(request: IncomingMessage): Promise<string> {
   return Buffer.concat(chunks).toString("utf8");
 }
 
-function lastPart(url: string): string {
-  return new URL(url).pathname.split("/").at(-1) || "model.gguf";
+/** Where the page finds a file of the model. */
+function pathOf(part: ModelLocation): string {
+  const name =
+    part.kind === "file"
+      ? basename(part.path)
+      : new URL(part.url).pathname.split("/").at(-1) || "model.gguf";
+  return `/sluice/model/${encodeURIComponent(name)}`;
 }

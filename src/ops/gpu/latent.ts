@@ -2,7 +2,7 @@ import { weightParts } from "../../formats/parts.ts";
 import { headLinear } from "../../kernels/head_linear.ts";
 import { headLinearTransposed } from "../../kernels/head_linear_transposed.ts";
 import { latentAppend } from "../../kernels/latent_append.ts";
-import { checkLeast, checkMultiple, checkWidth } from "../checks.ts";
+import { checkLeast, checkMost, checkMultiple, checkWidth } from "../checks.ts";
 import type { HeadLinearOptions, LatentAttentionSpec, LatentInputs } from "../ops.ts";
 import { type GpuTensor, type Recording, TOKEN_TILE, UNIT_WEIGHTS } from "./recording.ts";
 
@@ -14,7 +14,8 @@ export function recordHeadLinear(
   { heads, rows, transposed = false }: HeadLinearOptions,
 ): GpuTensor {
   const { gpu, recorder } = recording;
-  const { rows: allRows, cols, format, buffer } = gpu.matrix(weight);
+  const { rows: allRows, cols, format, parts } = gpu.matrix(weight);
+  checkMost(`the buffers of ${weight}`, parts.length, 1);
   const headRows = allRows / heads;
   const { first, count } = rows ?? { first: 0, count: headRows };
   const share = x.width / heads;
@@ -27,7 +28,7 @@ export function recordHeadLinear(
   recorder.dispatch(transposed ? headLinearTransposed : headLinear, {
     params: { heads, head_rows: headRows, first_row: first, rows: count, cols, x_width: share },
     buffers: { x: x.scratch, y: y.scratch },
-    weights: buffer,
+    weights: parts[0]!.buffer,
     parts: [...weightParts(format), gpu.variant.reduce],
     constants: { ...gpu.variant.matrix, TOKENS: recording.maxTokens === 1 ? 1 : TOKEN_TILE },
   });

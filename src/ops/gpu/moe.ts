@@ -1,6 +1,7 @@
 import { weightParts } from "../../formats/parts.ts";
 import { combine } from "../../kernels/combine.ts";
 import { expertDown } from "../../kernels/expert_down.ts";
+import { expertDownColumns } from "../../kernels/expert_down_columns.ts";
 import { expertGateUp } from "../../kernels/expert_gate_up.ts";
 import { hashRouter } from "../../kernels/hash_router.ts";
 import { activationParts, rankingParts } from "../../kernels/parts.ts";
@@ -110,12 +111,13 @@ export class MoeRecording {
     task: "looks-up" | "chooses",
   ): void {
     const moe = this.#moe.indexOf(spec);
-    const { buffer, format, rows, cols } = this.#recording.gpu.matrix(spec.router);
+    const { parts, format, rows, cols } = this.#recording.gpu.matrix(spec.router);
     checkWidth(spec.router, x.width, cols);
     checkWidth(spec.router, spec.experts, rows);
     checkMultiple(`cols of ${spec.router}`, cols, UNIT_WEIGHTS);
     checkMost(`the number of experts of layer ${spec.layer}`, spec.experts, MAX_EXPERTS);
     checkMost(`the experts a token of layer ${spec.layer}`, spec.topK, MAX_TOP_K);
+    checkMost(`the buffers of ${spec.router}`, parts.length, 1);
     checkMost(`the groups of experts of layer ${spec.layer}`, spec.groups?.count ?? 1, MAX_GROUPS);
     const score: ScoreFunction = scoreFunctions[spec.score];
     if (ranksByScore(spec) && !score.growsWithLogit) {
@@ -148,7 +150,7 @@ export class MoeRecording {
         slots: out.slots,
         expert_weights: out.weights,
       },
-      weights: buffer,
+      weights: parts[0]!.buffer,
       parts: [
         ...weightParts(format),
         ...score.parts,
@@ -182,9 +184,9 @@ export class MoeRecording {
     const { hidden, ffn, topK } = spec;
     checkWidth(spec.gate, x.width, hidden);
     checkMultiple(`cols of ${spec.gate}`, hidden, UNIT_WEIGHTS);
-    checkMultiple(`cols of ${spec.down}`, ffn, UNIT_WEIGHTS);
     const routing_first = this.#routingFirst[choice.moe]!;
     const pool = this.#recording.gpu.arenas(spec.pool);
+    checkMultiple(`cols of ${spec.down}`, pool.downByColumns ? hidden : ffn, UNIT_WEIGHTS);
     const { variant } = this.#recording.gpu;
     const pairs = this.#recording.maxTokens * topK;
     const inner = this.#recording.recorder.scratch(4 * pairs * ffn);
@@ -225,13 +227,26 @@ export class MoeRecording {
       });
     }
     for (const { buffer, params } of arenas) {
-      this.#recording.recorder.dispatch(expertDown, {
-        params: { ...params, down_first: pool.downFirst, bias_first: biases?.downFirst ?? 0 },
-        buffers: { x: inner, slots: this.#choices.slots, y: outer },
-        weights: buffer,
-        parts: [...weightParts(pool.downFormat), variant.reduce],
-        constants,
-      });
+      const buffers = { x: inner, slots: this.#choices.slots, y: outer };
+      const down = { ...params, down_first: pool.downFirst };
+      const loader = weightParts(pool.downFormat);
+      if (pool.downByColumns) {
+        this.#recording.recorder.dispatch(expertDownColumns, {
+          params: down,
+          buffers,
+          weights: buffer,
+          parts: loader,
+          constants: variant.columns,
+        });
+      } else {
+        this.#recording.recorder.dispatch(expertDown, {
+          params: { ...down, bias_first: biases?.downFirst ?? 0 },
+          buffers,
+          weights: buffer,
+          parts: [...loader, variant.reduce],
+          constants,
+        });
+      }
     }
     // A fault runs these steps several times, so what they read must outlive the last of them.
     this.#recording.recorder.keep(x.scratch);

@@ -1,4 +1,4 @@
-import type { FileIdentity } from "../http-identity.ts";
+import type { PartIdentity } from "../split-http-source.ts";
 
 /**
  * The version of what records hold and of the journal. To be raised whenever the layout of a record in the runtime
@@ -6,15 +6,24 @@ import type { FileIdentity } from "../http-identity.ts";
  */
 export const LAYOUT_VERSION = 1;
 
-/** Tells one version of a remote file from another. */
-export interface StoredIdentity extends FileIdentity {
-  /** Absolute. */
-  readonly url: string;
-  readonly fileBytes: number;
+/** Tells one version of a remote model from another. */
+export interface StoredIdentity extends PartIdentity {
+  /** Of each file of a split model, in order; the address is that of the first, the bytes are those of all. */
+  readonly parts?: readonly PartIdentity[] | undefined;
 }
 
-/** Whether two identities may be of the same file: validators count where both are known. */
+/** Whether two identities may be of the same model: validators count where both are known. */
 export function sameIdentity(a: StoredIdentity, b: StoredIdentity): boolean {
+  const parts = a.parts ?? [];
+  const others = b.parts ?? [];
+  return (
+    sameFile(a, b) &&
+    parts.length === others.length &&
+    parts.every((part, index) => sameFile(part, others[index]!))
+  );
+}
+
+function sameFile(a: PartIdentity, b: PartIdentity): boolean {
   const differs = (one: string | undefined, other: string | undefined) =>
     one !== undefined && other !== undefined && one !== other;
   return (

@@ -2,6 +2,7 @@ import { SluiceError } from "../../errors.ts";
 import type { ByteSource, ReadOptions } from "../byte-source.ts";
 import { checkRange } from "../byte-source.ts";
 import type { FileIdentity } from "../http-identity.ts";
+import type { PartIdentity } from "../split-http-source.ts";
 import { type StoredIdentity, sameIdentity } from "./identity.ts";
 import type { RecordStore } from "./record-store.ts";
 
@@ -10,12 +11,14 @@ export interface RemoteSource extends ByteSource {
   /** Bytes that have come over the network. */
   readonly received: number;
   readonly identity: FileIdentity;
+  /** One for each file of a split model. */
+  readonly partIdentities?: readonly PartIdentity[] | undefined;
   close(): Promise<void>;
 }
 
 /** How a {@link StoredSource} is made. */
 export interface StoredSourceOptions {
-  /** Absolute. */
+  /** Absolute; of the first part of a split model. */
   readonly url: string;
   readonly store: RecordStore;
   /** Asks the host: called when something is wanted that is not kept, at most once at a time. */
@@ -44,8 +47,7 @@ export async function openStoredSource(options: StoredSourceOptions): Promise<St
   const { url, store } = options;
   const remote = new Remote(options);
   const known = store.identity;
-  if (!known) await remote.opened();
-  const bytes = known?.fileBytes ?? (await remote.opened()).bytes;
+  const { bytes, parts } = known ? extentOf(known) : await remote.opened();
   let fromDisk = 0;
   let read = false;
 
@@ -64,6 +66,7 @@ export async function openStoredSource(options: StoredSourceOptions): Promise<St
   const passing: ByteSource = {
     name: url,
     bytes,
+    parts,
     async read(offset, length, readOptions?: ReadOptions) {
       checkRange({ name: url, bytes }, offset, length);
       const host = await remote.opened(read);
@@ -135,20 +138,33 @@ class Remote {
   async #open(keptRead: boolean): Promise<RemoteSource> {
     const { url, store, open } = this.#options;
     const source = await open();
-    const found: StoredIdentity = { ...source.identity, url, fileBytes: source.bytes };
+    const { identity, bytes: fileBytes, partIdentities: parts } = source;
+    const found: StoredIdentity = { ...identity, url, fileBytes, ...(parts && { parts }) };
     const kept = store.identity;
     if (kept && sameIdentity(kept, found)) {
       this.#current = source;
       return source;
     }
     await store.adopt(found);
-    if (kept && (keptRead || kept.fileBytes !== found.fileBytes)) {
+    if (kept && (keptRead || !sameExtent(kept, found))) {
       await source.close();
       throw changedSinceKept(url);
     }
     this.#current = source;
     return source;
   }
+}
+
+/** How long a model is, and its files. */
+function extentOf({ fileBytes, parts }: StoredIdentity): Pick<ByteSource, "bytes" | "parts"> {
+  return {
+    bytes: fileBytes,
+    parts: parts?.map(({ url, fileBytes }) => ({ name: url, bytes: fileBytes })),
+  };
+}
+
+function sameExtent(a: StoredIdentity, b: StoredIdentity): boolean {
+  return JSON.stringify(extentOf(a)) === JSON.stringify(extentOf(b));
 }
 
 const RANGE_KEY = /^range:(\d+)\+(\d+)$/;

@@ -39,6 +39,14 @@ kernelTest.for([0, 1, 63, 64, 65, 199])("argmax finds a peak at %i", async (peak
   expect(await argmaxOf(run, logits)).toBe(peak);
 });
 
+kernelTest("argmax finds a peak in a large vocabulary", async ({ run }) => {
+  const logits = new Float32Array(262_144).fill(-5);
+  logits[262_143] = -4;
+  expect(await argmaxOf(run, logits)).toBe(262_143);
+  logits[201_088] = -4;
+  expect(await argmaxOf(run, logits)).toBe(201_088);
+});
+
 kernelTest("argmax finds the lowest number that there is among NaN", async ({ run }) => {
   const logits = new Float32Array(130).fill(Number.NaN);
   logits[70] = LOWEST_F32;

@@ -50,6 +50,19 @@ kernelTest(
   },
 );
 
+kernelTest("logprob agrees with f64 in a large vocabulary", async ({ run }) => {
+  const vocab = 262_144;
+  const logits = normalArray(createRandom(1), vocab, 3);
+
+  const { scores } = await run(logprob, {
+    params: { vocab },
+    buffers: { logits, scores: 4 },
+    control: { tokens: 1, tokenIds: [5, vocab - 1] },
+  });
+
+  expectWithin(scores.floats, logprobReference(logits, vocab - 1));
+});
+
 kernelTest.for([0, 5, 77, 129])("logprob tells that logit %i is NaN", async (at, { run }) => {
   const logits = new Float32Array(130);
   logits[at] = Number.NaN;

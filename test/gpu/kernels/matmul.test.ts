@@ -20,7 +20,7 @@ import {
 
 const NUM_RUNS = 6;
 /** A product with nothing done to it. */
-const PLAIN = { has_bias: 0, has_residual: 0, scale: 1 } as const;
+const PLAIN = { has_bias: 0, has_residual: 0, first_row: 0, scale: 1 } as const;
 /** Tokens that a workgroup takes. */
 const TOKENS = 4;
 
@@ -37,16 +37,20 @@ describe.for(formatCases)("matmul, $name", ({ format, variant }) => {
       hasBias: fc.boolean(),
       hasResidual: fc.boolean(),
       scale: fc.constantFrom(1, 0.22, -3),
+      rowsBefore: fc.constantFrom(0, 3),
+      rowsAfter: fc.constantFrom(0, 2),
       seed: fc.integer(),
     });
     await fc.assert(
       fc.asyncProperty(shape, async (drawn) => {
         const { rows, cols, tokens, tokensPast, plant, hasBias, hasResidual, scale, seed } = drawn;
+        const { rowsBefore, rowsAfter } = drawn;
+        const all = rowsBefore + rows + rowsAfter;
         const random = createRandom(seed);
         const { packed, weights } = randomMatrix(random, format, rows, cols);
         const x = randomInput(random, tokens * cols, plant);
-        const bias = randomInput(random, rows);
-        const residual = randomInput(random, tokens * rows);
+        const bias = randomInput(random, all);
+        const residual = randomInput(random, tokens * all);
 
         const { y } = await run(matmul, {
           params: {
@@ -54,13 +58,15 @@ describe.for(formatCases)("matmul, $name", ({ format, variant }) => {
             cols,
             has_bias: hasBias ? 1 : 0,
             has_residual: hasResidual ? 1 : 0,
+            first_row: rowsBefore,
+            all_rows: all,
             scale,
           },
           buffers: {
             x: padded(x, Math.ceil(tokens / TOKENS) * TOKENS * cols),
             bias: hasBias ? bias : 16,
             residual: hasResidual ? residual : 16,
-            y: 4 * rows * (tokens + tokensPast),
+            y: 4 * all * (tokens + tokensPast),
           },
           weights: packed,
           parts: [...weightParts(format), reduce],
@@ -69,16 +75,18 @@ describe.for(formatCases)("matmul, $name", ({ format, variant }) => {
           tokens: tokens + tokensPast,
         });
 
-        const written = tokens * rows;
+        const isOwn = (_: number, index: number) =>
+          index < tokens * all && index % all >= rowsBefore && index % all < rowsBefore + rows;
         expectWithin(
-          y.floats.subarray(0, written),
+          y.floats.filter(isOwn),
           matmulReference(weights, x, cols, {
-            bias: hasBias ? bias : undefined,
+            bias: hasBias ? bias.subarray(rowsBefore, rowsBefore + rows) : undefined,
             scale,
-            residual: hasResidual ? residual : undefined,
+            residual: hasResidual ? residual.filter(isOwn) : undefined,
           }),
         );
-        expect(y.words.subarray(written)).toEqual(y.before.subarray(written));
+        const others = (words: Uint32Array) => words.filter((word, index) => !isOwn(word, index));
+        expect(others(y.words)).toEqual(others(y.before));
       }),
       { numRuns: NUM_RUNS },
     );
@@ -100,7 +108,7 @@ describe.for(Object.entries(variants))("matmul, %s", ([, { matrix: constants, re
     const { y } = await run(
       { ...matmul, grid: () => [2, 3, 2] },
       {
-        params: { rows, cols, ...PLAIN },
+        params: { rows, cols, ...PLAIN, all_rows: rows },
         buffers: { x, bias: 16, residual: 16, y: 4 * tokens * rows },
         weights: packed,
         parts,
@@ -114,7 +122,7 @@ describe.for(Object.entries(variants))("matmul, %s", ([, { matrix: constants, re
 
   kernelTest("does nothing once a router has faulted", async ({ run }) => {
     const { y } = await run(matmul, {
-      params: { rows: 5, cols: 8, ...PLAIN },
+      params: { rows: 5, cols: 8, ...PLAIN, all_rows: 5 },
       buffers: { x: new Float32Array(4 * 8), bias: 16, residual: 16, y: 4 * 4 * 5 },
       weights: encodeMatrix(format, new Float32Array(40)).packed,
       parts,

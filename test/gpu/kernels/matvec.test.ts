@@ -19,7 +19,7 @@ import {
 
 const NUM_RUNS = 3;
 /** A product with nothing done to it. */
-const PLAIN = { has_bias: 0, has_residual: 0, scale: 1 } as const;
+const PLAIN = { has_bias: 0, has_residual: 0, first_row: 0, scale: 1 } as const;
 
 describe.for(allFormatCases)("matvec, $name", ({ format, variant }) => {
   const { matrix: constants, reduce } = variant;
@@ -32,16 +32,20 @@ describe.for(allFormatCases)("matvec, $name", ({ format, variant }) => {
       hasBias: fc.boolean(),
       hasResidual: fc.boolean(),
       scale: fc.constantFrom(1, 0.22, -3),
+      rowsBefore: fc.constantFrom(0, 3),
+      rowsAfter: fc.constantFrom(0, 2),
       seed: fc.integer(),
     });
     await fc.assert(
       fc.asyncProperty(shape, async (drawn) => {
         const { rows, cols, plant, hasBias, hasResidual, scale, seed } = drawn;
+        const { rowsBefore, rowsAfter } = drawn;
+        const all = rowsBefore + rows + rowsAfter;
         const random = createRandom(seed);
         const { packed, weights } = randomMatrix(random, format, rows, cols);
         const x = randomInput(random, cols, plant);
-        const bias = randomInput(random, rows);
-        const residual = randomInput(random, rows);
+        const bias = randomInput(random, all);
+        const residual = randomInput(random, all);
 
         const { y } = await run(matvec, {
           params: {
@@ -49,6 +53,8 @@ describe.for(allFormatCases)("matvec, $name", ({ format, variant }) => {
             cols,
             has_bias: hasBias ? 1 : 0,
             has_residual: hasResidual ? 1 : 0,
+            first_row: rowsBefore,
+            all_rows: all,
             scale,
           },
           // Without its flag an input may be any buffer, and shorter: here all of it would spoil the result.
@@ -56,7 +62,7 @@ describe.for(allFormatCases)("matvec, $name", ({ format, variant }) => {
             x,
             bias: hasBias ? bias : 16,
             residual: hasResidual ? residual : 16,
-            y: 4 * rows,
+            y: 4 * all,
           },
           weights: packed,
           parts: [...weightParts(format), reduce],
@@ -64,14 +70,18 @@ describe.for(allFormatCases)("matvec, $name", ({ format, variant }) => {
           control: { tokens: 1 },
         });
 
+        const own = [rowsBefore, rowsBefore + rows] as const;
         expectWithin(
-          y.floats,
+          y.floats.subarray(...own),
           matvecReference(weights, x, {
-            bias: hasBias ? bias : undefined,
+            bias: hasBias ? bias.subarray(...own) : undefined,
             scale,
-            residual: hasResidual ? residual : undefined,
+            residual: hasResidual ? residual.subarray(...own) : undefined,
           }),
         );
+        const others = (words: Uint32Array) =>
+          words.filter((_, row) => row < own[0] || row >= own[1]);
+        expect(others(y.words)).toEqual(others(y.before));
       }),
       { numRuns: NUM_RUNS },
     );
@@ -92,7 +102,7 @@ describe.for(Object.entries(variants))("matvec, %s", ([, { matrix: constants, re
     const { y } = await run(
       { ...matvec, grid: () => [2, 3, 1] },
       {
-        params: { rows, cols, ...PLAIN },
+        params: { rows, cols, ...PLAIN, all_rows: rows },
         buffers: { x, bias: 16, residual: 16, y: 4 * rows },
         weights: packed,
         parts,
@@ -106,7 +116,7 @@ describe.for(Object.entries(variants))("matvec, %s", ([, { matrix: constants, re
 
   kernelTest("does nothing once a router has faulted", async ({ run }) => {
     const { y } = await run(matvec, {
-      params: { rows: 5, cols: 8, ...PLAIN },
+      params: { rows: 5, cols: 8, ...PLAIN, all_rows: 5 },
       buffers: { x: new Float32Array(8), bias: 16, residual: 16, y: 4 * 5 },
       weights: encodeMatrix(format, new Float32Array(40)).packed,
       parts,
@@ -120,7 +130,11 @@ describe.for(Object.entries(variants))("matvec, %s", ([, { matrix: constants, re
 
 kernelTest("matvec's grid covers more rows than one dimension can", () => {
   const rows = 64 * 65_535 + 1;
-  const [x, y, z] = matvec.grid({ rows, cols: 8, ...PLAIN }, { LANES: 1, ROWS: 64 }, 1);
+  const [x, y, z] = matvec.grid(
+    { rows, cols: 8, ...PLAIN, all_rows: rows },
+    { LANES: 1, ROWS: 64 },
+    1,
+  );
 
   expect(x).toBeLessThanOrEqual(65_535);
   expect(x * y).toBeGreaterThanOrEqual(65_536);

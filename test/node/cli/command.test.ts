@@ -1,6 +1,11 @@
-import { describe, expect, test } from "vitest";
+import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { describe, expect, onTestFinished, test } from "vitest";
 import type { ModelReport } from "../../../src/cli/report.ts";
+import { supported } from "../../../src/cli/supported.ts";
 import { serveFile } from "../../helpers/file-server.ts";
+import { partNames, splitGguf } from "../../helpers/gguf-layouts.ts";
 import { g, writeGguf } from "../../helpers/gguf-writer.ts";
 import { tinyModel } from "../../helpers/tiny-models.ts";
 import { callSluice, runSluice, temporaryFile } from "./run-sluice.ts";
@@ -42,6 +47,45 @@ describe("inspect", () => {
   });
 });
 
+test("inspect reads all files of a split model, whichever is named", async () => {
+  const folder = await mkdtemp(join(tmpdir(), "sluice-test-"));
+  onTestFinished(() => rm(folder, { recursive: true }));
+  const paths = partNames(join(folder, "tiny"), 3);
+  const parts = await splitGguf(MODEL, [3, 9, 100]);
+  for (const [index, path] of paths.entries()) await writeFile(path, parts[index]!);
+
+  const { stdout } = await callSluice(["inspect", paths[1]!, "--json"]);
+  const { model, expert } = JSON.parse(stdout) as ModelReport;
+  expect(model).toMatchObject({ files: 3, layers: 2, file: paths[0] });
+  expect(expert.allBytes).toBe(16 * 786432);
+  expect((await callSluice(["inspect", paths[0]!])).stdout).toMatch(/^file .* in 3 files$/m);
+
+  await rm(paths[2]!);
+  const { status, stderr } = await callSluice(["inspect", paths[0]!]);
+  expect(status).toBe(2);
+  expect(stderr).toMatch(
+    /^sluice: not-found: .*tiny-00003-of-00003\.gguf: .* part 3 of a model split/,
+  );
+});
+
+describe("inspect --supported", () => {
+  test("prints the names of every registry", async () => {
+    const { status, stdout } = await callSluice(["inspect", "--supported"]);
+
+    expect(status).toBe(0);
+    expect(stdout).toMatch(/^architectures +smallthinker, /);
+    expect(stdout).toMatch(/^weight formats +f32, /m);
+    expect(stdout).toMatch(/^tokenizers +gpt2, llama/m);
+    expect(Math.max(...stdout.split("\n").map((line) => line.length))).toBeLessThanOrEqual(100);
+  });
+
+  test("prints one JSON object", async () => {
+    const { stdout } = await callSluice(["inspect", "--supported", "--json"]);
+
+    expect(JSON.parse(stdout)).toEqual(supported());
+  });
+});
+
 /** One bad command line each: what is wrong, the arguments, and the line that must tell it. */
 interface BadInput {
   readonly args: (model: string) => readonly string[];
@@ -52,6 +96,14 @@ interface BadInput {
 describe("bad input ends with status 2 and one line", () => {
   const cases: Record<string, BadInput> = {
     "no model": { args: () => ["generate"], says: /^sluice: bad-input: .*'model'/ },
+    "nothing to inspect": {
+      args: () => ["inspect"],
+      says: /^sluice: bad-input: inspect takes either a model or --supported/,
+    },
+    "two things to inspect": {
+      args: (model) => ["inspect", model, "--supported"],
+      says: /^sluice: bad-input: inspect takes either a model or --supported/,
+    },
     "no command": { args: () => [], says: /^sluice: bad-input: Give a command: inspect, gen/ },
     "an unknown command": { args: () => ["paint"], says: /^sluice: bad-input: unknown command/ },
     "an unknown flag": {

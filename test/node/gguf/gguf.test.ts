@@ -148,6 +148,16 @@ describe("a well-formed file", () => {
   });
 });
 
+test("version 2 is read as version 3 is", async () => {
+  const older = tiny.slice();
+  older[4] = 2;
+  const [file, wanted] = [await openGguf(memorySource(older)), await openGguf(memorySource(tiny))];
+
+  expect([...file.tensors]).toEqual([...wanted.tensors]);
+  expect(file.metadata.keys).toEqual(wanted.metadata.keys);
+  expect(file.metadata.strings("tiny.words")).toEqual(wanted.metadata.strings("tiny.words"));
+});
+
 describe("a damaged or hostile file", () => {
   test("is told from a whole one at every length", async () => {
     const last = (await openGguf(memorySource(tiny))).tensors.get("b.weight");
@@ -188,6 +198,12 @@ describe("a damaged or hostile file", () => {
       /bad-file: .*not a GGUF.*<!DO/,
     ],
     ["version 1", header(0, 0, 1).finish(), /bad-file: .*version 1/],
+    ["version 4", header(0, 0, 4).finish(), /bad-file: .*version 4, and versions 2 and 3/],
+    [
+      "a byte-swapped magic number",
+      new ByteWriter().ascii("FUGG").u32(3).u64(0).u64(0).finish(),
+      /bad-file: .*big-endian/,
+    ],
     ["big-endian", header(0, 0, 0x03000000).finish(), /bad-file: .*big-endian/],
     ["countless keys", header(0, 2n ** 63n).finish(), /bad-file: .*count of keys/],
     ["too many keys", header(0, 2 ** 40).finish(), /bad-file: .*1099511627776 keys/],
@@ -238,7 +254,7 @@ describe("a damaged or hostile file", () => {
     [
       "one part of many",
       writeGguf({ metadata: { "split.count": g.u32(3) } }),
-      /unsupported-model: .*3 parts/,
+      /not-found: .*part 1 of a model split into 3 parts/,
     ],
   ] as const)("is refused with its reason: %s", async ([, bytes, reason]) => {
     expect(await messageOf(bytes)).toMatch(reason);

@@ -14,3 +14,13 @@ export function expertDownReference(
     ),
   );
 }
+
+/** `x down` of one expert whose down matrix is stored the other way. down [ffn, hidden], x `ffn` numbers */
+export function expertDownColumnsReference(down: ArrayLike<number>, x: Run, ffn: number): Bounded {
+  const hidden = down.length / ffn;
+  const turned = Float64Array.from(
+    { length: down.length },
+    (_, index) => down[(index % ffn) * hidden + Math.floor(index / ffn)]!,
+  );
+  return expertDownReference(turned, x, ffn);
+}

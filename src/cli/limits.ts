@@ -1,0 +1,91 @@
+import { planRowParts } from "../engine/matrix-parts.ts";
+import type { PoolLayout } from "../engine/pool-layout.ts";
+import { formatOf, tensorOf } from "../engine/weights.ts";
+import { planPlanes } from "../formats/format.ts";
+import type { GgufFile } from "../gguf/gguf.ts";
+import type { ModelSpec } from "../models/model.ts";
+
+/** What every WebGPU device binds at once, in bytes; Firefox offers no more, other browsers ask the GPU. */
+export const DEFAULT_BINDING_BYTES = 128 * 2 ** 20;
+
+/** Something that is longer than {@link DEFAULT_BINDING_BYTES}. */
+export type LimitRow =
+  /** A matrix, which is cut by rows into several buffers: it runs everywhere, by a dispatch for each. */
+  | {
+      readonly kind: "matrix";
+      readonly what: string;
+      readonly bytes: number;
+      readonly parts: number;
+    }
+  /** Keys and values of a layer: they fit for `contextTokens` tokens, or on a device that binds `bytes`. */
+  | {
+      readonly kind: "kv-cache";
+      readonly what: string;
+      readonly bytes: number;
+      readonly contextTokens: number;
+    }
+  /** What is never cut: it needs a device that binds `bytes`. */
+  | { readonly kind: "device"; readonly what: string; readonly bytes: number };
+
+/** What of a model exceeds the limits that every device has, for a KV cache of `contextTokens` tokens. */
+export function findLimits(
+  file: GgufFile,
+  spec: ModelSpec,
+  pools: readonly PoolLayout[],
+  contextTokens: number,
+): LimitRow[] {
+  return [...longMatrices(file, spec), ...longCaches(spec, contextTokens), ...longRecords(pools)];
+}
+
+function longMatrices(file: GgufFile, spec: ModelSpec): LimitRow[] {
+  const rows = spec.resident.flatMap(({ name, shape, idsBelow }): LimitRow[] => {
+    if (idsBelow !== undefined || shape.length < 2) return [];
+    const format = formatOf(tensorOf(file, name));
+    const cols = shape.at(-1)!;
+    const count = shape.reduce((product, length) => product * length, 1) / cols;
+    const { bytes } = planPlanes(format, count * cols);
+    const parts = planRowParts(format, [count, cols], DEFAULT_BINDING_BYTES);
+    return parts.length > 1 ? [{ kind: "matrix", what: name, bytes, parts: parts.length }] : [];
+  });
+  return oneOfEach(rows);
+}
+
+/** Bytes of a layer's keys and values, for each token of the context: see `allocateFixed` of the engine. */
+function longCaches({ attention }: ModelSpec, contextTokens: number): LimitRow[] {
+  const tokenBytes = attention.map(({ kvHeads, headDim }) => 4 * 2 * kvHeads * headDim);
+  const most = Math.max(0, ...tokenBytes);
+  const bytes = most * contextTokens;
+  if (bytes <= DEFAULT_BINDING_BYTES) return [];
+  const fitting = Math.floor(DEFAULT_BINDING_BYTES / most);
+  return [{ kind: "kv-cache", what: "keys and values of a layer", bytes, contextTokens: fitting }];
+}
+
+function longRecords(pools: readonly PoolLayout[]): LimitRow[] {
+  const bytes = Math.max(0, ...pools.map(({ recordBytes }) => recordBytes));
+  return bytes > DEFAULT_BINDING_BYTES ? [{ kind: "device", what: "an expert", bytes }] : [];
+}
+
+/** One row for what every layer has. */
+function oneOfEach(rows: readonly LimitRow[]): LimitRow[] {
+  const byKind = new Map<string, LimitRow>();
+  for (const row of rows) {
+    const what = row.what.replace(/^blk\.\d+\./, "blk.*.");
+    const known = byKind.get(what);
+    if (!known || known.bytes < row.bytes) byKind.set(what, { ...row, what });
+  }
+  return [...byKind.values()];
+}
+
+/** A row in words. */
+export function describeLimit(row: LimitRow): string {
+  switch (row.kind) {
+    case "matrix":
+      return `${row.what} in ${row.parts} buffers`;
+    case "kv-cache":
+      return `${row.what}: give --context ${row.contextTokens} or less, or a device that binds ${row.bytes} bytes`;
+    case "device":
+      return `${row.what}: only on a device that binds ${row.bytes} bytes`;
+    default:
+      return row satisfies never;
+  }
+}

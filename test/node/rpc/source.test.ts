@@ -1,0 +1,23 @@
+import { expect, test } from "vitest";
+import type { ModelSource } from "../../../src/rpc/api.ts";
+import { toWireSource } from "../../../src/rpc/source.ts";
+
+test("the files of a split model cross as they are", () => {
+  const files = [new Blob(["a"]), new Blob(["b"])];
+
+  expect(toWireSource(files)).toBe(files);
+  expect(toWireSource(files[0]!)).toBe(files[0]);
+});
+
+test.for<[string, unknown]>([
+  ["a list with something else", [new Blob(["a"]), "b"]],
+  ["nothing", null],
+  ["a number", 5],
+])("%s is refused with what can be given", ([, source]) => {
+  expect(() => toWireSource(source as ModelSource)).toThrow(
+    expect.objectContaining({
+      code: "bad-input",
+      message: expect.stringContaining("the Files of a split model"),
+    }),
+  );
+});
