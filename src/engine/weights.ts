@@ -1,6 +1,7 @@
 import { SluiceError } from "../errors.ts";
 import { planPlanes, type WeightFormat } from "../formats/format.ts";
 import { formatOfGgmlType, weightFormats } from "../formats/registry.ts";
+import { ggmlTypeName } from "../gguf/ggml-types.ts";
 import type { GgufFile, TensorInfo } from "../gguf/gguf.ts";
 import type { GpuContext } from "../gpu/device.ts";
 import type { TensorSpec } from "../models/model.ts";
@@ -278,7 +279,11 @@ export function formatOf(info: TensorInfo): WeightFormat {
   if (!format) {
     throw new SluiceError(
       "unsupported-format",
-      `${info.name} is stored as GGML type ${info.ggmlType}, which Sluice cannot read. It reads ${Object.keys(weightFormats).join(", ")}: use a file in one of these.`,
+      `${info.name} is stored as ${ggmlTypeName(info.ggmlType)}, which Sluice cannot read. It reads ${Object.values(
+        weightFormats,
+      )
+        .map(({ ggmlType }) => ggmlTypeName(ggmlType))
+        .join(", ")}: use a file in these.`,
     );
   }
   return format;

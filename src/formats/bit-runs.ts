@@ -18,7 +18,10 @@ export interface BitRuns {
   repack(from: DataView, source: number, to: DataView, target: number, weights: number): void;
 }
 
-/** Runs of `runBytes` weights, `bits` each. `runBytes` is a multiple of 8, of 16 for 2 bits; 32 for 1 bit. */
+/**
+ * Runs of `runBytes` weights, `bits` each. To be repacked, `runBytes` must be a multiple of 8 for 4 bits and of 16 for 2
+ * bits, and 32 for 1 bit.
+ */
 export function bitRuns(runBytes: number, bits: 4 | 2 | 1): BitRuns {
   const runs = 8 / bits;
   const mask = (1 << bits) - 1;

@@ -17,9 +17,12 @@ export const E2M1_REACH = 12;
 export function nearestIn(table: Int8Array, scale: number, value: number): number {
   let nearest = 0;
   let least = Infinity;
-  for (const [index, number] of table.entries()) {
-    const error = Math.abs(number * scale - value);
-    if (error < least) [nearest, least] = [index, error];
+  for (let index = 0; index < table.length; index++) {
+    const error = Math.abs(table[index]! * scale - value);
+    if (error < least) {
+      nearest = index;
+      least = error;
+    }
   }
   return nearest;
 }

@@ -12,6 +12,7 @@ import { K_SCALE_BYTES, kMin, kScale, MAX_K_SCALE, putKScales } from "./k-scales
 const SIZES = { blockWeights: 256, blockBytes: 144 };
 /** Weights that share a scale and a min. */
 const GROUP_WEIGHTS = 32;
+const GROUPS = SIZES.blockWeights / GROUP_WEIGHTS;
 /** Byte of a block at which its quants start; before them lie the scales. */
 const QUANTS = K_SCALE_BYTES;
 const QUANT_BYTES = 128;
@@ -43,12 +44,14 @@ export const q4_k: WeightFormat = {
 
   decode: (blocks) =>
     decodeBlocks(SIZES, blocks, (block, weights) => {
-      for (let i = 0; i < weights.length; i++) {
-        const group = Math.floor(i / GROUP_WEIGHTS);
+      for (let group = 0; group < GROUPS; group++) {
         // Both products are exact in f32, and their difference in f64: the store rounds once, as a GPU does with
         // or without a fused multiply-add.
-        weights[i] =
-          nibbles.get(block, QUANTS, i) * kScale(block, 0, group) - kMin(block, 0, group);
+        const scale = kScale(block, 0, group);
+        const min = kMin(block, 0, group);
+        for (let i = group * GROUP_WEIGHTS; i < (group + 1) * GROUP_WEIGHTS; i++) {
+          weights[i] = nibbles.get(block, QUANTS, i) * scale - min;
+        }
       }
     }),
 

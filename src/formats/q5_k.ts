@@ -12,6 +12,7 @@ import { K_SCALE_BYTES, kMin, kScale, MAX_K_SCALE, putKScales } from "./k-scales
 const SIZES = { blockWeights: 256, blockBytes: 176 };
 /** Weights that share a scale and a min. */
 const GROUP_WEIGHTS = 32;
+const GROUPS = SIZES.blockWeights / GROUP_WEIGHTS;
 /** Bytes of a block: the scales from 0 on, the high bits of the quants, and their low 4 bits. */
 const HIGH = K_SCALE_BYTES;
 const HIGH_BYTES = 32;
@@ -47,11 +48,14 @@ export const q5_k: WeightFormat = {
 
   decode: (blocks) =>
     decodeBlocks(SIZES, blocks, (block, weights) => {
-      for (let i = 0; i < weights.length; i++) {
-        const group = Math.floor(i / GROUP_WEIGHTS);
-        const quant = lowNibbles.get(block, LOW, i) | (highBits.get(block, HIGH, i) << 4);
+      for (let group = 0; group < GROUPS; group++) {
         // The products are exact, and the store rounds their difference once, as in q4_k.
-        weights[i] = quant * kScale(block, 0, group) - kMin(block, 0, group);
+        const scale = kScale(block, 0, group);
+        const min = kMin(block, 0, group);
+        for (let i = group * GROUP_WEIGHTS; i < (group + 1) * GROUP_WEIGHTS; i++) {
+          const quant = lowNibbles.get(block, LOW, i) | (highBits.get(block, HIGH, i) << 4);
+          weights[i] = quant * scale - min;
+        }
       }
     }),
 

@@ -1,5 +1,6 @@
 import { describe, expect, test } from "vitest";
 import { planPools, readRecord } from "../../../src/engine/pool-layout.ts";
+import { formatOf } from "../../../src/engine/weights.ts";
 import { repackMatrix, type WeightFormat } from "../../../src/formats/format.ts";
 import { weightFormats } from "../../../src/formats/registry.ts";
 import { openGguf } from "../../../src/gguf/gguf.ts";
@@ -54,4 +55,15 @@ describe.for(Object.values(weightFormats))("experts in $name", (format) => {
       }
     }
   });
+});
+
+test("an expert in a format that there is not is refused, with the names of those that there are", () => {
+  const info = { name: "blk.0.ffn_up_exps.weight", ggmlType: 16 } as Parameters<typeof formatOf>[0];
+
+  expect(() => formatOf(info)).toThrow(
+    expect.objectContaining({
+      code: "unsupported-format",
+      message: expect.stringMatching(/ffn_up_exps\.weight is stored as IQ2_XXS.* Q4_K,.* MXFP4,/),
+    }),
+  );
 });
