@@ -13,8 +13,10 @@ export function attentionLayers(
     heads: config.heads,
     kvHeads: config.kvHeads,
     headDim: config.headDim,
+    ...(config.valueDim !== config.headDim && { valueDim: config.valueDim }),
     scale: 1 / Math.sqrt(config.headDim),
     rope: config.rope,
+    ...config.projections(layer),
     ...override(layer),
   }));
 }
@@ -98,11 +100,31 @@ export function attentionBlock<Tensor extends Activation, Choice extends Routing
   named: (part: string) => string = (part) => blockWeight(spec.layer, part),
 ): Tensor {
   const normed = ops.rmsNorm(x, named("attn_norm"), epsilon);
-  const q = ops.linear(normed, named("attn_q")); // [tokens, heads * headDim]
-  const k = ops.linear(normed, named("attn_k")); // [tokens, kvHeads * headDim]
-  const v = ops.linear(normed, named("attn_v")); // [tokens, kvHeads * headDim]
-  const mixed = ops.attention(q, k, v, spec); // [tokens, heads * headDim]
-  return ops.linear(mixed, named("attn_output"), { residual: x });
+  const mixed = mix(ops, normed, spec, named); // [tokens, heads * valueDim]
+  const output = { ...bias(spec.biases?.output), residual: x };
+  return ops.linear(mixed, named("attn_output"), output);
+}
+
+/** What every head attends to. x `[tokens, hidden]` -> `[tokens, heads * valueDim]` */
+function mix<Tensor extends Activation, Choice extends Routing>(
+  ops: Ops<Tensor, Choice>,
+  x: Tensor,
+  spec: AttentionSpec,
+  named: (part: string) => string,
+): Tensor {
+  const { fused, biases } = spec;
+  if (fused !== undefined) {
+    const all = ops.linear(x, fused, bias(biases?.fused)); // [tokens, (heads + kvHeads) * headDim + kvHeads * valueDim]
+    return ops.attention(all, all, all, spec);
+  }
+  const q = ops.linear(x, named("attn_q"), bias(biases?.q)); // [tokens, heads * headDim]
+  const k = ops.linear(x, named("attn_k"), bias(biases?.k)); // [tokens, kvHeads * headDim]
+  const v = ops.linear(x, named("attn_v"), bias(biases?.v)); // [tokens, kvHeads * valueDim]
+  return ops.attention(q, k, v, spec);
+}
+
+function bias(name: string | undefined): { readonly bias?: string } {
+  return name === undefined ? {} : { bias: name };
 }
 
 /** `x + down(silu(gate(norm(x))) * up(norm(x)))`. x `[tokens, hidden]` -> `[tokens, hidden]` */
