@@ -10,7 +10,18 @@ interface ComputedPass {
  * prompt must give the same tokens.
  */
 export class History {
+  readonly #earliestReturn: (writtenTokens: number) => number;
   #passes: ComputedPass[] = [];
+  /** Tokens written to the caches since they were begun anew: also those of passes that failed or were taken back. */
+  #writtenTokens = 0;
+
+  /**
+   * @param earliestReturn the earliest position above 0 from which the caches can go on when so many tokens have been
+   * written to them
+   */
+  constructor(earliestReturn: (writtenTokens: number) => number) {
+    this.#earliestReturn = earliestReturn;
+  }
 
   /** Tokens that the cache holds. */
   get length(): number {
@@ -18,7 +29,10 @@ export class History {
     return last ? last.position + last.tokens.length : 0;
   }
 
-  /** Keeps the passes that `prompt` begins with, at most all but its last token; how many tokens that is. */
+  /**
+   * Keeps the passes that `prompt` begins with, at most all but its last token, or none where the caches cannot go back
+   * so far; how many tokens that is.
+   */
   reuse(prompt: readonly number[]): number {
     const kept = this.#passes.findIndex(
       ({ position, tokens }) =>
@@ -26,15 +40,21 @@ export class History {
         tokens.some((token, index) => prompt[position + index] !== token),
     );
     if (kept >= 0) this.#passes.length = kept;
+    if (this.length < this.#earliestReturn(this.#writtenTokens)) this.clear();
     return this.length;
   }
 
-  /** The pass at `length` has been computed. */
-  append(tokens: readonly number[]): void {
-    this.#passes.push({ position: this.length, tokens: [...tokens] });
+  /** Computes a pass over `tokens` at `length`, which belongs to the history once it has succeeded. */
+  async compute<Result>(tokens: readonly number[], pass: () => Promise<Result>): Promise<Result> {
+    const position = this.length;
+    this.#writtenTokens = Math.max(this.#writtenTokens, position + tokens.length);
+    const result = await pass();
+    this.#passes.push({ position, tokens: [...tokens] });
+    return result;
   }
 
   clear(): void {
     this.#passes = [];
+    this.#writtenTokens = 0;
   }
 }

@@ -120,10 +120,10 @@ async function runPass(
   const { model, history, signal } = parts;
   if (signal?.aborted) return undefined;
   try {
-    const pass = await parts.exclusive(() =>
-      model.pass(tokens, history.length, { logits, signal }),
+    const position = history.length;
+    const pass = await history.compute(tokens, () =>
+      parts.exclusive(() => model.pass(tokens, position, { logits, signal })),
     );
-    history.append(tokens);
     recorder?.record(tokens, pass.ids);
     return pass;
   } catch (error) {

@@ -51,10 +51,9 @@ export async function scoreTokens(
     const end = Math.min(last, position + CHUNK_TOKENS);
     const chunk = tokens.slice(position, end);
     const following = tokens[end]!;
-    const pass = await exclusive(() =>
-      model.pass(chunk, position, { logits: false, following, signal }),
+    const pass = await history.compute(chunk, () =>
+      exclusive(() => model.pass(chunk, position, { logits: false, following, signal })),
     );
-    history.append(chunk);
     logprobs.push(...pass.logprobs!);
   }
   return logprobs;

@@ -13,6 +13,7 @@ import { latentAppend } from "./latent_append.ts";
 import { logprob } from "./logprob.ts";
 import { matmul } from "./matmul.ts";
 import { matvec } from "./matvec.ts";
+import { packCache } from "./pack_cache.ts";
 import { rmsNorm } from "./rms_norm.ts";
 import { rotateAppend } from "./rotate_append.ts";
 import { router } from "./router.ts";
@@ -35,6 +36,7 @@ export const kernels = [
   logprob,
   matmul,
   matvec,
+  packCache,
   rmsNorm,
   rotateAppend,
   router,

@@ -2,40 +2,106 @@ import fc from "fast-check";
 import { expect, test } from "vitest";
 import { History } from "../../../src/engine/history.ts";
 
-function historyOf(...passes: number[][]): History {
-  const history = new History();
-  for (const tokens of passes) history.append(tokens);
+/** A history of these passes, over caches that can go back to any position unless it is said how far. */
+async function historyOf(
+  passes: number[][],
+  earliestReturn: (writtenTokens: number) => number = () => 0,
+): Promise<History> {
+  const history = new History(earliestReturn);
+  for (const tokens of passes) await history.compute(tokens, async () => {});
   return history;
 }
 
-test("keeps the passes that a longer prompt begins with", () => {
-  expect(historyOf([1, 2, 3], [4], [5]).reuse([1, 2, 3, 4, 5, 6, 7])).toBe(5);
+test("keeps the passes that a longer prompt begins with", async () => {
+  const history = await historyOf([[1, 2, 3], [4], [5]]);
+
+  expect(history.reuse([1, 2, 3, 4, 5, 6, 7])).toBe(5);
 });
 
-test("drops a pass that differs anywhere, and those after it", () => {
-  const history = historyOf([1, 2, 3], [4, 5, 6], [7]);
+test("drops a pass that differs anywhere, and those after it", async () => {
+  const history = await historyOf([[1, 2, 3], [4, 5, 6], [7]]);
 
   expect(history.reuse([1, 2, 3, 4, 9, 6, 7, 8])).toBe(3);
   expect(history.length).toBe(3);
 });
 
-test("computes the last token again, with the pass that it was in", () => {
-  expect(historyOf([1, 2, 3], [4, 5]).reuse([1, 2, 3, 4, 5])).toBe(3);
-  expect(historyOf([1, 2, 3], [4]).reuse([1, 2, 3])).toBe(0);
+test("computes the last token again, with the pass that it was in", async () => {
+  expect(
+    (
+      await historyOf([
+        [1, 2, 3],
+        [4, 5],
+      ])
+    ).reuse([1, 2, 3, 4, 5]),
+  ).toBe(3);
+  expect((await historyOf([[1, 2, 3], [4]])).reuse([1, 2, 3])).toBe(0);
 });
 
-test("whatever is reused is a prefix of the prompt made of whole passes, and leaves a token to compute", () => {
+test("starts anew where the caches cannot go back so far", async () => {
+  const atMostThree = (writtenTokens: number) => writtenTokens - 3;
+
+  expect((await historyOf([[1, 2], [3], [4, 5]], atMostThree)).reuse([1, 2, 9])).toBe(2);
+  expect(
+    (
+      await historyOf(
+        [
+          [1, 2],
+          [3, 4],
+          [5, 6],
+        ],
+        atMostThree,
+      )
+    ).reuse([1, 2, 9]),
+  ).toBe(0);
+});
+
+test("a pass that failed is no part of it, but may have overwritten what is further back", async () => {
+  const history = await historyOf([[1, 2], [3]], (writtenTokens) => writtenTokens - 3);
+  const failed = history.compute([4, 5, 6], () => Promise.reject(new Error("lost")));
+
+  await expect(failed).rejects.toThrow("lost");
+  expect(history.length).toBe(3);
+  expect(history.reuse([1, 2, 3, 9])).toBe(3);
+  expect(history.reuse([1, 2, 8, 9])).toBe(0);
+});
+
+test("what was written before it started anew counts no more", async () => {
+  const history = await historyOf(
+    [
+      [1, 2],
+      [3, 4],
+      [5, 6],
+    ],
+    (writtenTokens) => writtenTokens - 3,
+  );
+
+  history.reuse([9]);
+  await history.compute([9], async () => {});
+
+  expect(history.reuse([9, 8])).toBe(1);
+});
+
+test("whatever is reused is a prefix of the prompt made of whole passes, and leaves a token to compute", async () => {
   const tokens = fc.array(fc.nat(2), { minLength: 1, maxLength: 4 });
-  fc.assert(
-    fc.property(fc.array(tokens, { maxLength: 5 }), tokens, fc.nat(20), (passes, more, cut) => {
-      const prompt = [...passes.flat().slice(0, cut), ...more];
-      const ends = passes.map((_, index) => passes.slice(0, index + 1).flat().length);
+  const conversation = fc.array(tokens, { maxLength: 5 });
+  await fc.assert(
+    fc.asyncProperty(
+      conversation,
+      tokens,
+      fc.nat(20),
+      fc.nat(9),
+      async (passes, more, cut, back) => {
+        const prompt = [...passes.flat().slice(0, cut), ...more];
+        const ends = passes.map((_, index) => passes.slice(0, index + 1).flat().length);
 
-      const reused = historyOf(...passes).reuse(prompt);
+        const history = await historyOf(passes, (writtenTokens) => writtenTokens - back);
+        const reused = history.reuse(prompt);
 
-      expect([0, ...ends]).toContain(reused);
-      expect(reused).toBeLessThan(prompt.length);
-      expect(prompt.slice(0, reused)).toEqual(passes.flat().slice(0, reused));
-    }),
+        expect([0, ...ends]).toContain(reused);
+        expect(reused).toBeLessThan(prompt.length);
+        expect(prompt.slice(0, reused)).toEqual(passes.flat().slice(0, reused));
+        if (reused > 0) expect(reused).toBeGreaterThanOrEqual(passes.flat().length - back);
+      },
+    ),
   );
 });

@@ -1,0 +1,39 @@
+import type { CacheFormat } from "../formats/cache/format.ts";
+import type { ModelSpec } from "../models/model.ts";
+import { planKvCache } from "../ops/kv-layout.ts";
+import type { AttentionSpec } from "../ops/ops.ts";
+import { CHUNK_TOKENS } from "./programs.ts";
+
+/**
+ * Rows of a layer's KV cache: one for each token of the context or, with a sliding window, a ring in which a pass may
+ * write all its keys before its first query has read the oldest one of its window.
+ */
+export function cacheRows({ window }: AttentionSpec, contextTokens: number): number {
+  return window === undefined ? contextTokens : Math.min(contextTokens, window + CHUNK_TOKENS - 1);
+}
+
+/** Bytes of a layer's KV cache. */
+export function kvCacheBytes(
+  spec: AttentionSpec,
+  format: CacheFormat,
+  contextTokens: number,
+): number {
+  return planKvCache(spec, format, cacheRows(spec, contextTokens)).bytes;
+}
+
+/**
+ * The earliest position above 0 that a model can go back to and go on from, once `writtenTokens` have been written to
+ * its caches: a ring has overwritten what is further back. At 0 any model starts anew.
+ */
+export function earliestReturn(
+  { attention }: Pick<ModelSpec, "attention">,
+  contextTokens: number,
+  writtenTokens: number,
+): number {
+  const returns = attention.map((spec) => {
+    const rows = cacheRows(spec, contextTokens);
+    // The query at a position reads the window - 1 keys before it: they must be among the last rows that were written.
+    return writtenTokens <= rows ? 0 : writtenTokens - rows + (spec.window ?? contextTokens) - 1;
+  });
+  return Math.max(0, ...returns);
+}

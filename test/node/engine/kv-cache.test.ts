@@ -1,0 +1,60 @@
+import fc from "fast-check";
+import { expect, test } from "vitest";
+import { cacheRows, earliestReturn } from "../../../src/engine/kv-cache.ts";
+import { CHUNK_TOKENS } from "../../../src/engine/programs.ts";
+import type { AttentionSpec } from "../../../src/ops/ops.ts";
+
+function layer(window?: number): AttentionSpec {
+  const sizes = { layer: 0, heads: 1, kvHeads: 1, headDim: 4, scale: 1 };
+  return window === undefined ? sizes : { ...sizes, window };
+}
+
+test("a layer that sees everything has a row for each token of the context", () => {
+  expect(cacheRows(layer(), 4096)).toBe(4096);
+  expect(earliestReturn({ attention: [layer()] }, 4096, 4096)).toBe(0);
+});
+
+test("a window's ring has room for the window and the rest of a chunk, or for the context", () => {
+  expect(cacheRows(layer(128), 4096)).toBe(128 + CHUNK_TOKENS - 1);
+  expect(cacheRows(layer(128), 140)).toBe(140);
+});
+
+test("a ring can go back by a chunk once it has gone round, and anywhere before", () => {
+  const attention = [layer(), layer(128)];
+  const rows = 128 + CHUNK_TOKENS - 1;
+
+  expect(earliestReturn({ attention }, 4096, rows)).toBe(0);
+  expect(earliestReturn({ attention }, 4096, rows + 1)).toBe(rows + 1 - CHUNK_TOKENS);
+  expect(earliestReturn({ attention }, 4096, 1000)).toBe(1000 - CHUNK_TOKENS);
+});
+
+/** The position that each row of a ring holds after the passes `lengths`, one behind another. */
+function ringAfter(rows: number, written: number): Set<number> {
+  const ring = new Map<number, number>();
+  for (let position = 0; position < written; position++) ring.set(position % rows, position);
+  return new Set(ring.values());
+}
+
+test("from the earliest return, and from no position before it, every key of the window is there", () => {
+  const windows = fc.integer({ min: 1, max: 40 });
+  fc.assert(
+    fc.property(windows, fc.integer({ min: 1, max: 200 }), (window, written) => {
+      const context = 200;
+      const held = ringAfter(cacheRows(layer(window), context), written);
+      const sees = (position: number) => {
+        const first = Math.max(0, position - window + 1);
+        return Array.from({ length: position - first }, (_, i) => first + i).every((key) =>
+          held.has(key),
+        );
+      };
+
+      const earliest = earliestReturn({ attention: [layer(window)] }, context, written);
+
+      for (let position = 1; position <= written; position++) {
+        if (position >= earliest) expect(sees(position)).toBe(true);
+        // A window of 1 needs no key but its own: it could go back anywhere.
+        else if (window > 1) expect(sees(position)).toBe(false);
+      }
+    }),
+  );
+});
