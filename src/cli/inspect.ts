@@ -1,6 +1,6 @@
 import { basename } from "node:path";
 import { SluiceError } from "../errors.ts";
-import { readContextFlag } from "./flags.ts";
+import { readContextFlag, readKvCacheFlag } from "./flags.ts";
 import type { CommandContext } from "./generate.ts";
 import { DEFAULT_BINDING_BYTES, describeLimit } from "./limits.ts";
 import { openLocation, readLocation } from "./location.ts";
@@ -13,6 +13,7 @@ export interface InspectFlags {
   readonly gpuBudget?: string;
   readonly context?: string;
   readonly supported?: boolean;
+  readonly kvCache?: string;
   readonly json?: boolean;
 }
 
@@ -34,10 +35,11 @@ export async function inspectCommand(
     return;
   }
   const contextTokens = readContextFlag(flags.context);
+  const kvCache = readKvCacheFlag(flags.kvCache);
   const source = await openLocation(readLocation(model), signal);
   try {
     const { gpuBudget } = flags;
-    const report = await reportModel(source, { contextTokens, gpuBudget, signal });
+    const report = await reportModel(source, { contextTokens, kvCache, gpuBudget, signal });
     if (flags.json) output.json(report);
     else output.text(`${describe(report)}\n`);
   } finally {
@@ -85,7 +87,7 @@ function describe({ model, tensors, expert, gpu, limits, budgets }: ModelReport)
     [
       "always on the GPU",
       `${formatBytes(gpu.residentBytes)}: weights ${formatBytes(gpu.weightBytes)}, ` +
-        `KV cache ${formatBytes(gpu.kvCacheBytes)}, ` +
+        `KV cache ${formatBytes(gpu.kvCacheBytes)} (${gpu.kvCache}), ` +
         (gpu.stateBytes > 0 ? `recurrent state ${formatBytes(gpu.stateBytes)}, ` : "") +
         `scratch about ${formatBytes(gpu.scratchBytes)}`,
     ],

@@ -2,6 +2,7 @@ import { SluiceError } from "../errors.ts";
 import { ExpertCache } from "../experts/expert-cache.ts";
 import { LowerTiers } from "../experts/lower-tiers.ts";
 import { type EvictionPolicyName, evictionPolicies } from "../experts/policies/registry.ts";
+import { type CacheFormatName, cacheFormats } from "../formats/cache/registry.ts";
 import type { GgufFile } from "../gguf/gguf.ts";
 import type { GpuContext } from "../gpu/device.ts";
 import { type VariantName, variants } from "../kernels/parts.ts";
@@ -25,6 +26,7 @@ import type { RecordStore } from "../storage/store/record-store.ts";
 import { calibrate, type PassCosts } from "./calibration.ts";
 import { CONTROL_WORDS, Executor } from "./executor.ts";
 import { ExpertStore } from "./expert-store.ts";
+import { cacheRows, kvCacheBytes } from "./kv-cache.ts";
 import { Pacer } from "./pacer.ts";
 import { type PassOptions, type PassResult, runPass } from "./pass.ts";
 import { type PoolLayout, planPools } from "./pool-layout.ts";
@@ -49,6 +51,7 @@ export interface ModelOptions {
   readonly predictor: PredictorChoice;
   readonly pacing: PacingName;
   readonly contextTokens: number;
+  readonly kvCache: CacheFormatName;
   readonly variants: VariantName;
   readonly signal: AbortSignal | undefined;
   readonly onBytes: (bytes: number) => void;
@@ -68,6 +71,7 @@ export class LoadedModel {
   readonly cache: ExpertCache;
   readonly store: ExpertStore;
   readonly contextTokens: number;
+  readonly kvCache: CacheFormatName;
   readonly needs: GpuNeeds;
   readonly executor: Executor;
   readonly variants: VariantName;
@@ -104,6 +108,7 @@ export class LoadedModel {
     this.cache = parts.slots.cache;
     this.store = parts.slots.store;
     this.contextTokens = parts.resources.contextTokens;
+    this.kvCache = parts.options.kvCache;
     this.needs = parts.needs;
     this.executor = parts.executor;
     this.variants = parts.options.variants;
@@ -243,6 +248,15 @@ export class LoadedModel {
 
   get dispatchesPerLayer(): number {
     return this.steps.ofLayers / this.spec.layers;
+  }
+
+  /** Of all layers. */
+  get kvCacheBytes(): number {
+    const format = cacheFormats[this.kvCache];
+    return this.spec.attention.reduce(
+      (sum, spec) => sum + kvCacheBytes(spec, format, this.contextTokens),
+      0,
+    );
   }
 
   get budgetBytes(): number {
@@ -406,11 +420,13 @@ function allocateFixed(
     0,
     Uint32Array.from({ length: CHUNK_TOKENS }, (_, i) => i + 1),
   );
+  const format = cacheFormats[options.kvCache];
   const kvCaches = new Map(
-    spec.attention.map(({ layer, kvHeads, headDim }) => [
-      layer,
-      storage(`KV cache of layer ${layer}`, 4 * 2 * contextTokens * kvHeads * headDim),
-    ]),
+    spec.attention.map((attention) => {
+      const bytes = kvCacheBytes(attention, format, contextTokens);
+      const buffer = storage(`KV cache of layer ${attention.layer}`, bytes);
+      return [attention.layer, { buffer, rows: cacheRows(attention, contextTokens), format }];
+    }),
   );
   // What is in a state before a pass at position 0 is never read.
   const states = new Map(

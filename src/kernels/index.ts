@@ -16,6 +16,7 @@ import { latentAppend } from "./latent_append.ts";
 import { logprob } from "./logprob.ts";
 import { matmul } from "./matmul.ts";
 import { matvec } from "./matvec.ts";
+import { packCache } from "./pack_cache.ts";
 import { rmsNorm } from "./rms_norm.ts";
 import { rotateAppend } from "./rotate_append.ts";
 import { router } from "./router.ts";
@@ -42,6 +43,7 @@ export const kernels = [
   logprob,
   matmul,
   matvec,
+  packCache,
   rmsNorm,
   rotateAppend,
   router,

@@ -130,20 +130,29 @@ export function attentionTensors(
   hidden: number,
   named: (part: string) => string = (part) => blockWeight(spec.layer, part),
 ): TensorSpec[] {
-  const { heads, kvHeads, headDim, norm } = spec;
-  const queryWidth = heads * headDim;
-  const keyWidth = kvHeads * headDim;
-  const tensors: TensorSpec[] = [
-    { name: named("attn_norm"), shape: [hidden] },
-    { name: named("attn_q"), shape: [queryWidth, hidden] },
-    { name: named("attn_k"), shape: [keyWidth, hidden] },
-    { name: named("attn_output"), shape: [hidden, queryWidth] },
-  ];
-  if (!spec.keysAreValues) tensors.push({ name: named("attn_v"), shape: [keyWidth, hidden] });
-  if (norm) {
-    tensors.push({ name: norm.q, shape: [norm.over === "head" ? headDim : queryWidth] });
-    tensors.push({ name: norm.k, shape: [norm.over === "head" ? headDim : keyWidth] });
+  const { heads, kvHeads, headDim, valueDim = headDim, fused, keysAreValues, norm, sinks } = spec;
+  const widths = { q: heads * headDim, k: kvHeads * headDim, v: kvHeads * valueDim };
+  const all = widths.q + widths.k + widths.v;
+  const tensors: TensorSpec[] = [{ name: named("attn_norm"), shape: [hidden] }];
+  if (fused !== undefined) {
+    tensors.push({ name: fused, shape: [all, hidden] });
+  } else {
+    tensors.push(
+      { name: named("attn_q"), shape: [widths.q, hidden] },
+      { name: named("attn_k"), shape: [widths.k, hidden] },
+    );
+    if (!keysAreValues) tensors.push({ name: named("attn_v"), shape: [widths.v, hidden] });
   }
+  tensors.push({ name: named("attn_output"), shape: [hidden, heads * valueDim] });
+  const biasWidths = { ...widths, fused: all, output: hidden };
+  for (const [part, name] of Object.entries(spec.biases ?? {})) {
+    tensors.push({ name, shape: [biasWidths[part as keyof typeof biasWidths]] });
+  }
+  if (norm) {
+    tensors.push({ name: norm.q, shape: [norm.over === "head" ? headDim : widths.q] });
+    tensors.push({ name: norm.k, shape: [norm.over === "head" ? headDim : widths.k] });
+  }
+  if (sinks !== undefined) tensors.push({ name: sinks, shape: [heads] });
   return tensors;
 }
 

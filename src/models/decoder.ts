@@ -23,8 +23,10 @@ export function attentionLayers(
     heads: config.heads,
     kvHeads: config.kvHeads,
     headDim: config.headDim,
+    ...(config.valueDim !== config.headDim && { valueDim: config.valueDim }),
     scale: 1 / Math.sqrt(config.headDim),
     rope: config.rope,
+    ...config.projections(layer),
     ...override(layer),
   }));
 }
@@ -112,23 +114,33 @@ export function attentionBlock<Tensor extends Activation, Choice extends Routing
   epsilon: number,
   { scale = 1, named = (part) => blockWeight(spec.layer, part) }: BlockOptions = {},
 ): Tensor {
-  const mixed = mixedValues(ops, x, spec, epsilon, named); // [tokens, heads * headDim]
-  return ops.linear(mixed, named("attn_output"), { residual: x, scale });
+  const normed = ops.rmsNorm(x, named("attn_norm"), epsilon);
+  const mixed = mix(ops, normed, spec, named); // [tokens, heads * valueDim]
+  const output = { ...bias(spec.biases?.output), residual: x, scale };
+  return ops.linear(mixed, named("attn_output"), output);
 }
 
-/** `attention(norm(x))` before its output matrix. x `[tokens, hidden]` -> `[tokens, heads * headDim]` */
-export function mixedValues<Tensor extends Activation, Choice extends Routing>(
+/** What every head attends to. x `[tokens, hidden]`, normalised -> `[tokens, heads * valueDim]` */
+export function mix<Tensor extends Activation, Choice extends Routing>(
   ops: Ops<Tensor, Choice>,
   x: Tensor,
   spec: AttentionSpec,
-  epsilon: number,
-  named: (part: string) => string = (part) => blockWeight(spec.layer, part),
+  named: (part: string) => string,
 ): Tensor {
-  const normed = ops.rmsNorm(x, named("attn_norm"), epsilon);
-  const q = ops.linear(normed, named("attn_q")); // [tokens, heads * headDim]
-  const k = ops.linear(normed, named("attn_k")); // [tokens, kvHeads * headDim]
-  const v = spec.keysAreValues ? k : ops.linear(normed, named("attn_v"));
+  const { fused, biases } = spec;
+  if (fused !== undefined) {
+    const all = ops.linear(x, fused, bias(biases?.fused)); // [tokens, (heads + kvHeads) * headDim + kvHeads * valueDim]
+    return ops.attention(all, all, all, spec);
+  }
+  const q = ops.linear(x, named("attn_q"), bias(biases?.q)); // [tokens, heads * headDim]
+  const k = ops.linear(x, named("attn_k"), bias(biases?.k)); // [tokens, kvHeads * headDim]
+  // [tokens, kvHeads * valueDim]
+  const v = spec.keysAreValues ? k : ops.linear(x, named("attn_v"), bias(biases?.v));
   return ops.attention(q, k, v, spec);
+}
+
+function bias(name: string | undefined): { readonly bias?: string } {
+  return name === undefined ? {} : { bias: name };
 }
 
 /** `x + scale * dense(norm(x))`. x `[tokens, hidden]` -> `[tokens, hidden]` */

@@ -1,6 +1,6 @@
 import { SluiceError } from "../errors.ts";
 import type { Activation, AttentionSpec, MoeSpec, Ops, Routing } from "../ops/ops.ts";
-import { attentionLayers, decoderSpec, feedForward, mixedValues, moeLayers } from "./decoder.ts";
+import { attentionLayers, decoderSpec, feedForward, mix, moeLayers } from "./decoder.ts";
 import {
   blockWeight,
   type DecoderConfig,
@@ -152,7 +152,8 @@ function normedAttention<Tensor extends Activation, Choice extends Routing>(
   { epsilon }: DecoderConfig,
 ): Tensor {
   const named = (part: string) => blockWeight(spec.layer, part);
-  const mixed = mixedValues(ops, x, spec, epsilon); // [tokens, heads * headDim]
+  const normed = ops.rmsNorm(x, named("attn_norm"), epsilon);
+  const mixed = mix(ops, normed, spec, named); // [tokens, heads * headDim]
   const output = ops.linear(mixed, named("attn_output")); // [tokens, hidden]
   return ops.rmsNorm(output, named("post_attention_norm"), epsilon, { residual: x });
 }

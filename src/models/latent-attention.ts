@@ -65,6 +65,7 @@ export function latentLayers(
     kvHeads: 1,
     headDim: rank + ropeDims,
     valueDim: rank,
+    valuesInKeys: true,
     scale: scoreScale / Math.sqrt(queryDim),
     rope: { ...rope, first: rank },
     latent: { norm: blockWeight(layer, "attn_kv_a_norm"), epsilon: config.epsilon },

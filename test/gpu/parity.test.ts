@@ -48,6 +48,14 @@ function toleranceOf({ architecture }: TinyModelOptions): number {
   return architecture === "gemma4" ? 2e-2 : LOGPROB_TOLERANCE;
 }
 
+/**
+ * llama.cpp 0.5.0 aborts on a CPU with AMX when attn_k_b is in a format that AMX has kernels for: they take the tensor,
+ * and then not its product. To be deleted once it does not.
+ */
+function abortsWhenRounding({ architecture, latent }: TinyModelOptions): boolean {
+  return architecture === "deepseek2" && latent?.isSplit !== false;
+}
+
 const engine = createEngine({ gpu: navigator.gpu });
 afterAll(() => engine.dispose());
 
@@ -88,7 +96,7 @@ describe.for(Object.keys(MODELS).map((name, index) => [name, formatsOf(index)] a
       expect(scoresDiffer).toBeLessThan(tolerance);
       counts.worst = Math.max(counts.worst, scoresDiffer);
 
-      if (format === "f32") return;
+      if (format === "f32" || abortsWhenRounding(options)) return;
       // llama.cpp rounds activations to int8 (f16 for F16 weights): its answers for the file as it is may differ from ours
       // by what they differ from its own answers for the expanded copy.
       const rounded = await commands.oracle(options);

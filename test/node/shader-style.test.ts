@@ -122,7 +122,7 @@ function declarations(wgsl: string): Contract {
     constants: Object.fromEntries(
       [...text.matchAll(OVERRIDE)].map(([, name, value]) => [name, Number(value)]),
     ),
-    weights: /\bload_\w+\(/.test(text),
+    weights: /\b(?:load_\w+|cache_quad)\b/.test(text),
     obeysControl: /\bcontrol\./.test(text),
   };
 }

@@ -64,7 +64,7 @@ export function createReferenceOps(
   weights: (name: string) => ReferenceWeight,
   { contextTokens = 0, observe = () => {} }: ReferenceOptions = {},
 ): ReferenceOps {
-  /** For each layer, a row `[kvHeads * headDim]` for each token so far. */
+  /** For each layer, a row `[kvHeads * headDim]` of keys, or `[kvHeads * valueDim]` of values, for each token so far. */
   const cachedKeys = new Map<number, Float64Array[]>();
   const cachedValues = new Map<number, Float64Array[]>();
   const states = new Map<number, ReferenceState>();
@@ -144,17 +144,21 @@ export function createReferenceOps(
     attention(q, k, v, spec) {
       const { layer, heads, kvHeads, headDim, norm, rope } = spec;
       const name = `layer ${layer}`;
-      expectShape(name, q, passTokens.length, heads * headDim);
-      expectShape(name, k, passTokens.length, kvHeads * headDim);
-      expectShape(name, v, passTokens.length, kvHeads * headDim);
+      const valueDim = spec.valueDim ?? headDim;
+      const widths = [heads * headDim, kvHeads * headDim, kvHeads * valueDim] as const;
+      const parts = spec.fused === undefined ? { q, k, v } : split(q, widths);
+      expectShape(name, parts.q, passTokens.length, widths[0]);
+      expectShape(name, parts.k, passTokens.length, widths[1]);
+      if (!spec.valuesInKeys) expectShape(name, parts.v, passTokens.length, widths[2]);
       const keys = cachedKeys.get(layer) ?? [];
       const values = cachedValues.get(layer) ?? [];
       cachedKeys.set(layer, keys);
       cachedValues.set(layer, values);
 
       const normWidth = (x: ReferenceTensor) => (norm?.over === "head" ? headDim : x.width);
-      const normQ = norm && weight(norm.q, [normWidth(q)]);
-      const normK = norm && weight(norm.k, [normWidth(k)]);
+      const normQ = norm && weight(norm.q, [normWidth(parts.q)]);
+      const normK = norm && weight(norm.k, [normWidth(parts.k)]);
+      const sinks = spec.sinks === undefined ? undefined : weight(spec.sinks, [heads]);
       const isLong = rope?.longFactors && contextTokens > rope.longFactors.beyondTokens;
       const factorsName = isLong ? rope.longFactors?.tensor : rope?.factors;
       const factors = rope && factorsName ? weight(factorsName, [rope.dims / 2]) : undefined;
@@ -168,17 +172,22 @@ export function createReferenceOps(
           : normed;
       };
 
-      const y = tensor(q.tokens, q.width);
+      const unit = (part: Float64Array) =>
+        rmsNormed(part, new Float64Array(valueDim).fill(1), norm?.epsilon ?? 0);
+
+      const y = tensor(q.tokens, heads * valueDim);
       for (let token = 0; token < q.tokens; token++) {
         const position = tokensBefore + token;
-        keys.push(prepare(row(k, token), position, normK || undefined));
-        const value = row(v, token);
-        values.push(
-          norm?.ofValues
-            ? eachPart(value, headDim, (head) => rmsNormed(head, ones(headDim), norm.epsilon))
-            : value.slice(),
-        );
-        row(y, token).set(attended(prepare(row(q, token), position, normQ), keys, values, spec));
+        const key = prepare(row(parts.k, token), position, normK || undefined);
+        keys.push(key);
+        const ofKey = (_: unknown, i: number) =>
+          key[Math.floor(i / valueDim) * headDim + (i % valueDim)]!;
+        const value = spec.valuesInKeys
+          ? Float64Array.from({ length: widths[2] }, ofKey)
+          : row(parts.v, token).slice();
+        values.push(norm?.ofValues ? eachPart(value, valueDim, unit) : value);
+        const query = prepare(row(parts.q, token), position, normQ);
+        row(y, token).set(attended(query, keys, values, spec, sinks));
       }
       return done("attention", name, y);
     },
@@ -258,7 +267,7 @@ export function createReferenceOps(
         }
         const turned = eachPart(query, headDim, (head) => rotated(head, position, rope));
         const values = keys.map((each) => each.subarray(0, valueDim));
-        row(y, token).set(attended(turned, keys, values, spec));
+        row(y, token).set(attended(turned, keys, values, spec, undefined));
       }
       return done("latentAttention", name, y);
     },
@@ -357,10 +366,6 @@ export function createReferenceOps(
 
 function tensor(tokens: number, width: number): ReferenceTensor {
   return { tokens, width, data: new Float64Array(tokens * width) };
-}
-
-function ones(length: number): Float64Array {
-  return new Float64Array(length).fill(1);
 }
 
 /** A view of one token's row. */
@@ -469,40 +474,56 @@ function ropeFrequency({ base, dims, scale = 1, yarn }: RopeSpec, i: number): nu
   return kept * own + (1 - kept) * (own / scale);
 }
 
-/** The last key's query over all keys. query `[heads * headDim]`, keys and values `[tokens][kvHeads * headDim]` */
+/** The last key's query over all keys. query `[heads * headDim]`, keys and values a row for each token, sinks `[heads]` */
 function attended(
   query: Float64Array,
   keys: readonly Float64Array[],
   values: readonly Float64Array[],
   spec: AttentionSpec,
+  sinks: ArrayLike<number> | undefined,
 ): Float64Array {
-  const { heads, kvHeads, headDim, valueDim = headDim, scale } = spec;
-  const { window = Number.POSITIVE_INFINITY } = spec;
+  const { heads, kvHeads, headDim, scale, softcap, window = Number.POSITIVE_INFINITY } = spec;
+  const valueDim = spec.valueDim ?? headDim;
   const y = new Float64Array(heads * valueDim);
   const first = Math.max(0, keys.length - window);
   for (let head = 0; head < heads; head++) {
     const kvHead = Math.floor(head / (heads / kvHeads));
-    const [keyStart, valueStart] = [kvHead * headDim, kvHead * valueDim];
     const scores: number[] = [];
     for (let key = first; key < keys.length; key++) {
       let sum = 0;
       for (let d = 0; d < headDim; d++)
-        sum += query[head * headDim + d]! * keys[key]![keyStart + d]!;
-      scores.push(sum * scale);
+        sum += query[head * headDim + d]! * keys[key]![kvHead * headDim + d]!;
+      const score = sum * scale;
+      scores.push(softcap === undefined ? score : softcap * Math.tanh(score / softcap));
     }
-    const max = Math.max(...scores);
+    const sink = sinks?.[head] ?? Number.NEGATIVE_INFINITY;
+    const max = Math.max(sink, ...scores);
     const exps = scores.map((score) => Math.exp(score - max));
-    const total = exps.reduce((a, b) => a + b, 0);
+    const total = exps.reduce((a, b) => a + b, Math.exp(sink - max));
     for (const [i, exp] of exps.entries()) {
       const value = values[first + i]!;
       for (let d = 0; d < valueDim; d++) {
-        y[head * valueDim + d]! += (exp / total) * value[valueStart + d]!;
+        y[head * valueDim + d]! += (exp / total) * value[kvHead * valueDim + d]!;
       }
     }
   }
   return y;
 }
 
+/** q, k and v, where they stand side by side in each token's row. */
+function split(x: ReferenceTensor, widths: readonly [number, number, number]) {
+  const [q, k, v] = widths.map((width, index) => {
+    const first = widths.slice(0, index).reduce((sum, other) => sum + other, 0);
+    const part = tensor(x.tokens, width);
+    for (let token = 0; token < x.tokens; token++) {
+      row(part, token).set(row(x, token).subarray(first, first + width));
+    }
+    return part;
+  }) as [ReferenceTensor, ReferenceTensor, ReferenceTensor];
+  return { q, k, v };
+}
+
+/** `act(gate) * up` */
 function gated(gate: Float64Array, up: Float64Array, activation: ActivationName): Float64Array {
   return gate.map((value, i) => gatedUnits[activation](value, up[i]!));
 }

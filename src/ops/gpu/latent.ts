@@ -4,6 +4,7 @@ import { headLinearTransposed } from "../../kernels/head_linear_transposed.ts";
 import { latentAppend } from "../../kernels/latent_append.ts";
 import { checkLeast, checkMost, checkMultiple, checkWidth } from "../checks.ts";
 import type { HeadLinearOptions, LatentAttentionSpec, LatentInputs } from "../ops.ts";
+import { recordCached } from "./attention.ts";
 import { type GpuTensor, type Recording, TOKEN_TILE, UNIT_WEIGHTS } from "./recording.ts";
 
 /** `Ops.headLinear`. */
@@ -45,28 +46,31 @@ export function recordLatentAttention(
   const { layer, heads, headDim, valueDim, rope, latent } = spec;
   checkWidth(`absorbed queries of layer ${layer}`, absorbed.width, heads * valueDim);
   checkWidth(`kv of layer ${layer}`, kv.width, headDim);
-  const cache = gpu.kvCache(layer);
   const rotated = recording.tensor(heads * headDim);
-  recorder.dispatch(latentAppend, {
-    params: {
-      heads,
-      q_width: q.width / heads,
-      rank: valueDim,
-      rope_dims: rope.dims,
-      pairing: rope.pairing === "interleaved" ? 1 : 0,
-      epsilon: latent.epsilon,
-    },
-    buffers: {
-      q: q.scratch,
-      absorbed: absorbed.scratch,
-      kv: kv.scratch,
-      norm: gpu.vector(latent.norm, valueDim),
-      table: gpu.ropeTable(rope),
-      q_out: rotated.scratch,
-      cache,
-    },
-    parts: [gpu.variant.reduce],
-    constants: gpu.variant.rotate,
+  return recordCached(recording, spec, ({ buffer, layout }) => {
+    recorder.dispatch(latentAppend, {
+      params: {
+        heads,
+        q_width: q.width / heads,
+        rank: valueDim,
+        rope_dims: rope.dims,
+        rows: layout.rows,
+        row_stride: layout.keyStride,
+        pairing: rope.pairing === "interleaved" ? 1 : 0,
+        epsilon: latent.epsilon,
+      },
+      buffers: {
+        q: q.scratch,
+        absorbed: absorbed.scratch,
+        kv: kv.scratch,
+        norm: gpu.vector(latent.norm, valueDim),
+        table: gpu.ropeTable(rope),
+        q_out: rotated.scratch,
+        cache: buffer,
+      },
+      parts: [gpu.variant.reduce],
+      constants: gpu.variant.rotate,
+    });
+    return rotated;
   });
-  return recordAttentionOver(recording, rotated, cache, spec);
 }

@@ -1,10 +1,13 @@
 import { describe, expect } from "vitest";
+import { cacheFormats } from "../../../src/formats/cache/registry.ts";
 import type { WeightFormat } from "../../../src/formats/format.ts";
 import { weightParts } from "../../../src/formats/parts.ts";
 import { weightFormats } from "../../../src/formats/registry.ts";
 import type { Constants, Kernel } from "../../../src/gpu/kernel.ts";
 import { linkKernel, PipelineCache } from "../../../src/gpu/pipelines.ts";
+import { attention } from "../../../src/kernels/attention.ts";
 import { kernels } from "../../../src/kernels/index.ts";
+import { packCache } from "../../../src/kernels/pack_cache.ts";
 import { activationParts, convParts, rankingParts, variants } from "../../../src/kernels/parts.ts";
 import { scoreFunctions } from "../../../src/routing/registry.ts";
 import { gpuTest } from "../../helpers/gpu.ts";
@@ -31,6 +34,8 @@ function partsFor(kernel: Kernel, loaded: readonly WeightFormat[], reduce: strin
   if (source.includes("router_score(")) {
     parts.push(...scoreFunctions.softmax.parts, rankingParts.byLogit);
   }
+  if (source.includes("cache_quad(")) parts.push(cacheFormats.f32.read);
+  if (source.includes("store_unit(")) parts.push(cacheFormats.f16.write!);
   return parts;
 }
 
@@ -74,6 +79,21 @@ describe.for(Object.entries(variants))("variant %s", ([, variant]) => {
 
     expect(compiled).toHaveLength(kernels.length);
   });
+
+  gpuTest.for(Object.values(cacheFormats))(
+    "a KV cache in $name is read and written",
+    async ({ read, write }, { device }) => {
+      const cache = pipelines(device);
+      const compiled = await Promise.all([
+        cache.compile(attention as never, [read], variant.attention),
+        ...(write === undefined
+          ? []
+          : [cache.compile(packCache as never, [write], packCache.constants)]),
+      ]);
+
+      expect(compiled).toHaveLength(write === undefined ? 1 : 2);
+    },
+  );
 
   gpuTest("every activation, score function and ranking compiles", async ({ device }) => {
     const cache = pipelines(device);

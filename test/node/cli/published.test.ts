@@ -21,7 +21,12 @@ function report(
   scheme?: Scheme,
 ): Promise<ModelReport> {
   const { signal } = new AbortController();
-  return reportModel(publishedFile(model, scheme), { contextTokens, gpuBudget: undefined, signal });
+  return reportModel(publishedFile(model, scheme), {
+    contextTokens,
+    gpuBudget: undefined,
+    kvCache: undefined,
+    signal,
+  });
 }
 
 /** Weights of the tensors that are `wanted`. */
