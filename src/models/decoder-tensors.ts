@@ -9,6 +9,8 @@ export interface DecoderLayers {
   readonly moe: readonly MoeSpec[];
   /** Width of the dense feed-forward network of each layer that has one. */
   readonly dense?: ReadonlyMap<number, number>;
+  /** Width of the shared experts of each layer that has them, which are one network. */
+  readonly shared?: ReadonlyMap<number, number>;
 }
 
 /** Tensors that would change the computation, so a file that has one where no spec names it is refused. */
@@ -69,6 +71,8 @@ export function decoderTensors(
     resident.push({ name: blockWeight(spec.layer, "ffn_norm"), shape: [hidden] });
     const ffn = layers.dense?.get(spec.layer);
     if (ffn !== undefined) resident.push(...denseTensors(spec.layer, ffn, hidden));
+    const shared = layers.shared?.get(spec.layer);
+    if (shared !== undefined) resident.push(...denseTensors(spec.layer, shared, hidden, "_shexp"));
   }
   for (const spec of layers.moe) {
     resident.push(routerTensor(spec, vocab), ...expertVectors(spec));
@@ -130,6 +134,13 @@ export function attentionTensors(
     { name: named("attn_v"), shape: [keyWidth, hidden] },
     { name: named("attn_output"), shape: [hidden, queryWidth] },
   ];
+  const biases = [
+    [spec.biases?.q, queryWidth],
+    [spec.biases?.k, keyWidth],
+    [spec.biases?.v, keyWidth],
+    [spec.biases?.output, hidden],
+  ] as const;
+  for (const [name, width] of biases) if (name) tensors.push({ name, shape: [width] });
   if (norm) {
     tensors.push({ name: norm.q, shape: [norm.over === "head" ? headDim : queryWidth] });
     tensors.push({ name: norm.k, shape: [norm.over === "head" ? headDim : keyWidth] });
@@ -137,11 +148,11 @@ export function attentionTensors(
   return tensors;
 }
 
-function denseTensors(layer: number, ffn: number, hidden: number): TensorSpec[] {
+function denseTensors(layer: number, ffn: number, hidden: number, ending = ""): TensorSpec[] {
   return [
-    { name: blockWeight(layer, "ffn_gate"), shape: [ffn, hidden] },
-    { name: blockWeight(layer, "ffn_up"), shape: [ffn, hidden] },
-    { name: blockWeight(layer, "ffn_down"), shape: [hidden, ffn] },
+    { name: blockWeight(layer, `ffn_gate${ending}`), shape: [ffn, hidden] },
+    { name: blockWeight(layer, `ffn_up${ending}`), shape: [ffn, hidden] },
+    { name: blockWeight(layer, `ffn_down${ending}`), shape: [hidden, ffn] },
   ];
 }
 
@@ -168,8 +179,7 @@ export function checkTensors(file: ModelFile, model: ModelSpec): void {
           "only a part of a split model.",
       );
     }
-    if (got.length === shape.length && got.every((length, axis) => length === shape[axis]))
-      continue;
+    if (`${withoutLeadingOnes(got)}` === `${withoutLeadingOnes(shape)}`) continue;
     // PowerInfer's conversions of SmallThinker store the down projection so that a neuron is a contiguous row.
     if (name.endsWith("ffn_down_exps.weight") && `${got}` === `${[shape[0], shape[2], shape[1]]}`) {
       throw unsupported(model, `has transposed down projections (${name} is [${got}])`);
@@ -179,4 +189,10 @@ export function checkTensors(file: ModelFile, model: ModelSpec): void {
       `Tensor ${name} is [${got}]; the model's metadata wants [${shape}].`,
     );
   }
+}
+
+/** A shape without leading axes of length 1: some of llama.cpp's tools leave them out. */
+function withoutLeadingOnes(shape: readonly number[]): readonly number[] {
+  const first = shape.findIndex((length) => length !== 1);
+  return first < 0 ? [] : shape.slice(first);
 }

@@ -1,4 +1,12 @@
-import type { Activation, AttentionSpec, MoeSpec, Ops, Routing } from "../ops/ops.ts";
+import type {
+  Activation,
+  ActivationName,
+  AttentionSpec,
+  LinearOptions,
+  MoeSpec,
+  Ops,
+  Routing,
+} from "../ops/ops.ts";
 import { blockWeight, type DecoderConfig, readCount } from "./decoder-config.ts";
 import { type DecoderLayers, decoderTensors } from "./decoder-tensors.ts";
 import type { ModelFile, ModelSpec, TensorSpec } from "./model.ts";
@@ -30,18 +38,31 @@ export function queryKeyNorm(
   return { norm: { over, q, k, epsilon: config.epsilon } };
 }
 
-/** A MoE in every layer, each with its own experts, under the usual keys and names. */
+/** The biases of an attention block under their usual names, as far as the file has them. */
+export function attentionBiases(
+  file: ModelFile,
+  layer: number,
+): Required<Pick<AttentionSpec, "biases">> {
+  const parts = { q: "attn_q", k: "attn_k", v: "attn_v", output: "attn_output" };
+  const named = Object.entries(parts).map(([part, name]) => [part, `blk.${layer}.${name}.bias`]);
+  return { biases: Object.fromEntries(named.filter(([, name]) => file.shape(name!))) };
+}
+
+/**
+ * A MoE in each of `layers` (all of them), with its own experts, under the usual keys and names.
+ */
 export function moeLayers(
   file: ModelFile,
   config: DecoderConfig,
   rule: Pick<MoeSpec, "ffn" | "routerInput" | "score" | "renormalise" | "activation">,
+  layers: readonly number[] = Array.from({ length: config.layers }, (_, layer) => layer),
 ): readonly MoeSpec[] {
   const key = (name: string) => `${config.architecture}.${name}`;
   const experts = readCount(file.metadata, key("expert_count"));
   const topK = readCount(file.metadata, key("expert_used_count"), experts);
-  return Array.from({ length: config.layers }, (_, layer) => ({
+  return layers.map((layer, pool) => ({
     layer,
-    pool: layer,
+    pool,
     experts,
     topK,
     hidden: config.hidden,
@@ -97,38 +118,84 @@ export function attentionBlock<Tensor extends Activation, Choice extends Routing
   epsilon: number,
   named: (part: string) => string = (part) => blockWeight(spec.layer, part),
 ): Tensor {
-  const normed = ops.rmsNorm(x, named("attn_norm"), epsilon);
-  const q = ops.linear(normed, named("attn_q")); // [tokens, heads * headDim]
-  const k = ops.linear(normed, named("attn_k")); // [tokens, kvHeads * headDim]
-  const v = ops.linear(normed, named("attn_v")); // [tokens, kvHeads * headDim]
-  const mixed = ops.attention(q, k, v, spec); // [tokens, heads * headDim]
-  return ops.linear(mixed, named("attn_output"), { residual: x });
+  return normedAttention(ops, ops.rmsNorm(x, named("attn_norm"), epsilon), spec, x, named);
 }
 
-/** `x + down(silu(gate(norm(x))) * up(norm(x)))`. x `[tokens, hidden]` -> `[tokens, hidden]` */
+/** `residual + attention(x)`, x being normalised already. x, residual `[tokens, hidden]` -> `[tokens, hidden]` */
+export function normedAttention<Tensor extends Activation, Choice extends Routing>(
+  ops: Ops<Tensor, Choice>,
+  x: Tensor,
+  spec: AttentionSpec,
+  residual: Tensor,
+  named: (part: string) => string = (part) => blockWeight(spec.layer, part),
+): Tensor {
+  const { biases } = spec;
+  const q = ops.linear(x, named("attn_q"), biasOf(biases?.q)); // [tokens, heads * headDim]
+  const k = ops.linear(x, named("attn_k"), biasOf(biases?.k)); // [tokens, kvHeads * headDim]
+  const v = ops.linear(x, named("attn_v"), biasOf(biases?.v)); // [tokens, kvHeads * headDim]
+  const mixed = ops.attention(q, k, v, spec); // [tokens, heads * headDim]
+  return ops.linear(mixed, named("attn_output"), { ...biasOf(biases?.output), residual });
+}
+
+function biasOf(bias: string | undefined): { readonly bias?: string } {
+  return bias === undefined ? {} : { bias };
+}
+
+/** `x + dense(norm(x))`. x `[tokens, hidden]` -> `[tokens, hidden]` */
 export function denseBlock<Tensor extends Activation, Choice extends Routing>(
   ops: Ops<Tensor, Choice>,
   x: Tensor,
   layer: number,
   epsilon: number,
 ): Tensor {
-  const normed = ops.rmsNorm(x, blockWeight(layer, "ffn_norm"), epsilon);
-  const gate = ops.linear(normed, blockWeight(layer, "ffn_gate")); // [tokens, ffn]
-  const up = ops.linear(normed, blockWeight(layer, "ffn_up")); // [tokens, ffn]
-  const inner = ops.gatedUnit(gate, up, "silu"); // [tokens, ffn]
-  return ops.linear(inner, blockWeight(layer, "ffn_down"), { residual: x });
+  const named = (part: string) => blockWeight(layer, part);
+  const normed = ops.rmsNorm(x, named("ffn_norm"), epsilon);
+  return feedForward(ops, normed, named, { residual: x });
 }
 
-/** `x + moe(norm(x))`, where the router reads what the experts read. x `[tokens, hidden]` -> `[tokens, hidden]` */
+/**
+ * `down(act(gate(x)) * up(x))`, and what `output` says. x `[tokens, hidden]` -> `[tokens, hidden]`
+ *
+ * @param named the tensors of `ffn_gate`, `ffn_up` and `ffn_down`
+ */
+export function feedForward<Tensor extends Activation, Choice extends Routing>(
+  ops: Ops<Tensor, Choice>,
+  x: Tensor,
+  named: (part: string) => string,
+  output: LinearOptions<Tensor> = {},
+  activation: ActivationName = "silu",
+): Tensor {
+  const gate = ops.linear(x, named("ffn_gate")); // [tokens, ffn]
+  const up = ops.linear(x, named("ffn_up")); // [tokens, ffn]
+  return ops.linear(ops.gatedUnit(gate, up, activation), named("ffn_down"), output);
+}
+
+/** Shared experts of a layer: `gated` ones count by the sigmoid of a number that a row of weights makes. */
+export type SharedExperts = "none" | "plain" | "gated";
+
+/**
+ * `x + shared(norm(x)) + moe(norm(x))`, where the router reads what the experts read. The shared experts come between
+ * the router and the others, which may be on their way meanwhile. x `[tokens, hidden]` -> `[tokens, hidden]`
+ */
 export function moeBlock<Tensor extends Activation, Choice extends Routing>(
   ops: Ops<Tensor, Choice>,
   x: Tensor,
   spec: MoeSpec,
   epsilon: number,
+  shared: SharedExperts = "none",
 ): Tensor {
-  const normed = ops.rmsNorm(x, blockWeight(spec.layer, "ffn_norm"), epsilon);
+  const named = (part: string) => blockWeight(spec.layer, part);
+  const normed = ops.rmsNorm(x, named("ffn_norm"), epsilon);
   const choice = ops.route(normed, spec);
-  return ops.experts(normed, choice, spec, { residual: x });
+  return ops.experts(normed, choice, spec, { residual: withShared() });
+
+  function withShared(): Tensor {
+    if (shared === "none") return x;
+    const ofShared = (part: string) => named(`${part}_shexp`);
+    if (shared === "plain") return feedForward(ops, normed, ofShared, { residual: x });
+    const gate = ops.linear(normed, ofShared("ffn_gate_inp")); // [tokens, 1]
+    return ops.add(x, feedForward(ops, normed, ofShared), { gate });
+  }
 }
 
 /** Ends a pass: the logits after its last token. x `[tokens, hidden]` */

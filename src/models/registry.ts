@@ -1,8 +1,10 @@
 import { SluiceError } from "../errors.ts";
 import { checkTensors } from "./decoder-tensors.ts";
+import { ernie45Moe } from "./ernie4-5-moe.ts";
 import { llama } from "./llama.ts";
 import type { Architecture, ModelFile, ModelSpec } from "./model.ts";
 import { olmoe } from "./olmoe.ts";
+import { qwen2moe } from "./qwen2moe.ts";
 import { qwen3moe } from "./qwen3moe.ts";
 import { sluice } from "./sluice.ts";
 import { smallthinker } from "./smallthinker.ts";
@@ -10,9 +12,11 @@ import { smallthinker } from "./smallthinker.ts";
 /** Every architecture, by its name in a GGUF. To add one: write its file and name it here. */
 export const architectures = {
   smallthinker,
+  qwen2moe,
   qwen3moe,
   olmoe,
   llama,
+  "ernie4_5-moe": ernie45Moe,
   sluice,
 } as const satisfies Record<string, Architecture>;
 

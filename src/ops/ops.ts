@@ -12,6 +12,10 @@ export interface Ops<Tensor extends Activation = Activation, Choice extends Rout
   embed(table: string, options?: { scale?: number }): Tensor;
   /** `x / sqrt(mean(x²) + epsilon) * weight`, over each token's row. weight `[width]` */
   rmsNorm(x: Tensor, weight: string, epsilon: number): Tensor;
+  /** `(x - mean) / sqrt(variance + epsilon) * weight + bias`, over each token's row. weight and bias `[width]` */
+  layerNorm(x: Tensor, weight: string, bias: string, epsilon: number): Tensor;
+  /** `a + b`, or `a + sigmoid(gate) * b`. a and b `[tokens, width]`, gate `[tokens, 1]` */
+  add(a: Tensor, b: Tensor, options?: { gate?: Tensor }): Tensor;
   /** `scale * (x Wᵀ + bias) + residual`. weight `[rows, cols]`, x `[tokens, cols]` -> `[tokens, rows]` */
   linear(x: Tensor, weight: string, options?: LinearOptions<Tensor>): Tensor;
   /**
@@ -127,6 +131,13 @@ export interface AttentionSpec {
     readonly q: string;
     readonly k: string;
     readonly epsilon: number;
+  };
+  /** Vectors that are added to what matrices make. */
+  readonly biases?: {
+    readonly q?: string;
+    readonly k?: string;
+    readonly v?: string;
+    readonly output?: string;
   };
 }
 

@@ -47,6 +47,9 @@ function settingsOf(options: TinyModelOptions): TinySettings {
     tiedHead: false,
     score: "sigmoid",
     windows: false,
+    denseLead: 1,
+    moeStep: 1,
+    selectionBias: true,
     routerInput: "post-attention",
     ropeScale: 1,
     ropeFactors: "none",
@@ -136,6 +139,8 @@ const GAINS: readonly (readonly [name: string, gain: number])[] = [
   ["ffn_up", 1.5],
   ["ffn_gate_exps", 1.5],
   ["ffn_up_exps", 1.5],
+  ["ffn_gate_shexp", 1.5],
+  ["ffn_up_shexp", 1.5],
   ["ffn_gate_inp", 2],
   ["output", 3],
 ];

@@ -1,6 +1,8 @@
 import type { ArchitectureName } from "../../../src/models/registry.ts";
+import { ernie45Moe } from "./ernie4-5-moe.ts";
 import { llama } from "./llama.ts";
 import { olmoe } from "./olmoe.ts";
+import { qwen2moe } from "./qwen2moe.ts";
 import { qwen3moe } from "./qwen3moe.ts";
 import type { TinyArchitecture } from "./settings.ts";
 import { sluice } from "./sluice.ts";
@@ -9,8 +11,10 @@ import { smallthinker } from "./smallthinker.ts";
 /** How to write a tiny file of each architecture. */
 export const tinyArchitectures: Readonly<Record<ArchitectureName, TinyArchitecture>> = {
   smallthinker,
+  qwen2moe,
   qwen3moe,
   olmoe,
   llama,
+  "ernie4_5-moe": ernie45Moe,
   sluice,
 };
