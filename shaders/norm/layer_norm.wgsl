@@ -1,5 +1,6 @@
 // y[token, i] = (x[token, i] - mean) / sqrt(variance + epsilon) * weight[i] + bias[i],
-// mean and variance over x[token, :].
+// mean and variance over x[token, :]. Without centred the mean is taken for 0: an RMS norm with a
+// bias.
 // x and y [tokens, width]; weight_bias [2, width]: weight, then bias; all f32. One workgroup a
 // token. width is a multiple of 4.
 // Needs: row_sum (shaders/reduce), control (shaders/control).
@@ -9,6 +10,7 @@ override ROWS: u32 = 1u;
 struct Params {
   width: u32,
   epsilon: f32,
+  centred: u32,
 }
 
 @group(0) @binding(0) var<uniform> params: Params;
@@ -31,7 +33,7 @@ fn main(
   for (var quad = lane; quad < quads; quad += LANES) {
     sum += dot(x[first + quad], vec4f(1.0));
   }
-  let mean = row_sum(sum, lane, 0u) / f32(params.width);
+  let mean = select(0.0, row_sum(sum, lane, 0u) / f32(params.width), params.centred != 0u);
   var squares = 0.0;
   for (var quad = lane; quad < quads; quad += LANES) {
     let value = x[first + quad] - mean;

@@ -3,6 +3,7 @@ import type { Command } from "commander";
 import { SluiceError } from "../errors.ts";
 import { evictionPolicies } from "../experts/policies/registry.ts";
 import { predictors } from "../experts/predictors/registry.ts";
+import { modelRules } from "../models/model.ts";
 import type { ChatMessage, GenerateOptions, LoadOptions, Prompt } from "../rpc/api.ts";
 import { parseBudget } from "../scheduler/budget.ts";
 import { pacingRules } from "../scheduler/pacing/registry.ts";
@@ -18,6 +19,7 @@ export interface LoadFlags {
   readonly fill?: string;
   readonly context?: string;
   readonly variants?: string;
+  readonly rules?: string;
 }
 
 /** The flags of `generate` as they stand on the command line; those with a default are always there. */
@@ -52,7 +54,11 @@ export function addLoadFlags(command: Command): Command {
       "--fill <when>",
       `when empty slots are filled: ${FILLS.join(", ")} (default: background)`,
     )
-    .option("--variants <name>", `kernel variants: ${VARIANTS.join(", ")} (default: auto)`);
+    .option("--variants <name>", `kernel variants: ${VARIANTS.join(", ")} (default: auto)`)
+    .option(
+      "--rules <whose>",
+      `where llama.cpp departs from a model's own code: ${modelRules.join(", ")} (default: published)`,
+    );
 }
 
 const FILLS = ["background", "wait", "off"] as const;
@@ -111,6 +117,7 @@ export function readLoadOptions(flags: LoadFlags): LoadOptions {
     fill: readChoice("--fill", flags.fill, FILLS),
     contextTokens: readContextFlag(flags.context),
     variants: readChoice("--variants", flags.variants, VARIANTS),
+    rules: readChoice("--rules", flags.rules, modelRules),
   });
 }
 

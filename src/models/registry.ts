@@ -2,8 +2,9 @@ import { SluiceError } from "../errors.ts";
 import { checkTensors } from "./decoder-tensors.ts";
 import { ernie45Moe } from "./ernie4-5-moe.ts";
 import { llama } from "./llama.ts";
-import type { Architecture, ModelFile, ModelSpec } from "./model.ts";
+import type { Architecture, ModelFile, ModelRules, ModelSpec } from "./model.ts";
 import { olmoe } from "./olmoe.ts";
+import { phimoe } from "./phimoe.ts";
 import { qwen2moe } from "./qwen2moe.ts";
 import { qwen3moe } from "./qwen3moe.ts";
 import { sluice } from "./sluice.ts";
@@ -17,6 +18,7 @@ export const architectures = {
   olmoe,
   llama,
   "ernie4_5-moe": ernie45Moe,
+  phimoe,
   sluice,
 } as const satisfies Record<string, Architecture>;
 
@@ -24,7 +26,7 @@ export const architectures = {
 export type ArchitectureName = keyof typeof architectures;
 
 /** Reads a file's model. Throws "unsupported-model" or "bad-file". */
-export function readModel(file: ModelFile): ModelSpec {
+export function readModel(file: ModelFile, rules: ModelRules = "published"): ModelSpec {
   const name = file.metadata.optionalString("general.architecture");
   if (name === undefined) {
     throw new SluiceError(
@@ -38,7 +40,7 @@ export function readModel(file: ModelFile): ModelSpec {
       `Sluice does not know the architecture "${name}". Choose a model of one of these: ${Object.keys(architectures).join(", ")}.`,
     );
   }
-  const model = architectures[name as ArchitectureName].read(file);
+  const model = architectures[name as ArchitectureName].read(file, rules);
   checkTensors(file, model);
   return model;
 }

@@ -14,7 +14,14 @@ import { recordAttention } from "./gpu/attention.ts";
 import { type GpuRouting, MoeRecording } from "./gpu/moe.ts";
 import { type GpuTensor, Recording, UNIT_WEIGHTS } from "./gpu/recording.ts";
 import type { GpuResources } from "./gpu-resources.ts";
-import type { ActivationName, AttentionSpec, LinearOptions, MoeSpec, Ops } from "./ops.ts";
+import type {
+  ActivationName,
+  AttentionSpec,
+  LayerNormOptions,
+  LinearOptions,
+  MoeSpec,
+  Ops,
+} from "./ops.ts";
 import type { Program, Scratch } from "./program.ts";
 
 /** What a program is recorded for. */
@@ -70,11 +77,16 @@ export class GpuOps implements Ops<GpuTensor, GpuRouting> {
     return y;
   }
 
-  layerNorm(x: GpuTensor, weight: string, bias: string, epsilon: number): GpuTensor {
+  layerNorm(
+    x: GpuTensor,
+    weight: string,
+    bias: string,
+    { epsilon, centred = true }: LayerNormOptions,
+  ): GpuTensor {
     const { gpu, recorder } = this.#recording;
     const y = this.#recording.tensor(x.width, x.single);
     recorder.dispatch(layerNorm, {
-      params: { width: x.width, epsilon },
+      params: { width: x.width, epsilon, centred: centred ? 1 : 0 },
       buffers: { x: x.scratch, weight_bias: gpu.vectors(weight, bias), y: y.scratch },
       parts: [gpu.variant.reduce],
       constants: gpu.variant.norm,

@@ -12,8 +12,11 @@ export interface Ops<Tensor extends Activation = Activation, Choice extends Rout
   embed(table: string, options?: { scale?: number }): Tensor;
   /** `x / sqrt(mean(x²) + epsilon) * weight`, over each token's row. weight `[width]` */
   rmsNorm(x: Tensor, weight: string, epsilon: number): Tensor;
-  /** `(x - mean) / sqrt(variance + epsilon) * weight + bias`, over each token's row. weight and bias `[width]` */
-  layerNorm(x: Tensor, weight: string, bias: string, epsilon: number): Tensor;
+  /**
+   * `(x - mean) / sqrt(variance + epsilon) * weight + bias`, over each token's row, or where it is not `centred` (it is
+   * by default) an RMS norm with a bias: mean 0, and the variance from it. weight and bias `[width]`
+   */
+  layerNorm(x: Tensor, weight: string, bias: string, options: LayerNormOptions): Tensor;
   /** `a + b`, or `a + sigmoid(gate) * b`. a and b `[tokens, width]`, gate `[tokens, 1]` */
   add(a: Tensor, b: Tensor, options?: { gate?: Tensor }): Tensor;
   /** `scale * (x Wᵀ + bias) + residual`. weight `[rows, cols]`, x `[tokens, cols]` -> `[tokens, rows]` */
@@ -45,6 +48,12 @@ export interface Ops<Tensor extends Activation = Activation, Choice extends Rout
   lastToken(x: Tensor): Tensor;
   /** Ends the pass: `x` `[1, vocab]` are the logits of the next token. */
   logits(x: Tensor): void;
+}
+
+/** What decides a layer norm. */
+export interface LayerNormOptions {
+  readonly epsilon: number;
+  readonly centred?: boolean;
 }
 
 /** What is done to a product besides. */

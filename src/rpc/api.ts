@@ -1,6 +1,7 @@
 import type { SluiceErrorCode } from "../errors.ts";
 import type { EvictionPolicyName } from "../experts/policies/registry.ts";
 import type { PredictorName } from "../experts/predictors/registry.ts";
+import type { ModelRules } from "../models/model.ts";
 import type { PacingName } from "../scheduler/pacing/registry.ts";
 import type { StorageReport, StoredModel, VerifyReport } from "../storage/store/report.ts";
 
@@ -21,6 +22,11 @@ export interface LoadOptions {
    * resolves (`wait`), or only when a token needs an expert (`off`).
    */
   readonly fill?: "background" | "wait" | "off";
+  /**
+   * Whose rules count where llama.cpp computes otherwise than the code that a model was published with, as it does for
+   * `phimoe`. Default: `published`.
+   */
+  readonly rules?: ModelRules;
   /** Kernel variants: `auto` chooses by adapter; the others pin the choice. */
   readonly variants?: "auto" | "serial" | "workgroup";
   /** The most that records may take of RAM. Default: all experts, as far as the device's memory allows. */
@@ -36,7 +42,7 @@ export interface LoadOptions {
 }
 
 /** Names of the registries in `src/experts` and `src/scheduler`. */
-export type { EvictionPolicyName, PacingName, PredictorName };
+export type { EvictionPolicyName, ModelRules, PacingName, PredictorName };
 
 /** A step of loading, with bytes where they are known. */
 export interface LoadProgress {

@@ -103,10 +103,13 @@ function modelTensors(model: TinySettings): GgufTensor[] {
     ...(!tiedHead && { "output.weight": [vocab, hidden] }),
     ...tinyArchitectures[architecture].optional?.(model),
   };
-  const { resident, stacked } = architectures[architecture].read({
-    metadata: keyMetadata({ ...modelKeys(model), ...model.keys }),
-    shape: (tensor) => optional[tensor],
-  });
+  const { resident, stacked } = architectures[architecture].read(
+    {
+      metadata: keyMetadata({ ...modelKeys(model), ...model.keys }),
+      shape: (tensor) => optional[tensor],
+    },
+    "published",
+  );
   return [...resident, ...stacked].map((spec) => {
     // Each tensor has a sequence of its own: one more tensor changes no other.
     const random = createRandom(model.seed + hash(spec.name));

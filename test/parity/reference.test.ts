@@ -36,6 +36,9 @@ const CLEAR_MARGIN = 1e-2;
 /** The context that llama.cpp is given. */
 const ORACLE_TOKENS = 256;
 
+/** How the reference is opened to be compared: where llama.cpp departs from a model's own rules, so does it. */
+const LIKE_ORACLE = { contextTokens: ORACLE_TOKENS, rules: "llama.cpp" } as const;
+
 const PROMPT = Array.from({ length: 24 }, (_, i) => (i * 37 + 11) % 250);
 
 /** Head and expert widths unlike the hidden one, so that a mix-up of shapes shows. */
@@ -66,6 +69,8 @@ const CASES: readonly TinyModelOptions[] = [
     selectionBias: false,
     tiedHead: true,
   },
+  { architecture: "phimoe", ...SMALL, headDim: 16 },
+  { architecture: "phimoe", ...SMALL, headDim: 16, ropeFactors: "longrope", topK: 3 },
   { architecture: "qwen3moe", ...SMALL },
   { architecture: "qwen3moe", ...SMALL, tiedHead: true, kvHeads: 1, topK: 8 },
   { architecture: "olmoe", ...SMALL, headDim: 16 },
@@ -105,7 +110,7 @@ async function withOracle<T>(
 
 /** The reference's greedy tokens after `prompt`, told llama.cpp's choice where it is no clear one. */
 async function referenceGreedy(bytes: Uint8Array, prompt: readonly number[], oracle: GreedyRun) {
-  const model = await openReferenceModel(bytes, { contextTokens: ORACLE_TOKENS });
+  const model = await openReferenceModel(bytes, LIKE_ORACLE);
   let { logits } = model.run(prompt);
   return oracle.tokens.map((token, step) => {
     const choice = oracle.margins[step]! > CLEAR_MARGIN ? greedyChoice(logits).best : token;
@@ -126,7 +131,7 @@ describe.for(CASES)("the reference of %o", (options) => {
 
   test("has llama.cpp's logits after every token", async () => {
     const expected = await withOracle(bytes, (oracle) => oracle.logits(PROMPT));
-    const model = await openReferenceModel(bytes, { contextTokens: ORACLE_TOKENS });
+    const model = await openReferenceModel(bytes, LIKE_ORACLE);
     const differences = PROMPT.map((token, i) =>
       greatestDifference(model.run([token]).logits, expected[i]!),
     );
@@ -150,14 +155,14 @@ describe.for(Object.keys(weightFormats) as WeightFormatName[])("a model in %s", 
   test("has the logits that llama.cpp gives for its tensors expanded to F32", async () => {
     const expanded = await expandToF32(bytes);
     const expected = await withOracle(expanded, (oracle) => oracle.greedy(tokens, 1));
-    const model = await openReferenceModel(bytes);
+    const model = await openReferenceModel(bytes, LIKE_ORACLE);
     const difference = greatestDifference(model.run(tokens).logits, expected.logits[0]!);
     expect(difference).toBeLessThan(F32_TOLERANCE);
   });
 
   test("has llama.cpp's logits up to what its rounded activations explain", async () => {
     const expected = await withOracle(bytes, (oracle) => oracle.logits(tokens));
-    const model = await openReferenceModel(bytes);
+    const model = await openReferenceModel(bytes, LIKE_ORACLE);
     const differences = tokens.map((token, i) =>
       rootMeanSquare(model.run([token]).logits, expected[i]!),
     );

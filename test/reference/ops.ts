@@ -4,6 +4,7 @@ import type {
   Activation,
   ActivationName,
   AttentionSpec,
+  LayerNormOptions,
   Ops,
   RopeSpec,
   Routing,
@@ -107,12 +108,12 @@ export function createReferenceOps(
       return done("rmsNorm", name, y);
     },
 
-    layerNorm(x, name, biasName, epsilon) {
+    layerNorm(x, name, biasName, options) {
       const scale = weight(name, [x.width]);
       const bias = weight(biasName, [x.width]);
       const y = tensor(x.tokens, x.width);
       for (let token = 0; token < x.tokens; token++) {
-        row(y, token).set(layerNormed(row(x, token), scale, bias, epsilon));
+        row(y, token).set(layerNormed(row(x, token), scale, bias, options));
       }
       return done("layerNorm", name, y);
     },
@@ -330,14 +331,14 @@ export function rmsNormed(
   return x.map((value, i) => value * scale * weight[i]!);
 }
 
-/** `(x - mean) / sqrt(variance + epsilon) * weight + bias` */
+/** `(x - mean) / sqrt(variance + epsilon) * weight + bias`, the mean being 0 unless `centred` */
 export function layerNormed(
   x: Float64Array,
   weight: ArrayLike<number>,
   bias: ArrayLike<number>,
-  epsilon: number,
+  { epsilon, centred = true }: LayerNormOptions,
 ): Float64Array {
-  const mean = x.reduce((a, b) => a + b, 0) / x.length;
+  const mean = centred ? x.reduce((a, b) => a + b, 0) / x.length : 0;
   const variance = x.reduce((sum, value) => sum + (value - mean) ** 2, 0) / x.length;
   const scale = 1 / Math.sqrt(variance + epsilon);
   return x.map((value, i) => (value - mean) * scale * weight[i]! + bias[i]!);

@@ -15,20 +15,22 @@ describe.for(variantCases)("layer_norm, $name", ({ variant: { norm: constants, r
       width: fc.constantFrom(4, 12, 52, 512, 516, 1028),
       tokens: fc.integer({ min: 1, max: 5 }),
       epsilon: fc.constantFrom(1e-5, 1),
+      centred: fc.boolean(),
       // A mean far from 0, which the squares must not swallow.
       mean: fc.constantFrom(0, 10),
       plant: fc.constantFrom(...plants),
       seed: fc.integer(),
     });
     await fc.assert(
-      fc.asyncProperty(shape, async ({ width, tokens, epsilon, mean, plant, seed }) => {
+      fc.asyncProperty(shape, async (drawn) => {
+        const { width, tokens, epsilon, centred, mean, plant, seed } = drawn;
         const random = createRandom(seed);
         const x = randomInput(random, tokens * width, plant).map((value) => value + mean);
         const weight = randomInput(random, width);
         const bias = randomInput(random, width);
 
         const { y } = await run(layerNorm, {
-          params: { width, epsilon },
+          params: { width, epsilon, centred: centred ? 1 : 0 },
           buffers: {
             x,
             weight_bias: Float32Array.of(...weight, ...bias),
@@ -43,7 +45,7 @@ describe.for(variantCases)("layer_norm, $name", ({ variant: { norm: constants, r
         const written = tokens * width;
         expectWithin(
           y.floats.subarray(0, written),
-          layerNormReference(x, weight, bias, Math.fround(epsilon)),
+          layerNormReference(x, weight, bias, { epsilon: Math.fround(epsilon), centred }),
         );
         expect(y.words.subarray(written)).toEqual(y.before.subarray(written));
       }),
@@ -53,7 +55,7 @@ describe.for(variantCases)("layer_norm, $name", ({ variant: { norm: constants, r
 
   kernelTest("does nothing once a router has faulted", async ({ run }) => {
     const { y } = await run(layerNorm, {
-      params: { width: 8, epsilon: 1 },
+      params: { width: 8, epsilon: 1, centred: 1 },
       buffers: { x: new Float32Array(8), weight_bias: new Float32Array(16), y: 4 * 8 },
       parts: [reduce],
       constants,

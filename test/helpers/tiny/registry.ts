@@ -2,6 +2,7 @@ import type { ArchitectureName } from "../../../src/models/registry.ts";
 import { ernie45Moe } from "./ernie4-5-moe.ts";
 import { llama } from "./llama.ts";
 import { olmoe } from "./olmoe.ts";
+import { phimoe } from "./phimoe.ts";
 import { qwen2moe } from "./qwen2moe.ts";
 import { qwen3moe } from "./qwen3moe.ts";
 import type { TinyArchitecture } from "./settings.ts";
@@ -16,5 +17,6 @@ export const tinyArchitectures: Readonly<Record<ArchitectureName, TinyArchitectu
   olmoe,
   llama,
   "ernie4_5-moe": ernie45Moe,
+  phimoe,
   sluice,
 };

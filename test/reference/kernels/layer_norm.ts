@@ -1,3 +1,4 @@
+import type { LayerNormOptions } from "../../../src/ops/ops.ts";
 import type { Bounded } from "../../helpers/within.ts";
 import { layerNormed } from "../ops.ts";
 import { bounded, DIVISION, INVERSE_SQRT, ROUNDING } from "./bounds.ts";
@@ -7,28 +8,32 @@ export function layerNormReference(
   x: Float32Array,
   weight: Float32Array,
   bias: Float32Array,
-  epsilon: number,
+  options: LayerNormOptions,
 ): Bounded {
   const width = weight.length;
   const rows = Array.from({ length: x.length / width }, (_, token) =>
-    boundedRow(Float64Array.from(x.subarray(token * width, (token + 1) * width)), {
+    boundedRow(
+      Float64Array.from(x.subarray(token * width, (token + 1) * width)),
       weight,
       bias,
-      epsilon,
-    }),
+      options,
+    ),
   );
   return bounded(rows.flat());
 }
 
 function boundedRow(
   x: Float64Array,
-  norm: { weight: Float32Array; bias: Float32Array; epsilon: number },
+  weight: Float32Array,
+  bias: Float32Array,
+  options: LayerNormOptions,
 ) {
-  const { weight, bias, epsilon } = norm;
+  const { epsilon, centred = true } = options;
   const width = x.length;
   const sum = (values: Float64Array) => values.reduce((a, b) => a + b, 0);
-  const mean = sum(x) / width;
-  const meanBound = ((width + 1) * ROUNDING + DIVISION) * (sum(x.map(Math.abs)) / width);
+  const mean = centred ? sum(x) / width : 0;
+  const meanBound =
+    (centred ? 1 : 0) * ((width + 1) * ROUNDING + DIVISION) * (sum(x.map(Math.abs)) / width);
   const deviations = x.map((value) => value - mean);
   const bounds = deviations.map((d) => meanBound + ROUNDING * (Math.abs(d) + meanBound));
   const variance = sum(deviations.map((d) => d * d)) / width;
@@ -39,7 +44,7 @@ function boundedRow(
   const below = Math.max(epsilon, variance + epsilon - wrong);
   const scale = 1 / Math.sqrt(variance + epsilon);
   const scaleBound = (1 / Math.sqrt(below)) * (1 + INVERSE_SQRT + ROUNDING) - scale;
-  const values = layerNormed(x, weight, bias, epsilon);
+  const values = layerNormed(x, weight, bias, options);
   return Array.from(deviations, (d, i) => {
     const product =
       (bounds[i]! * (scale + scaleBound) + Math.abs(d) * scaleBound) * Math.abs(weight[i]!);
