@@ -87,6 +87,22 @@ export function decoderSpec(
   };
 }
 
+/** A decoder whose layers are attention, then experts that are routed by what they read, or a dense network. */
+export function plainDecoder(config: DecoderConfig, layers: DecoderLayers): ModelSpec {
+  const experts = new Map(layers.moe.map((spec) => [spec.layer, spec]));
+  return decoderSpec(config, layers, (ops) => {
+    let x = ops.embed("token_embd.weight"); // [tokens, hidden]
+    for (const spec of layers.attention) {
+      x = attentionBlock(ops, x, spec, config.epsilon);
+      const moe = experts.get(spec.layer);
+      x = moe
+        ? moeBlock(ops, x, moe, config.epsilon)
+        : denseBlock(ops, x, spec.layer, config.epsilon);
+    }
+    finish(ops, x, config);
+  });
+}
+
 /**
  * `x + attention(norm(x))`. x `[tokens, hidden]` -> `[tokens, hidden]`
  *

@@ -3,6 +3,8 @@ import { checkTensors } from "./decoder-tensors.ts";
 import { llama } from "./llama.ts";
 import type { Architecture, ModelFile, ModelSpec } from "./model.ts";
 import { olmoe } from "./olmoe.ts";
+import { qwen2 } from "./qwen2.ts";
+import { qwen3 } from "./qwen3.ts";
 import { qwen3moe } from "./qwen3moe.ts";
 import { sluice } from "./sluice.ts";
 import { smallthinker } from "./smallthinker.ts";
@@ -13,6 +15,8 @@ export const architectures = {
   qwen3moe,
   olmoe,
   llama,
+  qwen2,
+  qwen3,
   sluice,
 } as const satisfies Record<string, Architecture>;
 

@@ -1,6 +1,8 @@
 import type { ArchitectureName } from "../../../src/models/registry.ts";
 import { llama } from "./llama.ts";
 import { olmoe } from "./olmoe.ts";
+import { qwen2 } from "./qwen2.ts";
+import { qwen3 } from "./qwen3.ts";
 import { qwen3moe } from "./qwen3moe.ts";
 import type { TinyArchitecture } from "./settings.ts";
 import { sluice } from "./sluice.ts";
@@ -12,5 +14,7 @@ export const tinyArchitectures: Readonly<Record<ArchitectureName, TinyArchitectu
   qwen3moe,
   olmoe,
   llama,
+  qwen2,
+  qwen3,
   sluice,
 };
