@@ -1,9 +1,11 @@
 // Readies q, k and v of one layer for attention: norm (optional), rotary embedding, cache.
-//   q_out[token, head, :] = rotate(norm(q[token, head, :]), position + token)
-//   cache[0, position + token, kv_head, :] = rotate(norm(k[token, kv_head, :]), position + token)
-//   cache[1, position + token, kv_head, :] = v[token, kv_head, :]
-// q and q_out [tokens, heads, head_dim]; k and v [tokens, kv_heads, head_dim];
-// cache [2, context, kv_heads, head_dim].
+//   q_out[token, head, :] = rotate(norm(q[token, head, :]), p), where p = position + token
+//   keys[p % rows, kv_head, :] = rotate(norm(k[token, kv_head, :]), p)
+//   values[p % rows, kv_head, :] = v[token, kv_head, :]
+// A token's q, k and v start at 0, k_first and v_first of its rows, of q_row, k_row and v_row
+// numbers, and are [heads, head_dim], [kv_heads, head_dim] and [value_heads, value_dim]; no value
+// heads where values are a part of the keys. q_out [tokens, heads, head_dim].
+// cache: keys [rows, key_stride], then from number values_first on values [rows, value_stride].
 // norms: weights for q, then for k, each [head_dim] (norm_mode 1: over a head) or [width]
 // (norm_mode 2: over all heads).
 // table [context, rope_dims / 2]: cos and sin of the angles, from the host.
@@ -17,8 +19,18 @@ override ROWS: u32 = 1u;
 struct Params {
   heads: u32,
   kv_heads: u32,
+  value_heads: u32,
   head_dim: u32,
-  context: u32,
+  value_dim: u32,
+  q_row: u32,
+  k_row: u32,
+  v_row: u32,
+  k_first: u32,
+  v_first: u32,
+  rows: u32,
+  key_stride: u32,
+  value_stride: u32,
+  values_first: u32,
   rope_dims: u32,
   rope_first: u32,
   pairing: u32,
@@ -54,19 +66,20 @@ fn main(
   }
   let dim = params.head_dim;
   let position = control.position + token;
-  let kv_width = params.kv_heads * dim;
+  let cache_row = position % params.rows;
   if (group.x >= params.heads + params.kv_heads) {
-    let head = group.x - params.heads - params.kv_heads;
-    let to = (params.context + position) * kv_width + head * dim;
-    for (var i = lane; i < dim; i += LANES) {
-      cache[to + i] = v[token * kv_width + head * dim + i];
+    let head_first = (group.x - params.heads - params.kv_heads) * params.value_dim;
+    let first = token * params.v_row + params.v_first + head_first;
+    let to = params.values_first + cache_row * params.value_stride + head_first;
+    for (var i = lane; i < params.value_dim; i += LANES) {
+      cache[to + i] = v[first + i];
     }
     return;
   }
   let is_q = group.x < params.heads;
   let head = select(group.x - params.heads, group.x, is_q);
-  let width = select(kv_width, params.heads * dim, is_q);
-  let row = token * width;
+  let width = select(params.kv_heads, params.heads, is_q) * dim;
+  let row = select(token * params.k_row + params.k_first, token * params.q_row, is_q);
   let first = row + head * dim;
 
   var scale = 1.0;
@@ -86,7 +99,8 @@ fn main(
   }
 
   let half = params.rope_dims / 2u;
-  let to = select(position * kv_width + head * dim, first, is_q);
+  let to_row = select(cache_row * params.key_stride, token * width, is_q);
+  let to = to_row + head * dim;
   // A lane handles rotated pairs first, then what is not rotated.
   for (var task = lane; task < dim - half; task += LANES) {
     let other = task - half;

@@ -3,6 +3,11 @@ import type { Command } from "commander";
 import { SluiceError } from "../errors.ts";
 import { evictionPolicies } from "../experts/policies/registry.ts";
 import { predictors } from "../experts/predictors/registry.ts";
+import {
+  type CacheFormatName,
+  cacheFormats,
+  DEFAULT_CACHE_FORMAT,
+} from "../formats/cache/registry.ts";
 import { modelRules } from "../models/model.ts";
 import type { ChatMessage, GenerateOptions, LoadOptions, Prompt } from "../rpc/api.ts";
 import { parseBudget } from "../scheduler/budget.ts";
@@ -18,6 +23,7 @@ export interface LoadFlags {
   readonly pacing?: string;
   readonly fill?: string;
   readonly context?: string;
+  readonly kvCache?: string;
   readonly variants?: string;
   readonly rules?: string;
 }
@@ -54,12 +60,16 @@ export function addLoadFlags(command: Command): Command {
       "--fill <when>",
       `when empty slots are filled: ${FILLS.join(", ")} (default: background)`,
     )
+    .option("--kv-cache <format>", KV_CACHE_HELP)
     .option("--variants <name>", `kernel variants: ${VARIANTS.join(", ")} (default: auto)`)
     .option(
       "--rules <whose>",
       `where llama.cpp departs from a model's own code: ${modelRules.join(", ")} (default: published)`,
     );
 }
+
+/** Of `--kv-cache`, which `inspect` has too. */
+export const KV_CACHE_HELP = `how keys and values are kept: ${Object.keys(cacheFormats).join(", ")} (default: ${DEFAULT_CACHE_FORMAT})`;
 
 const FILLS = ["background", "wait", "off"] as const;
 const VARIANTS = ["auto", "serial", "workgroup"] as const;
@@ -116,6 +126,7 @@ export function readLoadOptions(flags: LoadFlags): LoadOptions {
     pacing: readChoice("--pacing", flags.pacing, namesOf(pacingRules)),
     fill: readChoice("--fill", flags.fill, FILLS),
     contextTokens: readContextFlag(flags.context),
+    kvCache: readKvCacheFlag(flags.kvCache),
     variants: readChoice("--variants", flags.variants, VARIANTS),
     rules: readChoice("--rules", flags.rules, modelRules),
   });
@@ -128,6 +139,11 @@ function namesOf<Registry extends object>(registry: Registry): (keyof Registry &
 /** The tokens of `--context`. Throws "bad-input". */
 export function readContextFlag(text: string | undefined): number | undefined {
   return readNumber("--context", text, { least: 1, whole: true });
+}
+
+/** The format of `--kv-cache`. Throws "bad-input". */
+export function readKvCacheFlag(text: string | undefined): CacheFormatName | undefined {
+  return readChoice("--kv-cache", text, namesOf(cacheFormats));
 }
 
 /** The tokens of `--window`. Throws "bad-input". */

@@ -1,5 +1,5 @@
 import { basename } from "node:path";
-import { readContextFlag } from "./flags.ts";
+import { readContextFlag, readKvCacheFlag } from "./flags.ts";
 import type { CommandContext } from "./generate.ts";
 import { openLocation, readLocation } from "./location.ts";
 import { type BudgetRow, type ModelReport, reportModel } from "./report.ts";
@@ -9,6 +9,7 @@ import { formatBytes, formatCount, formatTable } from "./units.ts";
 export interface InspectFlags {
   readonly gpuBudget?: string;
   readonly context?: string;
+  readonly kvCache?: string;
   readonly json?: boolean;
 }
 
@@ -19,10 +20,11 @@ export async function inspectCommand(
   { output, signal }: CommandContext,
 ): Promise<void> {
   const contextTokens = readContextFlag(flags.context);
+  const kvCache = readKvCacheFlag(flags.kvCache);
   const source = await openLocation(readLocation(model), signal);
   try {
     const { gpuBudget } = flags;
-    const report = await reportModel(source, { contextTokens, gpuBudget, signal });
+    const report = await reportModel(source, { contextTokens, kvCache, gpuBudget, signal });
     if (flags.json) output.json(report);
     else output.text(`${describe(report)}\n`);
   } finally {
@@ -44,7 +46,7 @@ function describe({ model, tensors, expert, gpu, budgets }: ModelReport): string
     [
       "always on the GPU",
       `${formatBytes(gpu.residentBytes)}: weights ${formatBytes(gpu.weightBytes)}, ` +
-        `KV cache ${formatBytes(gpu.kvCacheBytes)}, scratch about ${formatBytes(gpu.scratchBytes)}`,
+        `KV cache ${formatBytes(gpu.kvCacheBytes)} (${gpu.kvCache}), scratch about ${formatBytes(gpu.scratchBytes)}`,
     ],
   ];
   const width = Math.max(...facts.map(([name]) => name.length));

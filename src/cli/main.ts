@@ -1,7 +1,7 @@
 import { Command } from "commander";
 import { SluiceError } from "../errors.ts";
 import { explainFailure } from "./failure.ts";
-import { addLoadFlags } from "./flags.ts";
+import { addLoadFlags, KV_CACHE_HELP } from "./flags.ts";
 import type { CommandContext, GenerateCommandFlags } from "./generate.ts";
 import type { InspectFlags } from "./inspect.ts";
 import type { PageAssets } from "./job.ts";
@@ -65,6 +65,7 @@ function createProgram(context: CommandContext): Command {
     .argument("<model>", "path or URL of a GGUF")
     .option("--gpu-budget <budget>", "one more budget to plan for, such as 512MB or 50%")
     .option("--context <tokens>", "longest conversation; the KV cache is planned for it")
+    .option("--kv-cache <format>", KV_CACHE_HELP)
     .option("--json", "one JSON object on standard output")
     .action(async (model: string, flags: InspectFlags) => {
       const { inspectCommand } = await import("./inspect.ts");
@@ -123,6 +124,7 @@ function createProgram(context: CommandContext): Command {
     .option("--costs <file>", "JSON file of a device's measured costs")
     .option("--model <model>", "path or URL of the GGUF: its real bytes and memory plan")
     .option("--context <tokens>", "longest conversation, for the plan of --model")
+    .option("--kv-cache <format>", `${KV_CACHE_HELP}, for the plan of --model`)
     .option("--cold", "nothing is on disk at the start, as on a first visit")
     .option("--layers", "the hit rate of each layer too")
     .option("--json", "one JSON object on standard output")

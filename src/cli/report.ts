@@ -1,11 +1,19 @@
+import { kvCacheBytes } from "../engine/kv-cache.ts";
 import { planPools } from "../engine/pool-layout.ts";
 import { formatOf, tensorOf } from "../engine/weights.ts";
 import { SluiceError } from "../errors.ts";
+import {
+  type CacheFormatName,
+  cacheFormats,
+  DEFAULT_CACHE_FORMAT,
+} from "../formats/cache/registry.ts";
 import { planPlanes } from "../formats/format.ts";
 import { ggmlTypeName } from "../gguf/ggml-types.ts";
 import { type GgufFile, openGguf } from "../gguf/gguf.ts";
 import type { ModelSpec } from "../models/model.ts";
 import { readModel } from "../models/registry.ts";
+import { valueDimOf } from "../ops/kv-layout.ts";
+import type { AttentionSpec } from "../ops/ops.ts";
 import {
   fullBudgetBytes,
   type GpuNeeds,
@@ -41,6 +49,7 @@ export interface ModelReport {
   };
   readonly gpu: {
     readonly weightBytes: number;
+    readonly kvCache: CacheFormatName;
     readonly kvCacheBytes: number;
     /** An estimate, rather too high: the engine learns it when it records a pass. */
     readonly scratchBytes: number;
@@ -80,6 +89,7 @@ export type BudgetRow =
 /** How a report is asked for. */
 export interface ReportOptions {
   readonly contextTokens: number | undefined;
+  readonly kvCache: CacheFormatName | undefined;
   /** One more budget to plan for. */
   readonly gpuBudget: string | undefined;
   readonly signal: AbortSignal;
@@ -96,10 +106,10 @@ const SHARES = ["25%", "50%", "75%", "100%"] as const;
  */
 export async function reportModel(
   source: ByteSource,
-  { contextTokens: wanted, gpuBudget, signal }: ReportOptions,
+  { gpuBudget, ...wanted }: ReportOptions,
 ): Promise<ModelReport> {
   if (gpuBudget !== undefined) parseBudget(gpuBudget);
-  const { file, spec, contextTokens, pools, gpu, needs } = await planModel(source, wanted, signal);
+  const { file, spec, contextTokens, pools, gpu, needs } = await planModel(source, wanted);
   const formats = pools.flatMap(({ gate, up, down }) => [gate, up, down].map((m) => m.format.name));
   const tensors = [...file.tensors.values()];
   return {
@@ -140,17 +150,16 @@ export async function reportModel(
  */
 export async function planModel(
   source: ByteSource,
-  wantedContextTokens: number | undefined,
-  signal: AbortSignal,
+  { contextTokens: wanted, kvCache, signal }: Omit<ReportOptions, "gpuBudget">,
 ) {
   const file = await openGguf(source, { signal });
   const spec = readModel({
     metadata: file.metadata,
     shape: (name) => file.tensors.get(name)?.shape,
   });
-  const contextTokens = readContext(wantedContextTokens, spec);
+  const contextTokens = readContext(wanted, spec);
   const pools = planPools(file, spec.moe);
-  const gpu = planGpu(file, spec, contextTokens);
+  const gpu = planGpu(file, spec, contextTokens, kvCache ?? DEFAULT_CACHE_FORMAT);
   const needs: GpuNeeds = {
     residentBytes: gpu.weightBytes + gpu.kvCacheBytes + gpu.scratchBytes,
     recordBytes: pools.map(({ recordBytes }) => recordBytes),
@@ -188,7 +197,7 @@ function planBudgets(needs: GpuNeeds, gpuBudget: string | undefined): BudgetRow[
   });
 }
 
-function planGpu(file: GgufFile, spec: ModelSpec, contextTokens: number) {
+function planGpu(file: GgufFile, spec: ModelSpec, contextTokens: number, kvCache: CacheFormatName) {
   const weightBytes = spec.resident.reduce((sum, { name, shape, idsBelow }) => {
     const info = tensorOf(file, name);
     // Vectors are expanded to f32, ids are u32.
@@ -198,12 +207,12 @@ function planGpu(file: GgufFile, spec: ModelSpec, contextTokens: number) {
         : planPlanes(formatOf(info), product(shape)).bytes;
     return sum + bytes;
   }, 0);
-  const kvCacheBytes = spec.attention.reduce(
-    (sum, { kvHeads, headDim }) => sum + 4 * 2 * contextTokens * kvHeads * headDim,
+  const cacheBytes = spec.attention.reduce(
+    (sum, attention) => sum + kvCacheBytes(attention, cacheFormats[kvCache], contextTokens),
     0,
   );
   const scratchBytes = estimateScratch(spec) + ropeBytes(spec, contextTokens);
-  return { weightBytes, kvCacheBytes, scratchBytes };
+  return { weightBytes, kvCache, kvCacheBytes: cacheBytes, scratchBytes };
 }
 
 /** Tokens that are in work at once: a prefill chunk, and the decode pass with its own buffers. */
@@ -219,9 +228,17 @@ function ropeBytes({ attention }: ModelSpec, contextTokens: number): number {
 
 /** Activations of the passes, the expert products of one layer, and the logits. */
 function estimateScratch({ attention, moe, hidden, vocab }: ModelSpec): number {
-  const widest = Math.max(hidden, ...attention.map(({ heads, headDim }) => heads * headDim));
+  const widest = Math.max(hidden, ...attention.map(widestOf));
   const products = Math.max(0, ...moe.map(({ topK, ffn, hidden }) => topK * (ffn + hidden)));
   return 4 * (SCRATCH_TOKENS * (LIVE_ACTIVATIONS * widest + products) + 2 * vocab);
+}
+
+/** The widest activation of an attention block. */
+function widestOf(spec: AttentionSpec): number {
+  const { heads, kvHeads, headDim, fused } = spec;
+  const valueDim = valueDimOf(spec);
+  const all = (heads + kvHeads) * headDim + kvHeads * valueDim;
+  return fused === undefined ? heads * Math.max(headDim, valueDim) : all;
 }
 
 function tabulate(file: GgufFile, spec: ModelSpec): TensorRow[] {

@@ -21,6 +21,7 @@ export interface SimulateFlags {
   readonly costs?: string;
   readonly model?: string;
   readonly context?: string;
+  readonly kvCache?: string;
   readonly cold?: boolean;
   readonly layers?: boolean;
   readonly json?: boolean;

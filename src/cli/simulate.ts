@@ -4,7 +4,7 @@ import { poolsOf, type RoutingTrace } from "../experts/trace.ts";
 import { parseTrace } from "../experts/trace-file.ts";
 import type { GpuNeeds } from "../scheduler/budget.ts";
 import { type CostModel, DEFAULT_COSTS, parseCosts } from "../scheduler/simulation/cost-model.ts";
-import { readContextFlag } from "./flags.ts";
+import { readContextFlag, readKvCacheFlag } from "./flags.ts";
 import type { CommandContext } from "./generate.ts";
 import { openLocation, readLocation } from "./location.ts";
 import { planModel } from "./report.ts";
@@ -31,9 +31,7 @@ export async function simulateCommand(
   const costs: CostModel =
     flags.costs === undefined ? DEFAULT_COSTS : parseCosts(await readText(flags.costs, "--costs"));
   const needs =
-    flags.model === undefined
-      ? needsOf(trace)
-      : await readNeeds(trace, flags.model, flags.context, signal);
+    flags.model === undefined ? needsOf(trace) : await readNeeds(trace, flags.model, flags, signal);
   const settings = readSettings(flags, trace, needs);
   const report = runSimulations(trace, needs, settings, costs);
   if (flags.json) output.json(report);
@@ -63,12 +61,16 @@ function needsOf({ recordBytes, experts, topK }: RoutingTrace): GpuNeeds {
 async function readNeeds(
   trace: RoutingTrace,
   model: string,
-  context: string | undefined,
+  { context, kvCache }: SimulateFlags,
   signal: AbortSignal,
 ): Promise<GpuNeeds> {
   const source = await openLocation(readLocation(model), signal);
   try {
-    const { needs } = await planModel(source, readContextFlag(context), signal);
+    const { needs } = await planModel(source, {
+      contextTokens: readContextFlag(context),
+      kvCache: readKvCacheFlag(kvCache),
+      signal,
+    });
     const pools = new Set(poolsOf(trace)).size;
     const { experts, topK, recordBytes } = needs;
     if (experts !== trace.experts || topK !== trace.topK || recordBytes.length !== pools) {

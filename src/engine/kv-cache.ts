@@ -1,4 +1,6 @@
+import type { CacheFormat } from "../formats/cache/format.ts";
 import type { ModelSpec } from "../models/model.ts";
+import { planKvCache } from "../ops/kv-layout.ts";
 import type { AttentionSpec } from "../ops/ops.ts";
 import { CHUNK_TOKENS } from "./programs.ts";
 
@@ -8,6 +10,15 @@ import { CHUNK_TOKENS } from "./programs.ts";
  */
 export function cacheRows({ window }: AttentionSpec, contextTokens: number): number {
   return window === undefined ? contextTokens : Math.min(contextTokens, window + CHUNK_TOKENS - 1);
+}
+
+/** Bytes of a layer's KV cache. */
+export function kvCacheBytes(
+  spec: AttentionSpec,
+  format: CacheFormat,
+  contextTokens: number,
+): number {
+  return planKvCache(spec, format, cacheRows(spec, contextTokens)).bytes;
 }
 
 /**

@@ -2,6 +2,7 @@ import { SluiceError } from "../errors.ts";
 import { ExpertCache } from "../experts/expert-cache.ts";
 import { LowerTiers } from "../experts/lower-tiers.ts";
 import { type EvictionPolicyName, evictionPolicies } from "../experts/policies/registry.ts";
+import { type CacheFormatName, cacheFormats } from "../formats/cache/registry.ts";
 import type { GgufFile } from "../gguf/gguf.ts";
 import type { GpuContext } from "../gpu/device.ts";
 import { type VariantName, variants } from "../kernels/parts.ts";
@@ -24,6 +25,7 @@ import type { RecordStore } from "../storage/store/record-store.ts";
 import { calibrate, type PassCosts } from "./calibration.ts";
 import { CONTROL_WORDS, Executor } from "./executor.ts";
 import { ExpertStore } from "./expert-store.ts";
+import { cacheRows, kvCacheBytes } from "./kv-cache.ts";
 import { Pacer } from "./pacer.ts";
 import { type PassOptions, type PassResult, runPass } from "./pass.ts";
 import { type PoolLayout, planPools } from "./pool-layout.ts";
@@ -48,6 +50,7 @@ export interface ModelOptions {
   readonly predictor: PredictorChoice;
   readonly pacing: PacingName;
   readonly contextTokens: number;
+  readonly kvCache: CacheFormatName;
   readonly variants: VariantName;
   readonly signal: AbortSignal | undefined;
   readonly onBytes: (bytes: number) => void;
@@ -67,6 +70,7 @@ export class LoadedModel {
   readonly cache: ExpertCache;
   readonly store: ExpertStore;
   readonly contextTokens: number;
+  readonly kvCache: CacheFormatName;
   readonly needs: GpuNeeds;
   readonly executor: Executor;
   readonly variants: VariantName;
@@ -103,6 +107,7 @@ export class LoadedModel {
     this.cache = parts.slots.cache;
     this.store = parts.slots.store;
     this.contextTokens = parts.resources.contextTokens;
+    this.kvCache = parts.options.kvCache;
     this.needs = parts.needs;
     this.executor = parts.executor;
     this.variants = parts.options.variants;
@@ -241,6 +246,15 @@ export class LoadedModel {
 
   get dispatchesPerLayer(): number {
     return this.steps.ofLayers / this.spec.layers;
+  }
+
+  /** Of all layers. */
+  get kvCacheBytes(): number {
+    const format = cacheFormats[this.kvCache];
+    return this.spec.attention.reduce(
+      (sum, spec) => sum + kvCacheBytes(spec, format, this.contextTokens),
+      0,
+    );
   }
 
   get budgetBytes(): number {
@@ -404,9 +418,15 @@ function allocateFixed(
     0,
     Uint32Array.from({ length: CHUNK_TOKENS }, (_, i) => i + 1),
   );
-  const kvCaches = spec.attention.map(({ layer, kvHeads, headDim }) =>
-    storage(`KV cache of layer ${layer}`, 4 * 2 * contextTokens * kvHeads * headDim),
-  );
+  const format = cacheFormats[options.kvCache];
+  const kvCaches = spec.attention.map((attention) => ({
+    buffer: storage(
+      `KV cache of layer ${attention.layer}`,
+      kvCacheBytes(attention, format, contextTokens),
+    ),
+    rows: cacheRows(attention, contextTokens),
+    format,
+  }));
   const tables = new Map<string, GPUBuffer>();
   const ropeTable = (rope: RopeSpec) => {
     const key = JSON.stringify(rope);

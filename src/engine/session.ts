@@ -5,6 +5,11 @@ import {
   evictionPolicies,
 } from "../experts/policies/registry.ts";
 import { predictors } from "../experts/predictors/registry.ts";
+import {
+  type CacheFormatName,
+  cacheFormats,
+  DEFAULT_CACHE_FORMAT,
+} from "../formats/cache/registry.ts";
 import { type GgufFile, openGguf } from "../gguf/gguf.ts";
 import type { GpuContext } from "../gpu/device.ts";
 import type { VariantName } from "../kernels/parts.ts";
@@ -40,6 +45,7 @@ export interface OpenedModel {
   readonly spec: ModelSpec;
   readonly tokenizer: TextTokenizer;
   readonly contextTokens: number;
+  readonly kvCache: CacheFormatName;
   readonly wanted: WantedMemory;
 }
 
@@ -55,7 +61,8 @@ export interface WantedMemory {
 }
 
 /** A model that is loaded, with everything that belongs to it. Owned by the engine. */
-export interface Session extends Omit<OpenedModel, "contextTokens" | "wanted" | "kept"> {
+export interface Session
+  extends Omit<OpenedModel, "contextTokens" | "kvCache" | "wanted" | "kept"> {
   readonly context: GpuContext;
   readonly info: ModelInfo;
   readonly model: LoadedModel;
@@ -101,9 +108,10 @@ export async function openModel(
     );
     const tokenizer = createTokenizer(file.metadata);
     const contextTokens = readContext(options.contextTokens, spec);
+    const kvCache = readKvCache(options.kvCache);
     const wanted = { ...budgets, ...readPolicies(options, spec) };
     throwIfAborted(signal, "Loading the model");
-    return { source, kept, file, spec, tokenizer, contextTokens, wanted };
+    return { source, kept, file, spec, tokenizer, contextTokens, kvCache, wanted };
   } catch (error) {
     await source.close?.();
     throw error;
@@ -117,7 +125,7 @@ export async function createSession(
   options: LoadOptions,
   hooks: LoadHooks,
 ): Promise<Session> {
-  const { source, kept, file, spec, tokenizer, contextTokens, wanted } = opened;
+  const { source, kept, file, spec, tokenizer, contextTokens, kvCache, wanted } = opened;
   const totalBytes = spec.resident.reduce(
     (sum, { name }) => sum + (file.tensors.get(name)?.bytes ?? 0),
     0,
@@ -138,6 +146,7 @@ export async function createSession(
       predictor: wanted.predictor,
       pacing: wanted.pacing,
       contextTokens,
+      kvCache,
       variants: chooseVariants(options.variants, context),
       signal: hooks.signal,
       onBytes(bytes) {
@@ -293,6 +302,12 @@ function readContext(wanted: number | undefined, spec: ModelSpec): number {
   return wanted;
 }
 
+/** Throws "bad-input" for what is in no registry. */
+function readKvCache(wanted: CacheFormatName = DEFAULT_CACHE_FORMAT): CacheFormatName {
+  expectOneOf("kvCache", wanted, Object.keys(cacheFormats));
+  return wanted;
+}
+
 function describe(file: GgufFile, model: LoadedModel, tokenizer: TextTokenizer): ModelInfo {
   const { spec, needs } = model;
   return {
@@ -305,6 +320,8 @@ function describe(file: GgufFile, model: LoadedModel, tokenizer: TextTokenizer):
     vocab: tokenizer.vocab,
     bytes: file.source.bytes,
     contextTokens: model.contextTokens,
+    kvCache: model.kvCache,
+    kvCacheBytes: model.kvCacheBytes,
     expertBytes: Math.max(0, ...needs.recordBytes),
     hasChatTemplate: file.metadata.has("tokenizer.chat_template"),
     minGpuBudgetBytes: model.minBudgetBytes,

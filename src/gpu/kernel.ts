@@ -19,7 +19,7 @@ export type Constants = Readonly<Record<string, number>>;
  * What a kernel is: its WGSL and everything that the host must know to bind and dispatch it.
  *
  * Group 0 holds the uniform `params` at binding 0 and `buffers` from binding 1 on, in order. Group 1 holds the words of
- * a weight tensor, read by the format's part. Group 2 holds the pass's control block (`shaders/control`).
+ * a weight tensor, or of a KV cache, read by the format's part. Group 2 holds the pass's control block (`shaders/control`).
  */
 export interface Kernel<
   Params extends Record<string, ParamType> = Record<string, ParamType>,

@@ -12,6 +12,7 @@ import { layerNorm } from "./layer_norm.ts";
 import { logprob } from "./logprob.ts";
 import { matmul } from "./matmul.ts";
 import { matvec } from "./matvec.ts";
+import { packCache } from "./pack_cache.ts";
 import { rmsNorm } from "./rms_norm.ts";
 import { rotateAppend } from "./rotate_append.ts";
 import { router } from "./router.ts";
@@ -32,6 +33,7 @@ export const kernels = [
   logprob,
   matmul,
   matvec,
+  packCache,
   rmsNorm,
   rotateAppend,
   router,

@@ -4,8 +4,9 @@ import { defineKernel } from "../gpu/kernel.ts";
 /**
  * Norm, rotary embedding and KV-cache append of one layer's q, k and v.
  *
- * q, q_out [tokens, heads, head_dim] · k, v [tokens, kv_heads, head_dim] · cache [2, context, kv_heads, head_dim] ·
- * table [context, rope_dims / 2] (cos, sin), all f32. Shapes and modes: `shaders/rope/rotate_append.wgsl`.
+ * q, q_out [tokens, heads, head_dim] · k [tokens, kv_heads, head_dim] · v [tokens, value_heads, value_dim] · cache: keys
+ * [rows, key_stride], then values [rows, value_stride] · table [context, rope_dims / 2] (cos, sin), all f32. Rows of
+ * inputs, shapes and modes: `shaders/rope/rotate_append.wgsl`.
  */
 export const rotateAppend = defineKernel({
   name: "rotate_append",
@@ -13,8 +14,18 @@ export const rotateAppend = defineKernel({
   params: {
     heads: "u32",
     kv_heads: "u32",
+    value_heads: "u32",
     head_dim: "u32",
-    context: "u32",
+    value_dim: "u32",
+    q_row: "u32",
+    k_row: "u32",
+    v_row: "u32",
+    k_first: "u32",
+    v_first: "u32",
+    rows: "u32",
+    key_stride: "u32",
+    value_stride: "u32",
+    values_first: "u32",
     rope_dims: "u32",
     rope_first: "u32",
     pairing: "u32",
@@ -33,5 +44,9 @@ export const rotateAppend = defineKernel({
   weights: false,
   control: "read",
   constants: { LANES: 32, ROWS: 1 },
-  grid: ({ heads, kv_heads }, _constants, tokens) => [heads + 2 * kv_heads, tokens, 1],
+  grid: ({ heads, kv_heads, value_heads }, _constants, tokens) => [
+    heads + kv_heads + value_heads,
+    tokens,
+    1,
+  ],
 });

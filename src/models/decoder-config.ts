@@ -1,5 +1,5 @@
 import { SluiceError } from "../errors.ts";
-import type { RopeSpec } from "../ops/ops.ts";
+import type { AttentionSpec, RopeSpec } from "../ops/ops.ts";
 import type { ModelFile, ModelMetadata } from "./model.ts";
 import { readRope } from "./rope-config.ts";
 
@@ -19,9 +19,14 @@ export interface DecoderConfig {
   /** Of every RMS norm. */
   readonly epsilon: number;
   readonly rope: RopeSpec;
+  /** How a layer's queries, keys and values are made, by the tensors that the file has. */
+  projections(layer: number): Projections;
   /** Matrix of the logits: `output.weight`, or the embedding when the file has none (a tied head). */
   readonly head: string;
 }
+
+/** What files of one architecture may have in one way or another. */
+export type Projections = Pick<AttentionSpec, "fused" | "biases">;
 
 /** The name of a block's weight: `blk.3.attn_q.weight`. */
 export function blockWeight(layer: number, name: string): string {
@@ -89,14 +94,8 @@ export function readDecoder(
       throw unsupported({ architecture }, `${what} (${key(name)} is ${value})`);
     }
   }
-  if (valueDim !== headDim) {
-    throw unsupported(
-      { architecture },
-      `has heads of ${headDim} for keys and ${valueDim} for values, not the same`,
-    );
-  }
   const isPaired = Number.isInteger(ropeDims / 2) && ropeDims > 0 && ropeDims <= headDim;
-  const areWhole = [headDim / 2, heads / kvHeads].every(Number.isInteger);
+  const areWhole = [headDim / 2, valueDim / 2, heads / kvHeads].every(Number.isInteger);
   if (!isPaired || !areWhole) {
     throw new SluiceError(
       "bad-file",
@@ -119,6 +118,22 @@ export function readDecoder(
     valueDim,
     epsilon: metadata.number(key("attention.layer_norm_rms_epsilon")),
     rope: readRope(file, architecture, ropeDims, pairing),
+    projections: (layer) => readProjections(file, layer),
     head: file.shape("output.weight") ? "output.weight" : "token_embd.weight",
+  };
+}
+
+function readProjections(file: ModelFile, layer: number): Projections {
+  const has = (name: string) => file.shape(name) !== undefined;
+  const fused = blockWeight(layer, "attn_qkv");
+  const parts = has(fused)
+    ? { fused: "attn_qkv", output: "attn_output" }
+    : { q: "attn_q", k: "attn_k", v: "attn_v", output: "attn_output" };
+  const biases = Object.entries(parts)
+    .map(([part, tensor]) => [part, `blk.${layer}.${tensor}.bias`] as const)
+    .filter(([, name]) => has(name));
+  return {
+    ...(has(fused) && { fused }),
+    ...(biases.length > 0 && { biases: Object.fromEntries(biases) }),
   };
 }

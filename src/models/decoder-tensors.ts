@@ -11,6 +11,8 @@ export interface DecoderLayers {
   readonly dense?: ReadonlyMap<number, number>;
   /** Width of the shared experts of each layer that has them, which are one network. */
   readonly shared?: ReadonlyMap<number, number>;
+  /** Whether they count by the sigmoid of a number that a row of weights makes of what they read. */
+  readonly isSharedGated?: boolean;
 }
 
 /** Tensors that would change the computation, so a file that has one where no spec names it is refused. */
@@ -73,6 +75,9 @@ export function decoderTensors(
     if (ffn !== undefined) resident.push(...denseTensors(spec.layer, ffn, hidden));
     const shared = layers.shared?.get(spec.layer);
     if (shared !== undefined) resident.push(...denseTensors(spec.layer, shared, hidden, "_shexp"));
+    if (shared !== undefined && layers.isSharedGated) {
+      resident.push({ name: blockWeight(spec.layer, "ffn_gate_inp_shexp"), shape: [1, hidden] });
+    }
   }
   for (const spec of layers.moe) {
     resident.push(routerTensor(spec, vocab), ...expertVectors(spec));
@@ -124,27 +129,29 @@ export function attentionTensors(
   hidden: number,
   named: (part: string) => string = (part) => blockWeight(spec.layer, part),
 ): TensorSpec[] {
-  const { heads, kvHeads, headDim, norm } = spec;
-  const queryWidth = heads * headDim;
-  const keyWidth = kvHeads * headDim;
-  const tensors: TensorSpec[] = [
-    { name: named("attn_norm"), shape: [hidden] },
-    { name: named("attn_q"), shape: [queryWidth, hidden] },
-    { name: named("attn_k"), shape: [keyWidth, hidden] },
-    { name: named("attn_v"), shape: [keyWidth, hidden] },
-    { name: named("attn_output"), shape: [hidden, queryWidth] },
-  ];
-  const biases = [
-    [spec.biases?.q, queryWidth],
-    [spec.biases?.k, keyWidth],
-    [spec.biases?.v, keyWidth],
-    [spec.biases?.output, hidden],
-  ] as const;
-  for (const [name, width] of biases) if (name) tensors.push({ name, shape: [width] });
-  if (norm) {
-    tensors.push({ name: norm.q, shape: [norm.over === "head" ? headDim : queryWidth] });
-    tensors.push({ name: norm.k, shape: [norm.over === "head" ? headDim : keyWidth] });
+  const { heads, kvHeads, headDim, valueDim = headDim, fused, norm, sinks } = spec;
+  const widths = { q: heads * headDim, k: kvHeads * headDim, v: kvHeads * valueDim };
+  const all = widths.q + widths.k + widths.v;
+  const tensors: TensorSpec[] = [{ name: named("attn_norm"), shape: [hidden] }];
+  if (fused !== undefined) {
+    tensors.push({ name: fused, shape: [all, hidden] });
+  } else {
+    tensors.push(
+      { name: named("attn_q"), shape: [widths.q, hidden] },
+      { name: named("attn_k"), shape: [widths.k, hidden] },
+      { name: named("attn_v"), shape: [widths.v, hidden] },
+    );
   }
+  tensors.push({ name: named("attn_output"), shape: [hidden, heads * valueDim] });
+  const biasWidths = { ...widths, fused: all, output: hidden };
+  for (const [part, name] of Object.entries(spec.biases ?? {})) {
+    tensors.push({ name, shape: [biasWidths[part as keyof typeof biasWidths]] });
+  }
+  if (norm) {
+    tensors.push({ name: norm.q, shape: [norm.over === "head" ? headDim : widths.q] });
+    tensors.push({ name: norm.k, shape: [norm.over === "head" ? headDim : widths.k] });
+  }
+  if (sinks !== undefined) tensors.push({ name: sinks, shape: [heads] });
   return tensors;
 }
 

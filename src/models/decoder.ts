@@ -21,8 +21,10 @@ export function attentionLayers(
     heads: config.heads,
     kvHeads: config.kvHeads,
     headDim: config.headDim,
+    ...(config.valueDim !== config.headDim && { valueDim: config.valueDim }),
     scale: 1 / Math.sqrt(config.headDim),
     rope: config.rope,
+    ...config.projections(layer),
     ...override(layer),
   }));
 }
@@ -38,19 +40,7 @@ export function queryKeyNorm(
   return { norm: { over, q, k, epsilon: config.epsilon } };
 }
 
-/** The biases of an attention block under their usual names, as far as the file has them. */
-export function attentionBiases(
-  file: ModelFile,
-  layer: number,
-): Required<Pick<AttentionSpec, "biases">> {
-  const parts = { q: "attn_q", k: "attn_k", v: "attn_v", output: "attn_output" };
-  const named = Object.entries(parts).map(([part, name]) => [part, `blk.${layer}.${name}.bias`]);
-  return { biases: Object.fromEntries(named.filter(([, name]) => file.shape(name!))) };
-}
-
-/**
- * A MoE in each of `layers` (all of them), with its own experts, under the usual keys and names.
- */
+/** A MoE in each of `layers` (all of them), with its own experts, under the usual keys and names. */
 export function moeLayers(
   file: ModelFile,
   config: DecoderConfig,
@@ -107,6 +97,29 @@ export function decoderSpec(
 }
 
 /**
+ * A decoder whose layers are attention, then experts that are routed by what they read and perhaps shared ones, or a
+ * dense network.
+ */
+export function plainDecoder(config: DecoderConfig, layers: DecoderLayers): ModelSpec {
+  const experts = new Map(layers.moe.map((spec) => [spec.layer, spec]));
+  const shared = (layer: number) => {
+    if (!layers.shared?.has(layer)) return "none";
+    return layers.isSharedGated ? "gated" : "plain";
+  };
+  return decoderSpec(config, layers, (ops) => {
+    let x = ops.embed("token_embd.weight"); // [tokens, hidden]
+    for (const spec of layers.attention) {
+      x = attentionBlock(ops, x, spec, config.epsilon);
+      const moe = experts.get(spec.layer);
+      x = moe
+        ? moeBlock(ops, x, moe, config.epsilon, shared(spec.layer))
+        : denseBlock(ops, x, spec.layer, config.epsilon);
+    }
+    finish(ops, x, config);
+  });
+}
+
+/**
  * `x + attention(norm(x))`. x `[tokens, hidden]` -> `[tokens, hidden]`
  *
  * @param named the tensor of each part: `attn_norm`, `attn_q`, …; by default the block's
@@ -129,16 +142,30 @@ export function normedAttention<Tensor extends Activation, Choice extends Routin
   residual: Tensor,
   named: (part: string) => string = (part) => blockWeight(spec.layer, part),
 ): Tensor {
-  const { biases } = spec;
-  const q = ops.linear(x, named("attn_q"), biasOf(biases?.q)); // [tokens, heads * headDim]
-  const k = ops.linear(x, named("attn_k"), biasOf(biases?.k)); // [tokens, kvHeads * headDim]
-  const v = ops.linear(x, named("attn_v"), biasOf(biases?.v)); // [tokens, kvHeads * headDim]
-  const mixed = ops.attention(q, k, v, spec); // [tokens, heads * headDim]
-  return ops.linear(mixed, named("attn_output"), { ...biasOf(biases?.output), residual });
+  const mixed = mix(ops, x, spec, named); // [tokens, heads * valueDim]
+  return ops.linear(mixed, named("attn_output"), { ...bias(spec.biases?.output), residual });
 }
 
-function biasOf(bias: string | undefined): { readonly bias?: string } {
-  return bias === undefined ? {} : { bias };
+/** What every head attends to. x `[tokens, hidden]` -> `[tokens, heads * valueDim]` */
+function mix<Tensor extends Activation, Choice extends Routing>(
+  ops: Ops<Tensor, Choice>,
+  x: Tensor,
+  spec: AttentionSpec,
+  named: (part: string) => string,
+): Tensor {
+  const { fused, biases } = spec;
+  if (fused !== undefined) {
+    const all = ops.linear(x, fused, bias(biases?.fused)); // [tokens, (heads + kvHeads) * headDim + kvHeads * valueDim]
+    return ops.attention(all, all, all, spec);
+  }
+  const q = ops.linear(x, named("attn_q"), bias(biases?.q)); // [tokens, heads * headDim]
+  const k = ops.linear(x, named("attn_k"), bias(biases?.k)); // [tokens, kvHeads * headDim]
+  const v = ops.linear(x, named("attn_v"), bias(biases?.v)); // [tokens, kvHeads * valueDim]
+  return ops.attention(q, k, v, spec);
+}
+
+function bias(name: string | undefined): { readonly bias?: string } {
+  return name === undefined ? {} : { bias: name };
 }
 
 /** `x + dense(norm(x))`. x `[tokens, hidden]` -> `[tokens, hidden]` */

@@ -1,6 +1,7 @@
 import { SluiceError } from "../errors.ts";
 import type { MoeSpec, ScoreName } from "../ops/ops.ts";
 import { type DecoderConfig, readCount, unsupported } from "./decoder-config.ts";
+import type { DecoderLayers } from "./decoder-tensors.ts";
 import type { ModelFile } from "./model.ts";
 
 /** Score functions by their number in files: llama.cpp's `llama_expert_gating_func_type`. 0 stands for "not set". */
@@ -59,6 +60,24 @@ export function selectionBias(file: ModelFile, layer: number): Pick<MoeSpec, "se
 /** The first layers, which have a dense network. */
 export function readDenseLead({ metadata }: ModelFile, { architecture }: DecoderConfig): number {
   return metadata.optionalNumber(`${architecture}.leading_dense_block_count`) ?? 0;
+}
+
+/** The layers of a decoder whose layers without experts are dense, and those with experts have shared ones so wide. */
+export function withDenseOthers(
+  { metadata }: ModelFile,
+  { architecture }: DecoderConfig,
+  layers: Pick<DecoderLayers, "attention" | "moe"> & { readonly shared: number },
+): DecoderLayers {
+  const { attention, moe, shared } = layers;
+  const withExperts = new Set(moe.map(({ layer }) => layer));
+  const others = attention.filter(({ layer }) => !withExperts.has(layer));
+  const ffn = others.length > 0 ? readCount(metadata, `${architecture}.feed_forward_length`) : 0;
+  return {
+    attention,
+    moe,
+    dense: new Map(others.map(({ layer }) => [layer, ffn])),
+    shared: new Map(shared > 0 ? moe.map(({ layer }) => [layer, shared]) : []),
+  };
 }
 
 /** The config of a file without the layers at its end that predict further tokens: they are neither loaded nor run. */

@@ -1,6 +1,5 @@
 import type { Activation, MoeSpec, Ops, Routing } from "../ops/ops.ts";
 import {
-  attentionBiases,
   attentionLayers,
   type BesideLayers,
   decoderSpec,
@@ -25,11 +24,7 @@ export const phimoe: Architecture = {
     const config = readDecoder(file, "phimoe", "half-split");
     const rope = withRopeFactors(file, "phimoe", config.rope);
     const window = readWindow(file, config, rules);
-    const attention = attentionLayers(config, (layer) => ({
-      rope,
-      ...window,
-      ...attentionBiases(file, layer),
-    }));
+    const attention = attentionLayers(config, () => ({ rope, ...window }));
     const moe = moeLayers(file, config, {
       ffn: expertWidth(file),
       routerInput: "post-attention",

@@ -1,11 +1,14 @@
 import { SluiceError } from "../errors.ts";
+import { bailingmoe2 } from "./bailingmoe2.ts";
 import { checkTensors } from "./decoder-tensors.ts";
 import { ernie45Moe } from "./ernie4-5-moe.ts";
 import { llama } from "./llama.ts";
 import type { Architecture, ModelFile, ModelRules, ModelSpec } from "./model.ts";
 import { olmoe } from "./olmoe.ts";
 import { phimoe } from "./phimoe.ts";
+import { qwen2 } from "./qwen2.ts";
 import { qwen2moe } from "./qwen2moe.ts";
+import { qwen3 } from "./qwen3.ts";
 import { qwen3moe } from "./qwen3moe.ts";
 import { sluice } from "./sluice.ts";
 import { smallthinker } from "./smallthinker.ts";
@@ -17,8 +20,11 @@ export const architectures = {
   qwen3moe,
   olmoe,
   llama,
+  bailingmoe2,
   "ernie4_5-moe": ernie45Moe,
   phimoe,
+  qwen2,
+  qwen3,
   sluice,
 } as const satisfies Record<string, Architecture>;
 

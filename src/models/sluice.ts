@@ -97,7 +97,8 @@ function byTable(spec: MoeSpec): MoeSpec {
 
 /** The attention block that a decoupled router has beside the layers. */
 function routerNetwork(config: DecoderConfig, like: AttentionSpec): BesideLayers {
-  const attention = { ...like, layer: config.layers };
+  const { fused: _, biases: __, ...alike } = like;
+  const attention = { ...alike, layer: config.layers };
   const resident = attentionTensors(attention, config.hidden, routeWeight);
   return {
     attention: [attention],

@@ -1,10 +1,14 @@
 import type { AttentionSpec } from "../ops/ops.ts";
 import { attentionBlock, attentionLayers, decoderSpec, finish, moeLayers } from "./decoder.ts";
-import { blockWeight, readDecoder } from "./decoder-config.ts";
+import { blockWeight, type DecoderConfig, readDecoder } from "./decoder-config.ts";
 import type { Architecture, ModelFile } from "./model.ts";
 import { readScore } from "./moe-config.ts";
+import { windowRope } from "./rope-config.ts";
 
-/** Every fourth layer of a model with sliding windows sees everything and has no positions. */
+/** Every fourth layer of a model with sliding windows has no positions. */
+const UNROTATED_LAYER_STEP = 4;
+
+/** Unless the file says otherwise, these are the layers that see everything. */
 const GLOBAL_LAYER_STEP = 4;
 
 /** The window of the others, whatever the file says: llama.cpp fixes it, and the released models agree. */
@@ -18,7 +22,7 @@ export const smallthinker: Architecture = {
   read(file) {
     const config = readDecoder(file, "smallthinker", "half-split");
     const attention = hasWindows(file)
-      ? attentionLayers(config).map((spec) => localOrGlobal(spec, config.layers))
+      ? attentionLayers(config).map((spec) => localOrGlobal(file, spec, config))
       : attentionLayers(config);
     const moe = moeLayers(file, config, {
       ffn: expertWidth(file),
@@ -54,10 +58,20 @@ function hasWindows({ metadata }: ModelFile): boolean {
 }
 
 /** A layer of a model with sliding windows. */
-function localOrGlobal(spec: AttentionSpec, layers: number): AttentionSpec {
-  if (spec.layer % GLOBAL_LAYER_STEP !== 0) return { ...spec, window: WINDOW_TOKENS };
+function localOrGlobal(
+  file: ModelFile,
+  spec: AttentionSpec,
+  { architecture, layers, rope }: DecoderConfig,
+): AttentionSpec {
+  const pattern = "smallthinker.attention.sliding_window_pattern";
+  const step = file.metadata.optionalNumber(pattern) ?? GLOBAL_LAYER_STEP;
+  const isLocal = step === 0 || spec.layer % step !== 0;
   // llama.cpp, which files are made for, rotates every layer of a model of just four.
-  if (layers === GLOBAL_LAYER_STEP) return spec;
+  const isRotated = layers === UNROTATED_LAYER_STEP || spec.layer % UNROTATED_LAYER_STEP !== 0;
   const { rope: _, ...unrotated } = spec;
-  return unrotated;
+  return {
+    ...unrotated,
+    ...(isRotated && { rope: isLocal ? windowRope(file, architecture, rope) : rope }),
+    ...(isLocal && { window: WINDOW_TOKENS }),
+  };
 }

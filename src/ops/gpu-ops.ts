@@ -141,7 +141,7 @@ export class GpuOps implements Ops<GpuTensor, GpuRouting> {
   }
 
   attention(q: GpuTensor, k: GpuTensor, v: GpuTensor, spec: AttentionSpec): GpuTensor {
-    return recordAttention(this.#recording, q, k, v, spec);
+    return recordAttention(this.#recording, { q, k, v }, spec);
   }
 
   gatedUnit(gate: GpuTensor, up: GpuTensor, activation: ActivationName): GpuTensor {

@@ -1,3 +1,4 @@
+import type { CacheFormat } from "../formats/cache/format.ts";
 import type { WeightFormat } from "../formats/format.ts";
 import type { GpuContext } from "../gpu/device.ts";
 import type { Variant } from "../kernels/parts.ts";
@@ -40,6 +41,13 @@ export interface ExpertArenas {
   readonly arenas: readonly GPUBuffer[];
 }
 
+/** A layer's keys and values on the GPU: the key of position p is in row p modulo `rows`. */
+export interface GpuKvCache {
+  readonly buffer: GPUBuffer;
+  readonly rows: number;
+  readonly format: CacheFormat;
+}
+
 /** Everything on the GPU that a program binds; the engine owns all of it. Look-ups throw "shape-mismatch". */
 export interface GpuResources {
   readonly context: GpuContext;
@@ -61,7 +69,7 @@ export interface GpuResources {
   vector(name: string, width: number): GPUBuffer;
   /** Vectors one after another. */
   vectors(...names: readonly string[]): GPUBuffer;
-  kvCache(layer: number): GPUBuffer;
+  kvCache(layer: number): GpuKvCache;
   ropeTable(rope: RopeSpec): GPUBuffer;
   arenas(pool: number): ExpertArenas;
 }

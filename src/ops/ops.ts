@@ -23,8 +23,10 @@ export interface Ops<Tensor extends Activation = Activation, Choice extends Rout
   linear(x: Tensor, weight: string, options?: LinearOptions<Tensor>): Tensor;
   /**
    * Causal grouped-query attention with a cache: q and k are normalised (if the spec says so) and rotated, k and v are
-   * appended to layer `spec.layer`'s cache, then every query attends to all keys up to its own position.
-   * q `[tokens, heads * headDim]`, k and v `[tokens, kvHeads * headDim]` -> `[tokens, heads * headDim]`
+   * appended to layer `spec.layer`'s cache, then every query attends to the keys up to its own position that its window
+   * holds. q `[tokens, heads * headDim]`, k `[tokens, kvHeads * headDim]`, v `[tokens, kvHeads * valueDim]` ->
+   * `[tokens, heads * valueDim]`. Where the spec has `fused`, all three are the one tensor in which they stand side by
+   * side; where it has `valuesInKeys`, v is not read, and k may stand in its place.
    */
   attention(q: Tensor, k: Tensor, v: Tensor, spec: AttentionSpec): Tensor;
   /**
@@ -127,12 +129,21 @@ export interface AttentionSpec {
   readonly layer: number;
   readonly heads: number;
   readonly kvHeads: number;
+  /** Size of a head of queries and keys; a multiple of 4. */
   readonly headDim: number;
+  /** Size of a head of values, and of the result's; a multiple of 4 up to 512. `headDim` when absent. */
+  readonly valueDim?: number;
+  /** A head's values are the first `valueDim` numbers of its keys, as they are cached (MLA): no others are kept. */
+  readonly valuesInKeys?: boolean;
   /** Multiplies q·k; usually `1 / sqrt(headDim)`. */
   readonly scale: number;
+  /** Scores become `softcap * tanh(score / softcap)`, after `scale`. */
+  readonly softcap?: number;
+  /** A vector `[heads]`: what each head attends to besides, a score with no value (attention sinks). */
+  readonly sinks?: string;
   /** Undefined: no positions (NoPE). */
   readonly rope?: RopeSpec;
-  /** A query sees at most this many keys, itself included. Undefined: all. */
+  /** A query sees at most this many keys, itself included, and no more are kept. Undefined: all. */
   readonly window?: number;
   /** RMS norm of q and k before the rotation: over each head (`[headDim]`) or over all heads at once (`[width]`). */
   readonly norm?: {
@@ -141,11 +152,14 @@ export interface AttentionSpec {
     readonly k: string;
     readonly epsilon: number;
   };
-  /** Vectors that are added to what matrices make. */
+  /** The matrix that makes queries, keys and values at once, where the file has them fused. Undefined: one for each. */
+  readonly fused?: string;
+  /** Vectors that are added to what matrices make: `fused` is that of the fused one. */
   readonly biases?: {
     readonly q?: string;
     readonly k?: string;
     readonly v?: string;
+    readonly fused?: string;
     readonly output?: string;
   };
 }

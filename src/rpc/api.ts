@@ -1,6 +1,7 @@
 import type { SluiceErrorCode } from "../errors.ts";
 import type { EvictionPolicyName } from "../experts/policies/registry.ts";
 import type { PredictorName } from "../experts/predictors/registry.ts";
+import type { CacheFormatName } from "../formats/cache/registry.ts";
 import type { ModelRules } from "../models/model.ts";
 import type { PacingName } from "../scheduler/pacing/registry.ts";
 import type { StorageReport, StoredModel, VerifyReport } from "../storage/store/report.ts";
@@ -17,6 +18,11 @@ export interface LoadOptions {
   readonly gpuBudget?: Budget;
   /** Longest conversation in tokens; the KV cache is made for it. Default: the model's, at most 4096. */
   readonly contextTokens?: number;
+  /**
+   * How keys and values are kept: as they are computed (`f32`, the default), in half of that (`f16`), or in blocks of
+   * signed bytes (`q8_0`). What it costs is in `docs/measurements.md`.
+   */
+  readonly kvCache?: CacheFormatName;
   /**
    * How empty expert slots are filled: while the engine is otherwise idle (`background`, the default), before `load`
    * resolves (`wait`), or only when a token needs an expert (`off`).
@@ -41,8 +47,8 @@ export interface LoadOptions {
   readonly pacing?: PacingName;
 }
 
-/** Names of the registries in `src/experts` and `src/scheduler`. */
-export type { EvictionPolicyName, ModelRules, PacingName, PredictorName };
+/** Names of the registries in `src/formats/cache`, `src/experts` and `src/scheduler`, and of `modelRules`. */
+export type { CacheFormatName, EvictionPolicyName, ModelRules, PacingName, PredictorName };
 
 /** A step of loading, with bytes where they are known. */
 export interface LoadProgress {
@@ -64,6 +70,9 @@ export interface ModelInfo {
   /** Bytes of the file. */
   readonly bytes: number;
   readonly contextTokens: number;
+  readonly kvCache: CacheFormatName;
+  /** Bytes of all layers' keys and values on the GPU. */
+  readonly kvCacheBytes: number;
   readonly expertBytes: number;
   readonly hasChatTemplate: boolean;
   /** The smallest GPU budget that can work, in bytes. */

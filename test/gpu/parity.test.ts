@@ -22,6 +22,8 @@ const MODELS: Record<string, TinyModelOptions> = {
   qwen3moe: { architecture: "qwen3moe" },
   olmoe: { architecture: "olmoe" },
   llama: { architecture: "llama" },
+  qwen2: { architecture: "qwen2" },
+  qwen3: { architecture: "qwen3" },
   mixtral: { architecture: "llama", experts: 8 },
 };
 

@@ -122,7 +122,7 @@ function declarations(wgsl: string): Contract {
     constants: Object.fromEntries(
       [...text.matchAll(OVERRIDE)].map(([, name, value]) => [name, Number(value)]),
     ),
-    weights: /\b(?:load|dot)_weights\b/.test(text),
+    weights: /\b(?:load_weights|dot_weights|cache_quad)\b/.test(text),
     obeysControl: /\bcontrol\./.test(text),
   };
 }

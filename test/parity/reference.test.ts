@@ -44,6 +44,12 @@ const PROMPT = Array.from({ length: 24 }, (_, i) => (i * 37 + 11) % 250);
 /** Head and expert widths unlike the hidden one, so that a mix-up of shapes shows. */
 const SMALL = { hidden: 64, ffn: 96, heads: 4, headDim: 32 } as const;
 
+/** Every second layer has a window, and a base of its own: those of a SmallThinker that llama.cpp would read. */
+const localEverySecond: GgufKeys = {
+  "smallthinker.attention.sliding_window_pattern": g.u32(2),
+  "smallthinker.rope.freq_base_swa": g.f32(500),
+};
+
 /** Positions scaled eightfold, by an attention factor too. */
 function scaled(type: "yarn" | "longrope", originalTokens: number): GgufKeys {
   return {
@@ -69,11 +75,24 @@ const CASES: readonly TinyModelOptions[] = [
     selectionBias: false,
     tiedHead: true,
   },
+  { architecture: "bailingmoe2", ...SMALL, headDim: 16, layers: 3 },
+  {
+    architecture: "bailingmoe2",
+    ...SMALL,
+    headDim: 16,
+    experts: 16,
+    topK: 4,
+    score: "softmax",
+    selectionBias: false,
+  },
   { architecture: "phimoe", ...SMALL, headDim: 16 },
   { architecture: "phimoe", ...SMALL, headDim: 16, ropeFactors: "longrope", topK: 3 },
   { architecture: "qwen3moe", ...SMALL },
   { architecture: "qwen3moe", ...SMALL, tiedHead: true, kvHeads: 1, topK: 8 },
   { architecture: "olmoe", ...SMALL, headDim: 16 },
+  { architecture: "smallthinker", ...SMALL, windows: true, layers: 3, keys: localEverySecond },
+  { architecture: "qwen2", ...SMALL, headDim: 16 },
+  { architecture: "qwen3", ...SMALL, tiedHead: true },
   { architecture: "llama", ...SMALL },
   { architecture: "llama", ...SMALL, ropeFactors: "llama 3", ropeScale: 4, tiedHead: true },
   { architecture: "llama", ...SMALL, keys: scaled("yarn", 64) },

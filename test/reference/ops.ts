@@ -57,7 +57,7 @@ export function createReferenceOps(
   weights: (name: string) => ReferenceWeight,
   { contextTokens = 0, observe = () => {} }: ReferenceOptions = {},
 ): ReferenceOps {
-  /** For each layer, a row `[kvHeads * headDim]` for each token so far. */
+  /** For each layer, a row `[kvHeads * headDim]` of keys, or `[kvHeads * valueDim]` of values, for each token so far. */
   const cachedKeys = new Map<number, Float64Array[]>();
   const cachedValues = new Map<number, Float64Array[]>();
   let tokensBefore = 0;
@@ -149,17 +149,21 @@ export function createReferenceOps(
     attention(q, k, v, spec) {
       const { layer, heads, kvHeads, headDim, norm, rope } = spec;
       const name = `layer ${layer}`;
-      expectShape(name, q, passTokens.length, heads * headDim);
-      expectShape(name, k, passTokens.length, kvHeads * headDim);
-      expectShape(name, v, passTokens.length, kvHeads * headDim);
+      const valueDim = spec.valueDim ?? headDim;
+      const widths = [heads * headDim, kvHeads * headDim, kvHeads * valueDim] as const;
+      const parts = spec.fused === undefined ? { q, k, v } : split(q, widths);
+      expectShape(name, parts.q, passTokens.length, widths[0]);
+      expectShape(name, parts.k, passTokens.length, widths[1]);
+      if (!spec.valuesInKeys) expectShape(name, parts.v, passTokens.length, widths[2]);
       const keys = cachedKeys.get(layer) ?? [];
       const values = cachedValues.get(layer) ?? [];
       cachedKeys.set(layer, keys);
       cachedValues.set(layer, values);
 
       const normWidth = (x: ReferenceTensor) => (norm?.over === "head" ? headDim : x.width);
-      const normQ = norm && weight(norm.q, [normWidth(q)]);
-      const normK = norm && weight(norm.k, [normWidth(k)]);
+      const normQ = norm && weight(norm.q, [normWidth(parts.q)]);
+      const normK = norm && weight(norm.k, [normWidth(parts.k)]);
+      const sinks = spec.sinks === undefined ? undefined : weight(spec.sinks, [heads]);
       const isLong = rope?.longFactors && contextTokens > rope.longFactors.beyondTokens;
       const factorsName = isLong ? rope.longFactors?.tensor : rope?.factors;
       const factors = rope && factorsName ? weight(factorsName, [rope.dims / 2]) : undefined;
@@ -173,12 +177,20 @@ export function createReferenceOps(
           : normed;
       };
 
-      const y = tensor(q.tokens, q.width);
+      const y = tensor(q.tokens, heads * valueDim);
       for (let token = 0; token < q.tokens; token++) {
         const position = tokensBefore + token;
-        keys.push(prepare(row(k, token), position, normK || undefined));
-        values.push(row(v, token).slice());
-        row(y, token).set(attended(prepare(row(q, token), position, normQ), keys, values, spec));
+        const key = prepare(row(parts.k, token), position, normK || undefined);
+        keys.push(key);
+        const ofKey = (_: unknown, i: number) =>
+          key[Math.floor(i / valueDim) * headDim + (i % valueDim)]!;
+        values.push(
+          spec.valuesInKeys
+            ? Float64Array.from({ length: widths[2] }, ofKey)
+            : row(parts.v, token).slice(),
+        );
+        const query = prepare(row(parts.q, token), position, normQ);
+        row(y, token).set(attended(query, keys, values, spec, sinks));
       }
       return done("attention", name, y);
     },
@@ -379,35 +391,53 @@ function ropeFrequency({ base, dims, scale = 1, yarn }: RopeSpec, i: number): nu
   return kept * own + (1 - kept) * (own / scale);
 }
 
-/** The last key's query over all keys. query `[heads * headDim]`, keys and values `[tokens][kvHeads * headDim]` */
+/** The last key's query over all keys. query `[heads * headDim]`, keys and values a row for each token, sinks `[heads]` */
 function attended(
   query: Float64Array,
   keys: readonly Float64Array[],
   values: readonly Float64Array[],
-  { heads, kvHeads, headDim, scale, window = Number.POSITIVE_INFINITY }: AttentionSpec,
+  spec: AttentionSpec,
+  sinks: ArrayLike<number> | undefined,
 ): Float64Array {
-  const y = new Float64Array(query.length);
+  const { heads, kvHeads, headDim, scale, softcap, window = Number.POSITIVE_INFINITY } = spec;
+  const valueDim = spec.valueDim ?? headDim;
+  const y = new Float64Array(heads * valueDim);
   const first = Math.max(0, keys.length - window);
   for (let head = 0; head < heads; head++) {
-    const kvStart = Math.floor(head / (heads / kvHeads)) * headDim;
+    const kvHead = Math.floor(head / (heads / kvHeads));
     const scores: number[] = [];
     for (let key = first; key < keys.length; key++) {
       let sum = 0;
       for (let d = 0; d < headDim; d++)
-        sum += query[head * headDim + d]! * keys[key]![kvStart + d]!;
-      scores.push(sum * scale);
+        sum += query[head * headDim + d]! * keys[key]![kvHead * headDim + d]!;
+      const score = sum * scale;
+      scores.push(softcap === undefined ? score : softcap * Math.tanh(score / softcap));
     }
-    const max = Math.max(...scores);
+    const sink = sinks?.[head] ?? Number.NEGATIVE_INFINITY;
+    const max = Math.max(sink, ...scores);
     const exps = scores.map((score) => Math.exp(score - max));
-    const total = exps.reduce((a, b) => a + b, 0);
+    const total = exps.reduce((a, b) => a + b, Math.exp(sink - max));
     for (const [i, exp] of exps.entries()) {
       const value = values[first + i]!;
-      for (let d = 0; d < headDim; d++) {
-        y[head * headDim + d]! += (exp / total) * value[kvStart + d]!;
+      for (let d = 0; d < valueDim; d++) {
+        y[head * valueDim + d]! += (exp / total) * value[kvHead * valueDim + d]!;
       }
     }
   }
   return y;
+}
+
+/** q, k and v, where they stand side by side in each token's row. */
+function split(x: ReferenceTensor, widths: readonly [number, number, number]) {
+  const [q, k, v] = widths.map((width, index) => {
+    const first = widths.slice(0, index).reduce((sum, other) => sum + other, 0);
+    const part = tensor(x.tokens, width);
+    for (let token = 0; token < x.tokens; token++) {
+      row(part, token).set(row(x, token).subarray(first, first + width));
+    }
+    return part;
+  }) as [ReferenceTensor, ReferenceTensor, ReferenceTensor];
+  return { q, k, v };
 }
 
 function gated(gate: Float64Array, up: Float64Array, activation: ActivationName): Float64Array {

@@ -1,8 +1,11 @@
 import { describe, expect } from "vitest";
+import { cacheFormats } from "../../../src/formats/cache/registry.ts";
 import { weightFormats } from "../../../src/formats/registry.ts";
 import type { Constants } from "../../../src/gpu/kernel.ts";
 import { PipelineCache } from "../../../src/gpu/pipelines.ts";
+import { attention } from "../../../src/kernels/attention.ts";
 import { kernels } from "../../../src/kernels/index.ts";
+import { packCache } from "../../../src/kernels/pack_cache.ts";
 import { activationParts, rankingParts, variants } from "../../../src/kernels/parts.ts";
 import { scoreFunctions } from "../../../src/routing/registry.ts";
 import { gpuTest } from "../../helpers/gpu.ts";
@@ -16,6 +19,8 @@ function partsFor(source: string, format: string, reduce: string): string[] {
   if (source.includes("router_score(")) {
     parts.push(...scoreFunctions.softmax.parts, rankingParts.byLogit);
   }
+  if (source.includes("cache_quad(")) parts.push(cacheFormats.f32.read);
+  if (source.includes("store_unit(")) parts.push(cacheFormats.f16.write!);
   return parts;
 }
 
@@ -54,6 +59,21 @@ describe.for(Object.entries(variants))("variant %s", ([, variant]) => {
       );
 
       expect(compiled).toHaveLength(kernels.length);
+    },
+  );
+
+  gpuTest.for(Object.values(cacheFormats))(
+    "a KV cache in $name is read and written",
+    async ({ read, write }, { device }) => {
+      const cache = pipelines(device);
+      const compiled = await Promise.all([
+        cache.compile(attention as never, [read], variant.attention),
+        ...(write === undefined
+          ? []
+          : [cache.compile(packCache as never, [write], packCache.constants)]),
+      ]);
+
+      expect(compiled).toHaveLength(write === undefined ? 1 : 2);
     },
   );
 

@@ -9,7 +9,9 @@ import { type RotateRule, rotatedReference } from "../../reference/kernels/rotat
 import { plants, randomInput } from "./cases.ts";
 
 const NUM_RUNS = 16;
+/** Positions of the table, and rows of the cache: fewer, so that it goes round. */
 const CONTEXT = 12;
+const ROWS = 5;
 const PAIRINGS = ["half-split", "interleaved"] as const;
 const NORMS = ["none", "head", "all heads"] as const;
 
@@ -24,6 +26,30 @@ function angleTable(ropeDims: number): Float32Array<ArrayBuffer> {
   return ropeDims === 0 ? new Float32Array(2).fill(Number.NaN) : Float32Array.from(angles.flat());
 }
 
+/** Widths of q, k and v. */
+type Widths = readonly [q: number, k: number, v: number];
+
+/** Where a token's q, k and v stand. */
+function rowsOf([q, k, v]: Widths, fused: boolean) {
+  const row = q + k + v;
+  return fused
+    ? { q_row: row, k_row: row, v_row: row, k_first: q, v_first: q + k }
+    : { q_row: q, k_row: k, v_row: v, k_first: 0, v_first: 0 };
+}
+
+/** Rows of `parts`, one beside the other. */
+function sideBySide(parts: readonly Float32Array[], widths: Widths, tokens: number): Float32Array {
+  return Float32Array.from(
+    Array.from({ length: tokens }, (_, token) =>
+      parts.flatMap((part, i) => [...part.subarray(token * widths[i]!, (token + 1) * widths[i]!)]),
+    ).flat(),
+  );
+}
+
+function sameThrice(x: Float32Array) {
+  return { q: x, k: x, v: x };
+}
+
 describe.for(Object.entries(variants))("rotate_append, %s", ([, { rotate: constants, reduce }]) => {
   kernelTest("agrees with f64 and changes no other row of the cache", async ({ run }) => {
     const shape = fc.record({
@@ -35,7 +61,10 @@ describe.for(Object.entries(variants))("rotate_append, %s", ([, { rotate: consta
         { heads: 2, kvHeads: 1, headDim: 12, ropeDims: 4, ropeFirst: 8 },
         { heads: 2, kvHeads: 1, headDim: 80, ropeDims: 20, ropeFirst: 34 },
         { heads: 2, kvHeads: 2, headDim: 8, ropeDims: 0 },
+        { heads: 2, kvHeads: 2, headDim: 8, ropeDims: 8, valueDim: 12 },
       ),
+      fused: fc.boolean(),
+      padding: fc.constantFrom(0, 4),
       pairing: fc.constantFrom(...PAIRINGS),
       norm: fc.constantFrom(...NORMS),
       epsilon: fc.constantFrom(1e-6, 0.5),
@@ -46,17 +75,20 @@ describe.for(Object.entries(variants))("rotate_append, %s", ([, { rotate: consta
     });
     await fc.assert(
       fc.asyncProperty(shape, async (drawn) => {
-        const { pairing, norm, position, tokens, plant, seed } = drawn;
+        const { pairing, norm, position, tokens, plant, seed, fused, padding } = drawn;
         const { heads, kvHeads, headDim, ropeDims, ropeFirst = 0 } = drawn.shape;
+        const valueDim = drawn.shape.valueDim ?? headDim;
         const random = createRandom(seed);
-        const [qWidth, kvWidth] = [heads * headDim, kvHeads * headDim];
+        const widths = [heads * headDim, kvHeads * headDim, kvHeads * valueDim] as const;
+        const [qWidth, kWidth, vWidth] = widths;
         const q = randomInput(random, tokens * qWidth, plant);
-        const k = randomInput(random, tokens * kvWidth, plant);
-        const v = randomInput(random, tokens * kvWidth);
+        const k = randomInput(random, tokens * kWidth, plant);
+        const v = randomInput(random, tokens * vWidth);
         const qNorm = randomInput(random, norm === "head" ? headDim : qWidth);
-        const kNorm = randomInput(random, norm === "head" ? headDim : kvWidth);
+        const kNorm = randomInput(random, norm === "head" ? headDim : kWidth);
         const table = angleTable(ropeDims);
-        const cacheBefore = randomInput(random, 2 * CONTEXT * kvWidth);
+        const [keyStride, valueStride] = [kWidth + padding, vWidth + padding];
+        const cacheBefore = randomInput(random, ROWS * (keyStride + valueStride));
         const rule: RotateRule = {
           headDim,
           ropeDims,
@@ -70,8 +102,14 @@ describe.for(Object.entries(variants))("rotate_append, %s", ([, { rotate: consta
           params: {
             heads,
             kv_heads: kvHeads,
+            value_heads: kvHeads,
             head_dim: headDim,
-            context: CONTEXT,
+            value_dim: valueDim,
+            ...rowsOf(widths, fused),
+            rows: ROWS,
+            key_stride: keyStride,
+            value_stride: valueStride,
+            values_first: ROWS * keyStride,
             rope_dims: ropeDims,
             rope_first: ropeFirst,
             pairing: PAIRINGS.indexOf(pairing),
@@ -79,9 +117,7 @@ describe.for(Object.entries(variants))("rotate_append, %s", ([, { rotate: consta
             epsilon: drawn.epsilon,
           },
           buffers: {
-            q,
-            k,
-            v,
+            ...(fused ? sameThrice(sideBySide([q, k, v], widths, tokens)) : { q, k, v }),
             norms: norm === "none" ? 16 : Float32Array.of(...qNorm, ...kNorm),
             table,
             q_out: 4 * qWidth * (tokens + 1),
@@ -101,17 +137,22 @@ describe.for(Object.entries(variants))("rotate_append, %s", ([, { rotate: consta
         );
         expect(q_out.words.subarray(written)).toEqual(q_out.before.subarray(written));
 
-        const kFirst = position * kvWidth;
-        const vFirst = (CONTEXT + position) * kvWidth;
-        const length = tokens * kvWidth;
-        expectWithin(
-          cache.floats.subarray(kFirst, kFirst + length),
-          rotatedReference(k, kvWidth, kNorm, angles, rule),
-        );
-        expect(cache.floats.slice(vFirst, vFirst + length)).toEqual(v);
+        const keys = rotatedReference(k, kWidth, kNorm, angles, rule);
         const others = cache.words.slice();
-        for (const first of [kFirst, vFirst]) {
-          others.set(cache.before.subarray(first, first + length), first);
+        for (let token = 0; token < tokens; token++) {
+          const row = (position + token) % ROWS;
+          const key = { first: row * keyStride, width: kWidth };
+          const value = { first: ROWS * keyStride + row * valueStride, width: vWidth };
+          expectWithin(cache.floats.subarray(key.first, key.first + kWidth), {
+            values: Array.from(keys.values).slice(token * kWidth, (token + 1) * kWidth),
+            bounds: Array.from(keys.bounds).slice(token * kWidth, (token + 1) * kWidth),
+          });
+          expect(cache.floats.slice(value.first, value.first + vWidth)).toEqual(
+            v.slice(token * vWidth, (token + 1) * vWidth),
+          );
+          for (const { first, width } of [key, value]) {
+            others.set(cache.before.subarray(first, first + width), first);
+          }
         }
         expect(others).toEqual(cache.before);
       }),
@@ -122,10 +163,9 @@ describe.for(Object.entries(variants))("rotate_append, %s", ([, { rotate: consta
   kernelTest("does nothing once a router has faulted", async ({ run }) => {
     const { q_out, cache } = await run(rotateAppend, {
       params: {
-        heads: 2,
-        kv_heads: 1,
-        head_dim: 4,
-        context: CONTEXT,
+        ...{ heads: 2, kv_heads: 1, value_heads: 1, head_dim: 4, value_dim: 4 },
+        ...rowsOf([8, 4, 4], false),
+        ...{ rows: CONTEXT, key_stride: 4, value_stride: 4, values_first: 4 * CONTEXT },
         rope_dims: 4,
         rope_first: 0,
         pairing: 0,

@@ -3,7 +3,7 @@ import type { TinyArchitecture } from "./settings.ts";
 
 /** Biases of queries, keys and values, and a shared expert of a width of its own. */
 export const qwen2moe: TinyArchitecture = {
-  keys: ({ ffn }) => ({ expert_shared_feed_forward_length: g.u32(ffn / 2) }),
+  keys: ({ ffn }) => ({ expert_shared_feed_forward_length: g.u32(2 * ffn) }),
   optional: ({ layers, heads, kvHeads, headDim }) =>
     Object.fromEntries(
       Array.from({ length: layers }, (_, layer) => [

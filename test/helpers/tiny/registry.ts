@@ -1,9 +1,12 @@
 import type { ArchitectureName } from "../../../src/models/registry.ts";
+import { bailingmoe2 } from "./bailingmoe2.ts";
 import { ernie45Moe } from "./ernie4-5-moe.ts";
 import { llama } from "./llama.ts";
 import { olmoe } from "./olmoe.ts";
 import { phimoe } from "./phimoe.ts";
+import { qwen2 } from "./qwen2.ts";
 import { qwen2moe } from "./qwen2moe.ts";
+import { qwen3 } from "./qwen3.ts";
 import { qwen3moe } from "./qwen3moe.ts";
 import type { TinyArchitecture } from "./settings.ts";
 import { sluice } from "./sluice.ts";
@@ -16,7 +19,10 @@ export const tinyArchitectures: Readonly<Record<ArchitectureName, TinyArchitectu
   qwen3moe,
   olmoe,
   llama,
+  bailingmoe2,
   "ernie4_5-moe": ernie45Moe,
   phimoe,
+  qwen2,
+  qwen3,
   sluice,
 };

@@ -280,7 +280,6 @@ describe("a llama file", () => {
     [{ "llama.rope.scaling.type": "dynamic" }, "has dynamic rope scaling"],
     [{ "llama.expert_shared_count": 1 }, "has shared experts (llama.expert_shared_count is 1)"],
     [{ "llama.expert_group_count": 4 }, "routes within groups of experts"],
-    [{ "llama.attention.value_length": 4 }, "has heads of 8 for keys and 4 for values"],
   ])("with %o is refused", ([keys, text]) => {
     expect(() => readModel(changed(file, keys))).toThrow(
       expect.objectContaining({
@@ -291,8 +290,7 @@ describe("a llama file", () => {
   });
 
   test.for([
-    ["blk.1.attn_q.bias", "biases of attention"],
-    ["blk.0.attn_qkv.weight", "one fused tensor"],
+    ["blk.1.attn_sinks.weight", "attention sinks"],
     ["blk.0.ffn_gate_shexp.weight", "shared experts"],
     ["blk.0.attn_q_norm.weight", "norms of queries"],
     ["blk.1.ffn_gate.0.weight", "a tensor for each expert"],
@@ -304,6 +302,42 @@ describe("a llama file", () => {
         message: expect.stringMatching(new RegExp(`llama model .*${text}.*${tensor}`)),
       }),
     );
+  });
+
+  test("may have heads of another size for values", () => {
+    const tensors = { "blk.0.attn_v.weight": [8, 16], "blk.1.attn_v.weight": [8, 16] };
+    const outputs = { "blk.0.attn_output.weight": [16, 16], "blk.1.attn_output.weight": [16, 16] };
+    const keys = { "llama.attention.value_length": 4 };
+    const { attention } = readModel(changed(file, keys, { ...tensors, ...outputs }));
+
+    expect(attention.map(({ valueDim }) => valueDim)).toEqual([4, 4]);
+  });
+
+  test("may have biases, and queries, keys and values in one tensor", () => {
+    const { attention, resident } = readModel(
+      changed(
+        file,
+        {},
+        {
+          "blk.0.attn_k.bias": [16],
+          "blk.0.attn_output.bias": [16],
+          "blk.1.attn_qkv.weight": [64, 16],
+          "blk.1.attn_qkv.bias": [64],
+        },
+      ),
+    );
+
+    expect(attention[0]!.biases).toEqual({
+      k: "blk.0.attn_k.bias",
+      output: "blk.0.attn_output.bias",
+    });
+    expect(attention[1]).toMatchObject({
+      fused: "blk.1.attn_qkv.weight",
+      biases: { fused: "blk.1.attn_qkv.bias" },
+    });
+    const names = resident.map(({ name }) => name);
+    expect(names).toContain("blk.1.attn_qkv.weight");
+    expect(names).not.toContain("blk.1.attn_q.weight");
   });
 
   test("with a tensor of another shape is bad: tensor, got and wanted are named", () => {

@@ -5,15 +5,27 @@ import { bounded, DIVISION, dot, expError, ROUNDING, SMALLEST, type Value } from
 export interface AttentionInput {
   readonly heads: number;
   readonly kvHeads: number;
-  readonly headDim: number;
-  readonly context: number;
+  readonly keyDim: number;
+  readonly valueDim: number;
+  /** From a KV head's values to the next one's. */
+  readonly valueStep: number;
+  readonly keyStride: number;
+  readonly valueStride: number;
+  /** The number of the cache at which values start. */
+  readonly valuesFirst: number;
+  /** Position p is in row p modulo this. */
+  readonly rows: number;
   readonly window: number;
   readonly scale: number;
+  /** 0: none. */
+  readonly softcap: number;
+  /** [heads] */
+  readonly sinks?: ArrayLike<number> | undefined;
   /** Of the first token. */
   readonly position: number;
-  /** [tokens, heads, headDim] */
+  /** [tokens, heads, keyDim] */
   readonly q: ArrayLike<number>;
-  /** [2, context, kvHeads, headDim]: keys, then values */
+  /** [rows, keyStride] keys, then [rows, valueStride] values */
   readonly cache: ArrayLike<number>;
   /** Keys that the kernel takes at a time: it renormalises after each. */
   readonly tile: number;
@@ -21,42 +33,51 @@ export interface AttentionInput {
 
 /** Causal attention over the last `window` keys. */
 export function attentionReference(input: AttentionInput): Bounded {
-  const { heads, kvHeads, headDim, context, window, scale, position, q, cache, tile } = input;
-  const stride = kvHeads * headDim;
+  const { heads, kvHeads, keyDim, valueDim, rows, window, position, q, cache } = input;
   const results: Value[] = [];
-  for (let first = 0; first < q.length; first += headDim) {
-    const head = (first / headDim) % heads;
-    const end = position + Math.floor(first / headDim / heads) + 1;
+  for (let first = 0; first < q.length; first += keyDim) {
+    const head = (first / keyDim) % heads;
+    const end = position + Math.floor(first / keyDim / heads) + 1;
     const start = Math.max(0, end - window);
-    const kvFirst = Math.floor(head / (heads / kvHeads)) * headDim;
-    const query = { data: q, first };
-    const scores = Array.from({ length: end - start }, (_, key) => {
-      const { value, bound } = dot(headDim, query, {
-        data: cache,
-        first: (start + key) * stride + kvFirst,
-      });
-      const score = value * scale;
-      return { value: score, bound: bound * Math.abs(scale) + ROUNDING * Math.abs(score) };
+    const kvHead = Math.floor(head / (heads / kvHeads));
+    const rowsOfKeys = Array.from({ length: end - start }, (_, key) => (start + key) % rows);
+    const scores = rowsOfKeys.map((row) => {
+      const key = { data: cache, first: row * input.keyStride + kvHead * keyDim };
+      return scoreOf(dot(keyDim, { data: q, first }, key), input);
     });
-    const { weights, errors } = softmax(scores, tile);
-    for (let dim = 0; dim < headDim; dim++) {
-      const valuesFirst = (context + start) * stride + kvFirst + dim;
-      const values = weights.map((_, key) => cache[valuesFirst + key * stride]!);
-      results.push(weightedMean(weights, errors, values, tile));
+    const sink = input.sinks ? [{ value: input.sinks[head]!, bound: 0 }] : [];
+    // A ring's end cuts one tile in two.
+    const tiles = Math.ceil(scores.length / input.tile) + 1;
+    const { weights, errors } = softmax([...scores, ...sink], tiles);
+    for (let dim = 0; dim < valueDim; dim++) {
+      const valuesFirst = input.valuesFirst + kvHead * input.valueStep + dim;
+      const values = rowsOfKeys.map((row) => cache[valuesFirst + row * input.valueStride]!);
+      results.push(weightedMean(weights, errors, [...values, ...sink.map(() => 0)], tiles));
     }
   }
   return bounded(results);
 }
 
+function scoreOf(product: Value, { scale, softcap }: AttentionInput): Value {
+  const score = product.value * scale;
+  const bound = product.bound * Math.abs(scale) + ROUNDING * Math.abs(score);
+  if (softcap === 0) return { value: score, bound };
+  const value = softcap * Math.tanh(score / softcap);
+  const exponent = (2 * Math.abs(score)) / softcap;
+  // (1 - t) / (1 + t) of t = exp(-exponent) has a slope of at most 2; a cap never moves a score by more than its error.
+  const ofExp = expError(exponent) + exponent * (2 * ROUNDING + DIVISION);
+  const capping = softcap * (2 * Math.exp(-exponent) * ofExp + DIVISION + 4 * ROUNDING);
+  return { value, bound: bound + capping };
+}
+
 /** Weights that add up to 1, and how far from each its logarithm may be, before the division by their sum. */
 function softmax(
   scores: readonly Value[],
-  tile: number,
+  tiles: number,
 ): { readonly weights: readonly number[]; readonly errors: readonly number[] } {
   const highest = Math.max(...scores.map(({ value }) => value));
   const exps = scores.map(({ value }) => Math.exp(value - highest));
   const sum = exps.reduce((a, b) => a + b, 0);
-  const tiles = Math.ceil(scores.length / tile);
   const errors = scores.map(({ value, bound }) => {
     // The exponents of all corrections add up to this distance; each exp and each product has its error.
     const distance = highest - value + 2 * bound;
@@ -70,7 +91,7 @@ function weightedMean(
   weights: readonly number[],
   errors: readonly number[],
   values: readonly number[],
-  tile: number,
+  tiles: number,
 ): Value {
   const value = weights.reduce((sum, weight, key) => sum + weight * values[key]!, 0);
   let moved = 0;
@@ -82,6 +103,6 @@ function weightedMean(
     magnitude += weight * Math.exp(errors[key]!) * Math.abs(own);
     leastSum += weight * Math.exp(-errors[key]!);
   }
-  const roundings = 2 * (values.length + Math.ceil(values.length / tile) + 1) * ROUNDING + DIVISION;
+  const roundings = 2 * (values.length + tiles + 1) * ROUNDING + DIVISION;
   return { value, bound: (moved + roundings * magnitude) / leastSum };
 }
