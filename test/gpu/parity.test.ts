@@ -25,6 +25,10 @@ const MODELS: Record<string, TinyModelOptions> = {
   qwen2: { architecture: "qwen2" },
   qwen3: { architecture: "qwen3" },
   mixtral: { architecture: "llama", experts: 8 },
+  qwen2moe: { architecture: "qwen2moe" },
+  bailingmoe2: { architecture: "bailingmoe2", experts: 16, topK: 4 },
+  "ernie4_5-moe": { architecture: "ernie4_5-moe" },
+  phimoe: { architecture: "phimoe", ropeFactors: "longrope" },
 };
 
 const engine = createEngine({ gpu: navigator.gpu });
@@ -99,7 +103,8 @@ function sureSteps({ margins, tokens, logits }: OracleFixture): number {
 /** Runs the fixture's model; log-probabilities of the whole vocabulary, by id, for each token. */
 async function run(fixture: OracleFixture) {
   const vocab = fixture.logits[0]!.length;
-  await loadCold(engine, new URL(fixture.url, location.href).href);
+  // Where llama.cpp departs from a model's own rules, it is followed.
+  await loadCold(engine, new URL(fixture.url, location.href).href, { rules: "llama.cpp" });
   const { tokens, logprobs } = await replyOf(
     engine,
     { tokens: fixture.prompt },
