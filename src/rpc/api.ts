@@ -2,7 +2,6 @@ import type { SluiceErrorCode } from "../errors.ts";
 import type { EvictionPolicyName } from "../experts/policies/registry.ts";
 import type { PredictorName } from "../experts/predictors/registry.ts";
 import type { CacheFormatName } from "../formats/cache/registry.ts";
-import type { ModelRules } from "../models/model.ts";
 import type { PacingName } from "../scheduler/pacing/registry.ts";
 import type { StorageReport, StoredModel, VerifyReport } from "../storage/store/report.ts";
 
@@ -32,7 +31,7 @@ export interface LoadOptions {
    * Whose rules count where llama.cpp computes otherwise than the code that a model was published with, as it does for
    * `phimoe`. Default: `published`.
    */
-  readonly rules?: ModelRules;
+  readonly rules?: "published" | "llama.cpp";
   /** Kernel variants: `auto` chooses by adapter; the others pin the choice. */
   readonly variants?: "auto" | "serial" | "workgroup";
   /** The most that records may take of RAM. Default: all experts, as far as the device's memory allows. */
@@ -47,8 +46,8 @@ export interface LoadOptions {
   readonly pacing?: PacingName;
 }
 
-/** Names of the registries in `src/formats/cache`, `src/experts` and `src/scheduler`, and of `modelRules`. */
-export type { CacheFormatName, EvictionPolicyName, ModelRules, PacingName, PredictorName };
+/** Names of the registries in `src/formats/cache`, `src/experts` and `src/scheduler`. */
+export type { CacheFormatName, EvictionPolicyName, PacingName, PredictorName };
 
 /** A step of loading, with bytes where they are known. */
 export interface LoadProgress {
@@ -254,9 +253,11 @@ export interface MeasuredCosts {
   readonly ramMsPerByte: number;
 }
 
-/** Where every expert is, for a map: one byte each, `layers * experts` long. */
+/** Where every expert is, for a map: one byte each, `layers * experts` long. Layers without experts are not in it. */
 export interface ExpertMap {
   readonly layers: number;
+  /** The number that each of those layers has in the model. */
+  readonly layerNumbers: readonly number[];
   readonly experts: number;
   /** 0 absent, 1 loading, 2 on the GPU. */
   readonly state: Uint8Array;
