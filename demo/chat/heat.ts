@@ -15,6 +15,8 @@ type Below = (typeof BELOW)[number];
 /** One drawing of the map: states and warmth, `layers * experts` of each, layer by layer. */
 export interface HeatFrame {
   readonly layers: number;
+  /** The number that each layer has in the model. */
+  readonly layerNumbers: readonly number[];
   readonly experts: number;
   readonly states: readonly CellState[];
   /** Whether each expert is on the GPU by now: 1 or 0. */
@@ -54,8 +56,8 @@ export function planFrame(map: ExpertMap, previous?: ExpertMap): HeatFrame {
   });
   const warmth = Float32Array.from(map.uses, (uses) => (most === 0 ? 0 : Math.sqrt(uses / most)));
   const resident = map.state.map((state) => (state === RESIDENT ? 1 : 0));
-  const { layers, experts, below, uses } = map;
-  return { layers, experts, states, resident, below, warmth, uses };
+  const { layers, layerNumbers, experts, below, uses } = map;
+  return { layers, layerNumbers, experts, states, resident, below, warmth, uses };
 }
 
 /** The numbers of every layer, for a table. */
@@ -65,7 +67,7 @@ export function listLayers(frame: HeatFrame): readonly LayerRow[] {
     const uses = frame.uses.subarray(start, start + frame.experts);
     const most = uses.reduce((a, b) => Math.max(a, b), 0);
     return {
-      layer,
+      layer: frame.layerNumbers[layer] ?? layer,
       ...countPlaces(frame, start, start + frame.experts),
       used: countNonZero(uses),
       busiest: most > 0 ? { expert: uses.indexOf(most), uses: most } : undefined,
@@ -99,7 +101,7 @@ const WORDS: Readonly<Record<CellState, string>> = {
   resident: "on the GPU",
 };
 
-/** One cell in a sentence. Layers and experts are counted from 0, as in the file. */
+/** One cell, in the map's row `layer`, in a sentence. Layers and experts are counted from 0, as in the file. */
 export function describeCell(frame: HeatFrame, layer: number, expert: number): string {
   const index = layer * frame.experts + expert;
   const state = frame.states[index];
@@ -107,7 +109,7 @@ export function describeCell(frame: HeatFrame, layer: number, expert: number): s
   const uses = frame.uses[index] ?? 0;
   const often =
     uses === 0 ? "never used" : uses === 1 ? "used once" : `used ${formatCount(uses)} times`;
-  return `Layer ${layer}, expert ${expert}: ${WORDS[state]}, ${often}.`;
+  return `Layer ${frame.layerNumbers[layer] ?? layer}, expert ${expert}: ${WORDS[state]}, ${often}.`;
 }
 
 function countPlaces({ resident, below }: HeatFrame, start: number, end: number): Places {

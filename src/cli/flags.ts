@@ -8,6 +8,7 @@ import {
   cacheFormats,
   DEFAULT_CACHE_FORMAT,
 } from "../formats/cache/registry.ts";
+import { modelRules } from "../models/model.ts";
 import type { ChatMessage, GenerateOptions, LoadOptions, Prompt } from "../rpc/api.ts";
 import { parseBudget } from "../scheduler/budget.ts";
 import { pacingRules } from "../scheduler/pacing/registry.ts";
@@ -24,6 +25,7 @@ export interface LoadFlags {
   readonly context?: string;
   readonly kvCache?: string;
   readonly variants?: string;
+  readonly rules?: string;
 }
 
 /** The flags of `generate` as they stand on the command line; those with a default are always there. */
@@ -59,7 +61,11 @@ export function addLoadFlags(command: Command): Command {
       `when empty slots are filled: ${FILLS.join(", ")} (default: background)`,
     )
     .option("--kv-cache <format>", KV_CACHE_HELP)
-    .option("--variants <name>", `kernel variants: ${VARIANTS.join(", ")} (default: auto)`);
+    .option("--variants <name>", `kernel variants: ${VARIANTS.join(", ")} (default: auto)`)
+    .option(
+      "--rules <whose>",
+      `where llama.cpp departs from a model's own code: ${modelRules.join(", ")} (default: published)`,
+    );
 }
 
 /** Of `--kv-cache`, which `inspect` has too. */
@@ -122,6 +128,7 @@ export function readLoadOptions(flags: LoadFlags): LoadOptions {
     contextTokens: readContextFlag(flags.context),
     kvCache: readKvCacheFlag(flags.kvCache),
     variants: readChoice("--variants", flags.variants, VARIANTS),
+    rules: readChoice("--rules", flags.rules, modelRules),
   });
 }
 

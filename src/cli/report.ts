@@ -241,8 +241,21 @@ function ropeBytes({ attention }: ModelSpec, contextTokens: number): number {
 }
 
 /** Activations of the passes, the expert products of one layer, and the logits. */
-function estimateScratch({ attention, recurrent, moe, hidden, vocab }: ModelSpec): number {
-  const widest = Math.max(hidden, ...attention.map(widestOf), ...recurrent.map(projectedWidth));
+function estimateScratch({
+  attention,
+  recurrent,
+  moe,
+  resident,
+  hidden,
+  vocab,
+}: ModelSpec): number {
+  const networks = resident.filter(({ name }) => /\.ffn_up(_shexp)?\.weight$/.test(name));
+  const widest = Math.max(
+    hidden,
+    ...attention.map(widestOf),
+    ...recurrent.map(projectedWidth),
+    ...networks.map(({ shape }) => shape[0]!),
+  );
   const products = Math.max(0, ...moe.map(({ topK, ffn, hidden }) => topK * (ffn + hidden)));
   return 4 * (SCRATCH_TOKENS * (LIVE_ACTIVATIONS * widest + products) + 2 * vocab);
 }

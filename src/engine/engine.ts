@@ -175,9 +175,11 @@ class GpuEngine implements Engine {
   }
 
   expertMap(): ExpertMap {
-    const { cache, store, prefetch } = this.#loaded("read the expert map").model;
+    const { spec, cache, store, prefetch } = this.#loaded("read the expert map").model;
+    const ofPool = (pool: number) => spec.moe.find((moe) => moe.pool === pool)!.layer;
     return {
       layers: cache.pools,
+      layerNumbers: Array.from({ length: cache.pools }, (_, pool) => ofPool(pool)),
       experts: cache.experts,
       ...cache.snapshot(),
       below: store.records.snapshot(),

@@ -14,6 +14,7 @@ import { type GgufFile, openGguf } from "../gguf/gguf.ts";
 import type { GpuContext } from "../gpu/device.ts";
 import type { VariantName } from "../kernels/parts.ts";
 import type { ModelSpec } from "../models/model.ts";
+import { type ModelRules, modelRules } from "../models/model.ts";
 import { readModel } from "../models/registry.ts";
 import type { Budget, LoadOptions, LoadProgress, ModelInfo } from "../rpc/api.ts";
 import { bytesOfBudget, type ParsedBudget, parseBudget } from "../scheduler/budget.ts";
@@ -101,10 +102,10 @@ export async function openModel(
   );
   try {
     const file = await openGguf(source, { signal });
-    const spec = readModel({
-      metadata: file.metadata,
-      shape: (name) => file.tensors.get(name)?.shape,
-    });
+    const spec = readModel(
+      { metadata: file.metadata, shape: (name) => file.tensors.get(name)?.shape },
+      readRules(options.rules),
+    );
     const tokenizer = createTokenizer(file.metadata);
     const contextTokens = readContext(options.contextTokens, spec);
     const kvCache = readKvCache(options.kvCache);
@@ -274,6 +275,15 @@ export function diskBudgetBytes(
 function deviceMemoryBytes(): number {
   const { deviceMemory = 4 } = (globalThis.navigator ?? {}) as { readonly deviceMemory?: number };
   return deviceMemory * 1e9;
+}
+
+/** Throws "bad-input" for rules that nobody has. */
+function readRules(wanted: ModelRules = "published"): ModelRules {
+  if (modelRules.includes(wanted)) return wanted;
+  throw new SluiceError(
+    "bad-input",
+    `rules is ${JSON.stringify(wanted)}; it must be one of ${modelRules.join(", ")}.`,
+  );
 }
 
 function chooseVariants(wanted: LoadOptions["variants"], context: GpuContext): VariantName {

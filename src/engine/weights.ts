@@ -117,14 +117,15 @@ export class ResidentWeights {
   }
 
   /** Makes room for a tensor and cuts it into parts to be read. */
-  #open(info: TensorInfo, { idsBelow, decoded }: TensorSpec): Part[] {
+  #open(info: TensorInfo, { idsBelow, decoded, shape }: TensorSpec): Part[] {
     if (idsBelow !== undefined) return this.#openTable(info, idsBelow);
     const format = formatOf(info);
-    if (decoded || info.shape.length === 1) {
+    // The file may leave out leading axes of length 1, or have some more.
+    if (decoded || shape.length === 1) {
       const { byteOffset, bytes } = info;
       return [{ byteOffset, bytes, take: (blocks) => this.#takeVector(info, format, blocks) }];
     }
-    return this.#openMatrix(info, format);
+    return this.#openMatrix(info, format, shape);
   }
 
   #takeVector(info: TensorInfo, format: WeightFormat, blocks: Uint8Array): void {
@@ -146,24 +147,24 @@ export class ResidentWeights {
     return parts;
   }
 
-  #openMatrix(info: TensorInfo, format: WeightFormat): Part[] {
-    const cols = info.shape.at(-1)!;
-    const rows = info.shape.slice(0, -1).reduce((a, b) => a * b);
+  #openMatrix(info: TensorInfo, format: WeightFormat, shape: readonly number[]): Part[] {
+    const cols = shape.at(-1)!;
+    const rows = shape.slice(0, -1).reduce((a, b) => a * b);
     const { memory } = this.#context;
     const parts = planRowParts(format, [rows, cols], memory.maxBytes).map((range) => ({
       ...range,
       buffer: memory.storage(info.name, planPlanes(format, range.rows * cols).bytes),
     }));
     this.#matrices.set(info.name, { parts, rows, cols, format });
-    return parts.flatMap((part) => this.#openMatrixPart(info, format, part));
+    return parts.flatMap((part) => this.#openMatrixPart(info, format, cols, part));
   }
 
   #openMatrixPart(
     info: TensorInfo,
     format: WeightFormat,
+    cols: number,
     { buffer, firstRow, rows }: GpuMatrixPart,
   ): Part[] {
-    const cols = info.shape.at(-1)!;
     const { offsets } = planPlanes(format, rows * cols);
     const { queue } = this.#context.device;
     const blocksOf = (count: number) => (count * cols) / format.blockWeights;

@@ -1,3 +1,4 @@
+import { add } from "./add.ts";
 import { argmax } from "./argmax.ts";
 import { attention } from "./attention.ts";
 import { causalConv } from "./causal_conv.ts";
@@ -13,6 +14,7 @@ import { headLinear } from "./head_linear.ts";
 import { headLinearTransposed } from "./head_linear_transposed.ts";
 import { lastToken } from "./last_token.ts";
 import { latentAppend } from "./latent_append.ts";
+import { layerNorm } from "./layer_norm.ts";
 import { logprob } from "./logprob.ts";
 import { matmul } from "./matmul.ts";
 import { matvec } from "./matvec.ts";
@@ -25,6 +27,7 @@ import { ssmScan } from "./ssm_scan.ts";
 
 /** Every kernel. Tests compile each of them with every part that it takes. */
 export const kernels = [
+  add,
   argmax,
   attention,
   causalConv,
@@ -40,6 +43,7 @@ export const kernels = [
   headLinearTransposed,
   lastToken,
   latentAppend,
+  layerNorm,
   logprob,
   matmul,
   matvec,

@@ -15,6 +15,8 @@ export interface DecoderLayers {
   readonly dense?: ReadonlyMap<number, number>;
   /** Width of the shared experts of each layer that has them, which are one network. */
   readonly shared?: ReadonlyMap<number, number>;
+  /** Whether they count by the sigmoid of a number that a row of weights makes of what they read. */
+  readonly isSharedGated?: boolean;
 }
 
 /** Tensors that would change the computation, so a file that has one where no spec names it is refused. */
@@ -79,6 +81,9 @@ export function decoderTensors(
     if (ffn !== undefined) resident.push(...denseTensors(layer, ffn, hidden));
     const shared = layers.shared?.get(layer);
     if (shared !== undefined) resident.push(...denseTensors(layer, shared, hidden, "_shexp"));
+    if (shared !== undefined && layers.isSharedGated) {
+      resident.push({ name: blockWeight(layer, "ffn_gate_inp_shexp"), shape: [1, hidden] });
+    }
   }
   for (const spec of layers.moe) {
     resident.push(routerTensor(spec, vocab), ...expertVectors(spec));

@@ -42,18 +42,19 @@ export function queryKeyNorm(
   return { norm: { over, q, k, epsilon: config.epsilon } };
 }
 
-/** A MoE in every layer, each with its own experts, under the usual keys and names. */
+/** A MoE in each of `layers` (all of them), with its own experts, under the usual keys and names. */
 export function moeLayers(
   file: ModelFile,
   config: DecoderConfig,
   rule: Pick<MoeSpec, "ffn" | "routerInput" | "score" | "renormalise" | "activation">,
+  layers: readonly number[] = Array.from({ length: config.layers }, (_, layer) => layer),
 ): readonly MoeSpec[] {
   const key = (name: string) => `${config.architecture}.${name}`;
   const experts = readCount(file.metadata, key("expert_count"));
   const topK = readCount(file.metadata, key("expert_used_count"), experts);
-  return Array.from({ length: config.layers }, (_, layer) => ({
+  return layers.map((layer, pool) => ({
     layer,
-    pool: layer,
+    pool,
     experts,
     topK,
     hidden: config.hidden,
@@ -98,6 +99,29 @@ export function decoderSpec(
   };
 }
 
+/**
+ * A decoder whose layers are attention, then experts that are routed by what they read and perhaps shared ones, or a
+ * dense network.
+ */
+export function plainDecoder(config: DecoderConfig, layers: DecoderLayers): ModelSpec {
+  const experts = new Map(layers.moe.map((spec) => [spec.layer, spec]));
+  const shared = (layer: number) => {
+    if (!layers.shared?.has(layer)) return "none";
+    return layers.isSharedGated ? "gated" : "plain";
+  };
+  return decoderSpec(config, layers, (ops) => {
+    let x = ops.embed("token_embd.weight"); // [tokens, hidden]
+    for (const spec of layers.attention) {
+      x = attentionBlock(ops, x, spec, config.epsilon);
+      const moe = experts.get(spec.layer);
+      x = moe
+        ? moeBlock(ops, x, moe, config.epsilon, shared(spec.layer))
+        : denseBlock(ops, x, spec.layer, config.epsilon);
+    }
+    finish(ops, x, config);
+  });
+}
+
 /** What differs from one decoder's blocks to another's. */
 export interface BlockOptions {
   /** What a block's output counts beside the residual; 1 when absent. */
@@ -114,10 +138,22 @@ export function attentionBlock<Tensor extends Activation, Choice extends Routing
   epsilon: number,
   { scale = 1, named = (part) => blockWeight(spec.layer, part) }: BlockOptions = {},
 ): Tensor {
-  const normed = ops.rmsNorm(x, named("attn_norm"), epsilon);
-  const mixed = mix(ops, normed, spec, named); // [tokens, heads * valueDim]
-  const output = { ...bias(spec.biases?.output), residual: x, scale };
-  return ops.linear(mixed, named("attn_output"), output);
+  return normedAttention(ops, ops.rmsNorm(x, named("attn_norm"), epsilon), spec, x, {
+    scale,
+    named,
+  });
+}
+
+/** `residual + scale * attention(x)`, x being normalised already. x, residual `[tokens, hidden]` -> `[tokens, hidden]` */
+export function normedAttention<Tensor extends Activation, Choice extends Routing>(
+  ops: Ops<Tensor, Choice>,
+  x: Tensor,
+  spec: AttentionSpec,
+  residual: Tensor,
+  { scale = 1, named = (part) => blockWeight(spec.layer, part) }: BlockOptions = {},
+): Tensor {
+  const mixed = mix(ops, x, spec, named); // [tokens, heads * valueDim]
+  return ops.linear(mixed, named("attn_output"), { ...bias(spec.biases?.output), residual, scale });
 }
 
 /** What every head attends to. x `[tokens, hidden]`, normalised -> `[tokens, heads * valueDim]` */
@@ -156,7 +192,7 @@ export function denseBlock<Tensor extends Activation, Choice extends Routing>(
 }
 
 /**
- * `scale * down(act(gate(x)) * up(x)) + residual`. x `[tokens, hidden]` -> `[tokens, hidden]`
+ * `down(act(gate(x)) * up(x))`, and what `output` says. x `[tokens, hidden]` -> `[tokens, hidden]`
  *
  * @param named the tensors of `ffn_gate`, `ffn_up` and `ffn_down`
  */
@@ -164,7 +200,7 @@ export function feedForward<Tensor extends Activation, Choice extends Routing>(
   ops: Ops<Tensor, Choice>,
   x: Tensor,
   named: (part: string) => string,
-  output: LinearOptions<Tensor>,
+  output: LinearOptions<Tensor> = {},
   activation: ActivationName = "silu",
 ): Tensor {
   const gate = ops.linear(x, named("ffn_gate")); // [tokens, ffn]
@@ -172,16 +208,32 @@ export function feedForward<Tensor extends Activation, Choice extends Routing>(
   return ops.linear(ops.gatedUnit(gate, up, activation), named("ffn_down"), output);
 }
 
-/** `x + moe(norm(x))`, where the router reads what the experts read. x `[tokens, hidden]` -> `[tokens, hidden]` */
+/** Shared experts of a layer: `gated` ones count by the sigmoid of a number that a row of weights makes. */
+export type SharedExperts = "none" | "plain" | "gated";
+
+/**
+ * `x + shared(norm(x)) + moe(norm(x))`, where the router reads what the experts read. The shared experts come between
+ * the router and the others, which may be on their way meanwhile. x `[tokens, hidden]` -> `[tokens, hidden]`
+ */
 export function moeBlock<Tensor extends Activation, Choice extends Routing>(
   ops: Ops<Tensor, Choice>,
   x: Tensor,
   spec: MoeSpec,
   epsilon: number,
+  shared: SharedExperts = "none",
 ): Tensor {
-  const normed = ops.rmsNorm(x, blockWeight(spec.layer, "ffn_norm"), epsilon);
+  const named = (part: string) => blockWeight(spec.layer, part);
+  const normed = ops.rmsNorm(x, named("ffn_norm"), epsilon);
   const choice = ops.route(normed, spec);
-  return ops.experts(normed, choice, spec, { residual: x });
+  return ops.experts(normed, choice, spec, { residual: withShared() });
+
+  function withShared(): Tensor {
+    if (shared === "none") return x;
+    const ofShared = (part: string) => named(`${part}_shexp`);
+    if (shared === "plain") return feedForward(ops, normed, ofShared, { residual: x });
+    const gate = ops.linear(normed, ofShared("ffn_gate_inp")); // [tokens, 1]
+    return ops.add(x, feedForward(ops, normed, ofShared), { gate });
+  }
 }
 
 /** Ends a pass: the logits after its last token, times `scale` (1). x `[tokens, hidden]` */

@@ -1,12 +1,4 @@
-import {
-  attentionBlock,
-  attentionLayers,
-  decoderSpec,
-  denseBlock,
-  finish,
-  moeBlock,
-  moeLayers,
-} from "./decoder.ts";
+import { attentionLayers, moeLayers, plainDecoder } from "./decoder.ts";
 import { readDecoder } from "./decoder-config.ts";
 import type { Architecture } from "./model.ts";
 import { withRopeFactors } from "./rope-config.ts";
@@ -32,16 +24,6 @@ export const llama: Architecture = {
           activation: "silu",
         });
     const dense = new Map(isDense ? attention.map(({ layer }) => [layer, ffn]) : []);
-    return decoderSpec(config, { attention, moe, dense }, (ops) => {
-      let x = ops.embed("token_embd.weight"); // [tokens, hidden]
-      for (const [layer, spec] of attention.entries()) {
-        x = attentionBlock(ops, x, spec, config.epsilon);
-        const experts = moe[layer];
-        x = experts
-          ? moeBlock(ops, x, experts, config.epsilon)
-          : denseBlock(ops, x, layer, config.epsilon);
-      }
-      finish(ops, x, config);
-    });
+    return plainDecoder(config, { attention, moe, dense });
   },
 };

@@ -52,11 +52,18 @@ export interface ModelFile {
   shape(tensor: string): readonly number[] | undefined;
 }
 
+/**
+ * Whose rules count where llama.cpp, for which files are made, computes otherwise than the code that a model was
+ * published with: see `phimoe`.
+ */
+export const modelRules = ["published", "llama.cpp"] as const;
+export type ModelRules = (typeof modelRules)[number];
+
 /** One architecture: reads the metadata of a file and says how the model computes. */
 export interface Architecture {
   /**
    * Reads keys, and asks for tensors only where they are optional or tell a size: the others are checked once the spec
    * has named them. Throws "unsupported-model" or "bad-file" with a sentence that names the key or tensor.
    */
-  read(file: ModelFile): ModelSpec;
+  read(file: ModelFile, rules: ModelRules): ModelSpec;
 }

@@ -1,12 +1,18 @@
 import { SluiceError } from "../errors.ts";
+import { bailingmoe2 } from "./bailingmoe2.ts";
 import { checkTensors } from "./decoder-tensors.ts";
 import { deepseek2 } from "./deepseek2.ts";
+import { ernie45Moe } from "./ernie4-5-moe.ts";
 import { gemma4 } from "./gemma4.ts";
 import { granite, granitehybrid, granitemoe } from "./granite.ts";
 import { lfm2 } from "./lfm2.ts";
 import { llama } from "./llama.ts";
-import type { Architecture, ModelFile, ModelSpec } from "./model.ts";
+import type { Architecture, ModelFile, ModelRules, ModelSpec } from "./model.ts";
 import { olmoe } from "./olmoe.ts";
+import { phimoe } from "./phimoe.ts";
+import { qwen2 } from "./qwen2.ts";
+import { qwen2moe } from "./qwen2moe.ts";
+import { qwen3 } from "./qwen3.ts";
 import { qwen3moe } from "./qwen3moe.ts";
 import { sluice } from "./sluice.ts";
 import { smallthinker } from "./smallthinker.ts";
@@ -14,6 +20,7 @@ import { smallthinker } from "./smallthinker.ts";
 /** Every architecture, by its name in a GGUF. To add one: write its file and name it here. */
 export const architectures = {
   smallthinker,
+  qwen2moe,
   qwen3moe,
   olmoe,
   llama,
@@ -23,6 +30,11 @@ export const architectures = {
   lfm2,
   deepseek2,
   gemma4,
+  bailingmoe2,
+  "ernie4_5-moe": ernie45Moe,
+  phimoe,
+  qwen2,
+  qwen3,
   sluice,
 } as const satisfies Record<string, Architecture>;
 
@@ -30,7 +42,7 @@ export const architectures = {
 export type ArchitectureName = keyof typeof architectures;
 
 /** Reads a file's model. Throws "unsupported-model" or "bad-file". */
-export function readModel(file: ModelFile): ModelSpec {
+export function readModel(file: ModelFile, rules: ModelRules = "published"): ModelSpec {
   const name = file.metadata.optionalString("general.architecture");
   if (name === undefined) {
     throw new SluiceError(
@@ -44,7 +56,7 @@ export function readModel(file: ModelFile): ModelSpec {
       `Sluice does not know the architecture "${name}". Choose a model of one of these: ${Object.keys(architectures).join(", ")}.`,
     );
   }
-  const model = architectures[name as ArchitectureName].read(file);
+  const model = architectures[name as ArchitectureName].read(file, rules);
   checkTensors(file, model);
   return model;
 }

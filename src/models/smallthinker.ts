@@ -1,9 +1,14 @@
-import type { AttentionSpec, ScoreName } from "../ops/ops.ts";
+import type { AttentionSpec } from "../ops/ops.ts";
 import { attentionBlock, attentionLayers, decoderSpec, finish, moeLayers } from "./decoder.ts";
-import { blockWeight, type DecoderConfig, readDecoder, unsupported } from "./decoder-config.ts";
+import { blockWeight, type DecoderConfig, readDecoder } from "./decoder-config.ts";
 import type { Architecture, ModelFile } from "./model.ts";
+import { readScore } from "./moe-config.ts";
+import { windowRope } from "./rope-config.ts";
 
-/** Every fourth layer of a model with sliding windows sees everything and has no positions. */
+/** Every fourth layer of a model with sliding windows has no positions. */
+const UNROTATED_LAYER_STEP = 4;
+
+/** Unless the file says otherwise, these are the layers that see everything. */
 const GLOBAL_LAYER_STEP = 4;
 
 /** The window of the others, whatever the file says: llama.cpp fixes it, and the released models agree. */
@@ -17,12 +22,13 @@ export const smallthinker: Architecture = {
   read(file) {
     const config = readDecoder(file, "smallthinker", "half-split");
     const attention = hasWindows(file)
-      ? attentionLayers(config).map((spec) => localOrGlobal(spec, config.layers))
+      ? attentionLayers(config).map((spec) => localOrGlobal(file, spec, config))
       : attentionLayers(config);
     const moe = moeLayers(file, config, {
       ffn: expertWidth(file),
       routerInput: "pre-attention",
-      score: scoreName(file, config),
+      // The checkpoints' default, and one converter leaves the key out just then.
+      score: readScore(file, config, "sigmoid"),
       renormalise: true,
       activation: "relu",
     });
@@ -47,26 +53,25 @@ function expertWidth({ metadata }: ModelFile): number {
   );
 }
 
-/**
- * A missing key means sigmoid: it is the checkpoints' default, and one converter leaves the key out just then.
- * Numbers are llama.cpp's `llama_expert_gating_func_type`.
- */
-function scoreName({ metadata }: ModelFile, config: DecoderConfig): ScoreName {
-  const gating = metadata.optionalNumber("smallthinker.expert_gating_func") ?? 0;
-  if (gating === 1) return "softmax";
-  if (gating === 0 || gating === 2) return "sigmoid";
-  throw unsupported(config, `has gating function ${gating} (smallthinker.expert_gating_func)`);
-}
-
 function hasWindows({ metadata }: ModelFile): boolean {
   return (metadata.optionalNumber("smallthinker.attention.sliding_window") ?? 0) > 0;
 }
 
 /** A layer of a model with sliding windows. */
-function localOrGlobal(spec: AttentionSpec, layers: number): AttentionSpec {
-  if (spec.layer % GLOBAL_LAYER_STEP !== 0) return { ...spec, window: WINDOW_TOKENS };
+function localOrGlobal(
+  file: ModelFile,
+  spec: AttentionSpec,
+  { architecture, layers, rope }: DecoderConfig,
+): AttentionSpec {
+  const pattern = "smallthinker.attention.sliding_window_pattern";
+  const step = file.metadata.optionalNumber(pattern) ?? GLOBAL_LAYER_STEP;
+  const isLocal = step === 0 || spec.layer % step !== 0;
   // llama.cpp, which files are made for, rotates every layer of a model of just four.
-  if (layers === GLOBAL_LAYER_STEP) return spec;
+  const isRotated = layers === UNROTATED_LAYER_STEP || spec.layer % UNROTATED_LAYER_STEP !== 0;
   const { rope: _, ...unrotated } = spec;
-  return unrotated;
+  return {
+    ...unrotated,
+    ...(isRotated && { rope: isLocal ? windowRope(file, architecture, rope) : rope }),
+    ...(isLocal && { window: WINDOW_TOKENS }),
+  };
 }

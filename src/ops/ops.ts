@@ -17,6 +17,13 @@ export interface Ops<Tensor extends Activation = Activation, Choice extends Rout
    * weight `[width]`
    */
   rmsNorm(x: Tensor, weight: string, epsilon: number, options?: NormOptions<Tensor>): Tensor;
+  /**
+   * `(x - mean) / sqrt(variance + epsilon) * weight + bias`, over each token's row, or where it is not `centred` (it is
+   * by default) an RMS norm with a bias: mean 0, and the variance from it. weight and bias `[width]`
+   */
+  layerNorm(x: Tensor, weight: string, bias: string, options: LayerNormOptions): Tensor;
+  /** `a + b`, or `a + sigmoid(gate) * b`. a and b `[tokens, width]`, gate `[tokens, 1]` */
+  add(a: Tensor, b: Tensor, options?: { gate?: Tensor }): Tensor;
   /** `scale * (x Wᵀ + bias) + residual`. weight `[rows, cols]`, x `[tokens, cols]` -> `[tokens, rows]` */
   linear(x: Tensor, weight: string, options?: LinearOptions<Tensor>): Tensor;
   /**
@@ -78,6 +85,12 @@ export interface Ops<Tensor extends Activation = Activation, Choice extends Rout
   lastToken(x: Tensor): Tensor;
   /** Ends the pass: `x` `[1, vocab]` are the logits of the next token. */
   logits(x: Tensor): void;
+}
+
+/** What decides a layer norm. */
+export interface LayerNormOptions {
+  readonly epsilon: number;
+  readonly centred?: boolean;
 }
 
 /** What is done to a product besides. */

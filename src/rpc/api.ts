@@ -30,6 +30,11 @@ export interface LoadOptions {
    * resolves (`wait`), or only when a token needs an expert (`off`).
    */
   readonly fill?: "background" | "wait" | "off";
+  /**
+   * Whose rules count where llama.cpp computes otherwise than the code that a model was published with, as it does for
+   * `phimoe`. Default: `published`.
+   */
+  readonly rules?: "published" | "llama.cpp";
   /** Kernel variants: `auto` chooses by adapter; the others pin the choice. */
   readonly variants?: "auto" | "serial" | "workgroup";
   /** The most that records may take of RAM. Default: all experts, as far as the device's memory allows. */
@@ -251,9 +256,11 @@ export interface MeasuredCosts {
   readonly ramMsPerByte: number;
 }
 
-/** Where every expert is, for a map: one byte each, `layers * experts` long. */
+/** Where every expert is, for a map: one byte each, `layers * experts` long. Layers without experts are not in it. */
 export interface ExpertMap {
   readonly layers: number;
+  /** The number that each of those layers has in the model. */
+  readonly layerNumbers: readonly number[];
   readonly experts: number;
   /** 0 absent, 1 loading, 2 on the GPU. */
   readonly state: Uint8Array;

@@ -25,6 +25,8 @@ const MODELS: Record<string, TinyModelOptions> = {
   qwen3moe: { architecture: "qwen3moe" },
   olmoe: { architecture: "olmoe" },
   llama: { architecture: "llama" },
+  qwen2: { architecture: "qwen2" },
+  qwen3: { architecture: "qwen3" },
   mixtral: { architecture: "llama", experts: 8 },
   granite: { architecture: "granite" },
   granitemoe: { architecture: "granitemoe" },
@@ -41,6 +43,10 @@ const MODELS: Record<string, TinyModelOptions> = {
     latent: { ...LATENT, isSplit: false },
   },
   gemma4: { architecture: "gemma4", headDim: 128, tiedHead: true },
+  qwen2moe: { architecture: "qwen2moe" },
+  bailingmoe2: { architecture: "bailingmoe2", experts: 16, topK: 4 },
+  "ernie4_5-moe": { architecture: "ernie4_5-moe" },
+  phimoe: { architecture: "phimoe", ropeFactors: "longrope" },
 };
 
 /** llama.cpp looks gelu up in a table of f16: see test/parity/reference.test.ts. */
@@ -155,7 +161,8 @@ function sureSteps({ margins, tokens, logits }: OracleFixture): number {
 /** Runs the fixture's model; log-probabilities of the whole vocabulary, by id, for each token. */
 async function run(fixture: OracleFixture) {
   const vocab = fixture.logits[0]!.length;
-  await loadCold(engine, new URL(fixture.url, location.href).href);
+  // Where llama.cpp departs from a model's own rules, it is followed.
+  await loadCold(engine, new URL(fixture.url, location.href).href, { rules: "llama.cpp" });
   const { tokens, logprobs } = await replyOf(
     engine,
     { tokens: fixture.prompt },

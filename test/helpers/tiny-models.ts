@@ -48,6 +48,9 @@ function settingsOf(options: TinyModelOptions): TinySettings {
     tiedHead: false,
     score: "sigmoid",
     windows: false,
+    denseLead: 1,
+    moeStep: 1,
+    selectionBias: true,
     routerInput: "post-attention",
     ropeScale: 1,
     ropeFactors: "none",
@@ -102,10 +105,13 @@ function modelTensors(model: TinySettings): GgufTensor[] {
     ...(!tiedHead && { "output.weight": [vocab, hidden] }),
     ...tinyArchitectures[architecture].optional?.(model),
   };
-  const { resident, stacked } = architectures[architecture].read({
-    metadata: keyMetadata({ ...modelKeys(model), ...model.keys }),
-    shape: (tensor) => optional[tensor],
-  });
+  const { resident, stacked } = architectures[architecture].read(
+    {
+      metadata: keyMetadata({ ...modelKeys(model), ...model.keys }),
+      shape: (tensor) => optional[tensor],
+    },
+    "published",
+  );
   return [...resident, ...stacked].map((spec) => {
     // Each tensor has a sequence of its own: one more tensor changes no other.
     const random = createRandom(model.seed + hash(spec.name));
@@ -140,6 +146,8 @@ const GAINS: readonly (readonly [name: string, gain: number])[] = [
   ["ffn_up", 1.5],
   ["ffn_gate_exps", 1.5],
   ["ffn_up_exps", 1.5],
+  ["ffn_gate_shexp", 1.5],
+  ["ffn_up_shexp", 1.5],
   ["ffn_gate_inp", 2],
   ["output", 3],
 ];

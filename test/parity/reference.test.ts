@@ -42,10 +42,19 @@ const CLEAR_MARGIN = 1e-2;
 /** The context that llama.cpp is given. */
 const ORACLE_TOKENS = 256;
 
+/** How the reference is opened to be compared: where llama.cpp departs from a model's own rules, so does it. */
+const LIKE_ORACLE = { contextTokens: ORACLE_TOKENS, rules: "llama.cpp" } as const;
+
 const PROMPT = Array.from({ length: 24 }, (_, i) => (i * 37 + 11) % 250);
 
 /** Head and expert widths unlike the hidden one, so that a mix-up of shapes shows. */
 const SMALL = { hidden: 64, ffn: 96, heads: 4, headDim: 32 } as const;
+
+/** Every second layer has a window, and a base of its own: those of a SmallThinker that llama.cpp would read. */
+const localEverySecond: GgufKeys = {
+  "smallthinker.attention.sliding_window_pattern": g.u32(2),
+  "smallthinker.rope.freq_base_swa": g.f32(500),
+};
 
 /** Positions scaled eightfold, by an attention factor too. */
 function scaled(type: "yarn" | "longrope", originalTokens: number): GgufKeys {
@@ -79,9 +88,34 @@ const CASES: readonly TinyModelOptions[] = [
   { architecture: "smallthinker", ...SMALL, score: "softmax", tiedHead: true, topK: 3 },
   { architecture: "smallthinker", ...SMALL, windows: true, layers: 5 },
   { architecture: "smallthinker", ...SMALL, windows: true, layers: 4 },
+  { architecture: "qwen2moe", ...SMALL, headDim: 16 },
+  { architecture: "ernie4_5-moe", ...SMALL, headDim: 16, layers: 3 },
+  {
+    architecture: "ernie4_5-moe",
+    ...SMALL,
+    headDim: 16,
+    layers: 3,
+    selectionBias: false,
+    tiedHead: true,
+  },
+  { architecture: "bailingmoe2", ...SMALL, headDim: 16, layers: 3 },
+  {
+    architecture: "bailingmoe2",
+    ...SMALL,
+    headDim: 16,
+    experts: 16,
+    topK: 4,
+    score: "softmax",
+    selectionBias: false,
+  },
+  { architecture: "phimoe", ...SMALL, headDim: 16 },
+  { architecture: "phimoe", ...SMALL, headDim: 16, ropeFactors: "longrope", topK: 3 },
   { architecture: "qwen3moe", ...SMALL },
   { architecture: "qwen3moe", ...SMALL, tiedHead: true, kvHeads: 1, topK: 8 },
   { architecture: "olmoe", ...SMALL, headDim: 16 },
+  { architecture: "smallthinker", ...SMALL, windows: true, layers: 3, keys: localEverySecond },
+  { architecture: "qwen2", ...SMALL, headDim: 16 },
+  { architecture: "qwen3", ...SMALL, tiedHead: true },
   { architecture: "llama", ...SMALL },
   { architecture: "llama", ...SMALL, ropeFactors: "llama 3", ropeScale: 4, tiedHead: true },
   { architecture: "llama", ...SMALL, keys: scaled("yarn", 64) },
@@ -132,7 +166,7 @@ async function withOracle<T>(
 
 /** The reference's greedy tokens after `prompt`, told llama.cpp's choice where it is no clear one. */
 async function referenceGreedy(bytes: Uint8Array, prompt: readonly number[], oracle: GreedyRun) {
-  const model = await openReferenceModel(bytes, { contextTokens: ORACLE_TOKENS });
+  const model = await openReferenceModel(bytes, LIKE_ORACLE);
   let { logits } = model.run(prompt);
   return oracle.tokens.map((token, step) => {
     const choice = oracle.margins[step]! > CLEAR_MARGIN ? greedyChoice(logits).best : token;
@@ -154,7 +188,7 @@ describe.for(CASES)("the reference of %o", (options) => {
 
   test("has llama.cpp's logits after every token", async () => {
     const expected = await withOracle(bytes, (oracle) => oracle.logits(PROMPT));
-    const model = await openReferenceModel(bytes, { contextTokens: ORACLE_TOKENS });
+    const model = await openReferenceModel(bytes, LIKE_ORACLE);
     const differences = PROMPT.map((token, i) =>
       greatestDifference(model.run([token]).logits, expected[i]!),
     );
@@ -178,14 +212,14 @@ describe.for(Object.keys(weightFormats) as WeightFormatName[])("a model in %s", 
   test("has the logits that llama.cpp gives for its tensors expanded to F32", async () => {
     const expanded = await expandToF32(bytes);
     const expected = await withOracle(expanded, (oracle) => oracle.greedy(tokens, 1));
-    const model = await openReferenceModel(bytes);
+    const model = await openReferenceModel(bytes, LIKE_ORACLE);
     const difference = greatestDifference(model.run(tokens).logits, expected.logits[0]!);
     expect(difference).toBeLessThan(F32_TOLERANCE);
   });
 
   test("has llama.cpp's logits up to what its rounded activations explain", async () => {
     const expected = await withOracle(bytes, (oracle) => oracle.logits(tokens));
-    const model = await openReferenceModel(bytes);
+    const model = await openReferenceModel(bytes, LIKE_ORACLE);
     const differences = tokens.map((token, i) =>
       rootMeanSquare(model.run([token]).logits, expected[i]!),
     );

@@ -1,7 +1,7 @@
 import { formatOfGgmlType } from "../../src/formats/registry.ts";
 import { piecesOf } from "../../src/gguf/expert-stacks.ts";
 import { type GgufFile, openGguf } from "../../src/gguf/gguf.ts";
-import type { ModelFile, ModelSpec } from "../../src/models/model.ts";
+import type { ModelFile, ModelRules, ModelSpec } from "../../src/models/model.ts";
 import { readModel } from "../../src/models/registry.ts";
 import { memorySource } from "../../src/storage/memory-source.ts";
 import {
@@ -21,10 +21,10 @@ export interface ReferenceModel {
 /** The model in the GGUF `bytes`, its weights decoded by our formats. */
 export async function openReferenceModel(
   bytes: Uint8Array,
-  options?: ReferenceOptions,
+  { rules, ...options }: ReferenceOptions & { readonly rules?: ModelRules } = {},
 ): Promise<ReferenceModel> {
   const file = await openGguf(memorySource(bytes));
-  const spec = readModel(modelFileOf(file));
+  const spec = readModel(modelFileOf(file), rules);
   const ops = createReferenceOps(decodedWeights(file, bytes), options);
   return { spec, run: (tokens) => ops.run(spec, tokens) };
 }

@@ -4,6 +4,7 @@ import type {
   Activation,
   ActivationName,
   AttentionSpec,
+  LayerNormOptions,
   Ops,
   RopeSpec,
   Routing,
@@ -126,9 +127,32 @@ export function createReferenceOps(
       return done("rmsNorm", name, y);
     },
 
+    layerNorm(x, name, biasName, options) {
+      const scale = weight(name, [x.width]);
+      const bias = weight(biasName, [x.width]);
+      const y = tensor(x.tokens, x.width);
+      for (let token = 0; token < x.tokens; token++) {
+        row(y, token).set(layerNormed(row(x, token), scale, bias, options));
+      }
+      return done("layerNorm", name, y);
+    },
+
+    add(a, b, { gate } = {}) {
+      expectShape("b of a sum", b, a.tokens, a.width);
+      if (gate) expectShape("the gate of a sum", gate, a.tokens, 1);
+      const y = tensor(a.tokens, a.width);
+      for (let token = 0; token < a.tokens; token++) {
+        row(y, token).set(row(a, token));
+        addScaled(row(y, token), row(b, token), gate ? logistic(gate.data[token]!) : 1);
+      }
+      return done("add", "", y);
+    },
+
     linear(x, name, { bias, scale = 1, residual } = {}) {
-      const rows = weights(name).shape[0]!;
-      const matrix = weight(name, [rows, x.width]);
+      const { shape } = weights(name);
+      // A matrix of one row may be stored as a vector.
+      const rows = shape.length === 1 ? 1 : shape[0]!;
+      const matrix = weight(name, shape.length === 1 ? [x.width] : [rows, x.width]);
       const biases = bias === undefined ? undefined : weight(bias, [rows]);
       if (residual) expectShape(name, residual, x.tokens, rows);
       const y = tensor(x.tokens, rows);
@@ -439,6 +463,19 @@ export function rmsNormed(
   return x.map((value, i) => value * scale * weight[i]!);
 }
 
+/** `(x - mean) / sqrt(variance + epsilon) * weight + bias`, the mean being 0 unless `centred` */
+export function layerNormed(
+  x: Float64Array,
+  weight: ArrayLike<number>,
+  bias: ArrayLike<number>,
+  { epsilon, centred = true }: LayerNormOptions,
+): Float64Array {
+  const mean = centred ? x.reduce((a, b) => a + b, 0) / x.length : 0;
+  const variance = x.reduce((sum, value) => sum + (value - mean) ** 2, 0) / x.length;
+  const scale = 1 / Math.sqrt(variance + epsilon);
+  return x.map((value, i) => (value - mean) * scale * weight[i]! + bias[i]!);
+}
+
 /** One head rotated to its position. x `[headDim]`, factors `[rope.dims / 2]` */
 export function rotated(
   x: Float64Array,
@@ -523,12 +560,13 @@ function split(x: ReferenceTensor, widths: readonly [number, number, number]) {
   return { q, k, v };
 }
 
-/** `act(gate) * up` */
 function gated(gate: Float64Array, up: Float64Array, activation: ActivationName): Float64Array {
   return gate.map((value, i) => gatedUnits[activation](value, up[i]!));
 }
 
-const logistic = (x: number) => 1 / (1 + Math.exp(-x));
+function logistic(x: number): number {
+  return 1 / (1 + Math.exp(-x));
+}
 
 /** The gated units of the activation functions, in f64. */
 export const gatedUnits = {

@@ -15,10 +15,12 @@ function mapOf(
   {
     below = [],
     prefetched = [],
-  }: { below?: readonly number[]; prefetched?: readonly number[] } = {},
+    layerNumbers = [0, 1],
+  }: Partial<Record<"below" | "prefetched" | "layerNumbers", readonly number[]>> = {},
 ): ExpertMap {
   return {
     layers: 2,
+    layerNumbers,
     experts: 3,
     state: Uint8Array.from(states),
     below: Uint8Array.from(states, (_, index) => below[index] ?? 0),
@@ -73,6 +75,7 @@ describe("the expert map", () => {
   test("does not compare maps of two models", () => {
     const other: ExpertMap = {
       layers: 1,
+      layerNumbers: [0],
       experts: 1,
       state: new Uint8Array(1),
       below: new Uint8Array(1),
@@ -88,6 +91,15 @@ describe("the expert map", () => {
     expect([...planFrame(mapOf([2, 2, 2, 2, 2, 2], [0, 0, 0, 0, 0, 0])).warmth]).toEqual([
       0, 0, 0, 0, 0, 0,
     ]);
+  });
+
+  test("calls layers by their numbers in a model whose other layers have no experts", () => {
+    const frame = planFrame(
+      mapOf([0, 1, 2, 2, 2, 0], [0, 0, 7, 1, 0, 0], { layerNumbers: [1, 3] }),
+    );
+
+    expect(listLayers(frame).map(({ layer }) => layer)).toEqual([1, 3]);
+    expect(describeCell(frame, 1, 0)).toBe("Layer 3, expert 0: on the GPU, used once.");
   });
 
   test("can be read as a table", () => {

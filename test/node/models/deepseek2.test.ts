@@ -69,6 +69,7 @@ function read(keys: Keys, shapes: Readonly<Record<string, readonly number[]>> = 
       "output.weight": matrix,
       ...shapes,
     }),
+    "published",
   );
 }
 

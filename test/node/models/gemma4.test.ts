@@ -58,6 +58,7 @@ function read(
         ...shapes,
       },
     ),
+    "published",
   );
 }
 

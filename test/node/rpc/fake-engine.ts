@@ -74,6 +74,7 @@ export function createFakeEngine(
     stats: () => STATS,
     expertMap: () => ({
       layers: 1,
+      layerNumbers: [0],
       experts: 2,
       state: Uint8Array.of(0, 2),
       uses: new Uint16Array(2),
