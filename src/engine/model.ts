@@ -460,7 +460,7 @@ function allocateFixed(
       matrix: (name) => weights.matrix(name),
       table: (name) => weights.table(name),
       vector,
-      vectors: (first, second) => weights.vectors([first, second]),
+      vectors: (...names) => weights.vectors(names),
       kvCache: (layer) => kvCaches[layer]!,
       ropeTable,
     },

@@ -113,14 +113,15 @@ export class ResidentWeights {
   }
 
   /** Makes room for a tensor and cuts it into parts to be read. */
-  #open(info: TensorInfo, { idsBelow }: TensorSpec): Part[] {
+  #open(info: TensorInfo, { idsBelow, shape }: TensorSpec): Part[] {
     if (idsBelow !== undefined) return this.#openTable(info, idsBelow);
     const format = formatOf(info);
-    if (info.shape.length === 1) {
+    // The file may leave out leading axes of length 1, or have some more.
+    if (shape.length === 1) {
       const { byteOffset, bytes } = info;
       return [{ byteOffset, bytes, take: (blocks) => this.#takeVector(info, format, blocks) }];
     }
-    return this.#openMatrix(info, format);
+    return this.#openMatrix(info, format, shape as readonly [number, number]);
   }
 
   #takeVector(info: TensorInfo, format: WeightFormat, blocks: Uint8Array): void {
@@ -142,8 +143,11 @@ export class ResidentWeights {
     return parts;
   }
 
-  #openMatrix(info: TensorInfo, format: WeightFormat): Part[] {
-    const [rows, cols] = info.shape as [number, number];
+  #openMatrix(
+    info: TensorInfo,
+    format: WeightFormat,
+    [rows, cols]: readonly [number, number],
+  ): Part[] {
     const { offsets, bytes } = planPlanes(format, rows * cols);
     const buffer = this.#context.memory.storage(info.name, bytes);
     this.#matrices.set(info.name, { buffer, rows, cols, format });

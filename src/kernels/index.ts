@@ -1,3 +1,4 @@
+import { add } from "./add.ts";
 import { argmax } from "./argmax.ts";
 import { attention } from "./attention.ts";
 import { combine } from "./combine.ts";
@@ -7,6 +8,7 @@ import { expertGateUp } from "./expert_gate_up.ts";
 import { gatedUnit } from "./gated_unit.ts";
 import { hashRouter } from "./hash_router.ts";
 import { lastToken } from "./last_token.ts";
+import { layerNorm } from "./layer_norm.ts";
 import { logprob } from "./logprob.ts";
 import { matmul } from "./matmul.ts";
 import { matvec } from "./matvec.ts";
@@ -17,6 +19,7 @@ import { router } from "./router.ts";
 
 /** Every kernel. Tests compile each of them with every part that it takes. */
 export const kernels = [
+  add,
   argmax,
   attention,
   combine,
@@ -26,6 +29,7 @@ export const kernels = [
   gatedUnit,
   hashRouter,
   lastToken,
+  layerNorm,
   logprob,
   matmul,
   matvec,

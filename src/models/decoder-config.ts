@@ -66,11 +66,18 @@ const REFUSED_KEYS: readonly (readonly [key: string, neutral: readonly number[],
     ["nextn_predict_layers", [0], "has layers for multi-token prediction"],
   ];
 
+/** What an architecture computes beyond what all do. */
+export interface DecoderAbilities {
+  /** Keys of {@link REFUSED_KEYS} that it reads itself. */
+  readonly keys?: readonly string[];
+}
+
 /** Reads what decoders share. Throws "unsupported-model" for what would change the result and is not computed here. */
 export function readDecoder(
   file: ModelFile,
   architecture: string,
   pairing: RopeSpec["pairing"],
+  { keys = [] }: DecoderAbilities = {},
 ): DecoderConfig {
   const { metadata } = file;
   const key = (name: string) => `${architecture}.${name}`;
@@ -83,7 +90,7 @@ export function readDecoder(
 
   for (const [name, neutral, what] of REFUSED_KEYS) {
     const value = metadata.optionalNumber(key(name));
-    if (value !== undefined && !neutral.includes(value)) {
+    if (value !== undefined && !neutral.includes(value) && !keys.includes(name)) {
       throw unsupported({ architecture }, `${what} (${key(name)} is ${value})`);
     }
   }

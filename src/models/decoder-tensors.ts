@@ -9,6 +9,10 @@ export interface DecoderLayers {
   readonly moe: readonly MoeSpec[];
   /** Width of the dense feed-forward network of each layer that has one. */
   readonly dense?: ReadonlyMap<number, number>;
+  /** Width of the shared experts of each layer that has them, which are one network. */
+  readonly shared?: ReadonlyMap<number, number>;
+  /** The norm between attention and what follows: `ffn_norm` when absent. */
+  readonly ffnNorm?: string;
 }
 
 /** Tensors that would change the computation, so a file that has one where no spec names it is refused. */
@@ -66,19 +70,39 @@ export function decoderTensors(
 
   for (const spec of layers.attention) {
     resident.push(...attentionTensors(spec, hidden));
-    resident.push({ name: blockWeight(spec.layer, "ffn_norm"), shape: [hidden] });
+    resident.push({ name: blockWeight(spec.layer, layers.ffnNorm ?? "ffn_norm"), shape: [hidden] });
     const ffn = layers.dense?.get(spec.layer);
     if (ffn !== undefined) resident.push(...denseTensors(spec.layer, ffn, hidden));
+    const shared = layers.shared?.get(spec.layer);
+    if (shared !== undefined) resident.push(...denseTensors(spec.layer, shared, hidden, "_shexp"));
   }
   for (const spec of layers.moe) {
-    resident.push(routerTensor(spec, vocab));
+    resident.push(routerTensor(spec, vocab), ...expertVectors(spec));
   }
-  const stacked = layers.moe.flatMap((spec) => [
-    { name: spec.gate, shape: [spec.experts, spec.ffn, hidden] },
-    { name: spec.up, shape: [spec.experts, spec.ffn, hidden] },
-    { name: spec.down, shape: [spec.experts, hidden, spec.ffn] },
-  ]);
-  return { resident, stacked };
+  return { resident, stacked: layers.moe.flatMap(expertTensors) };
+}
+
+/** What a router has of each expert beside its row. */
+function expertVectors({ experts, routerBias, selectionBias, expertScale }: MoeSpec): TensorSpec[] {
+  return [routerBias, selectionBias, expertScale]
+    .filter((name) => name !== undefined)
+    .map((name) => ({ name, shape: [experts] }));
+}
+
+/** The parts of a layer's experts. */
+function expertTensors(spec: MoeSpec): TensorSpec[] {
+  const { experts, ffn, hidden, gateBias, upBias, downBias } = spec;
+  const biases = [
+    [gateBias, ffn],
+    [upBias, ffn],
+    [downBias, hidden],
+  ] as const;
+  return [
+    { name: spec.gate, shape: [experts, ffn, hidden] },
+    { name: spec.up, shape: [experts, ffn, hidden] },
+    { name: spec.down, shape: [experts, hidden, ffn] },
+    ...biases.flatMap(([name, width]) => (name ? [{ name, shape: [experts, width] }] : [])),
+  ];
 }
 
 /** The factors of all rotary embeddings, each once. */
@@ -128,11 +152,11 @@ export function attentionTensors(
   return tensors;
 }
 
-function denseTensors(layer: number, ffn: number, hidden: number): TensorSpec[] {
+function denseTensors(layer: number, ffn: number, hidden: number, ending = ""): TensorSpec[] {
   return [
-    { name: blockWeight(layer, "ffn_gate"), shape: [ffn, hidden] },
-    { name: blockWeight(layer, "ffn_up"), shape: [ffn, hidden] },
-    { name: blockWeight(layer, "ffn_down"), shape: [hidden, ffn] },
+    { name: blockWeight(layer, `ffn_gate${ending}`), shape: [ffn, hidden] },
+    { name: blockWeight(layer, `ffn_up${ending}`), shape: [ffn, hidden] },
+    { name: blockWeight(layer, `ffn_down${ending}`), shape: [hidden, ffn] },
   ];
 }
 
@@ -159,8 +183,7 @@ export function checkTensors(file: ModelFile, model: ModelSpec): void {
           "only a part of a split model.",
       );
     }
-    if (got.length === shape.length && got.every((length, axis) => length === shape[axis]))
-      continue;
+    if (`${withoutLeadingOnes(got)}` === `${withoutLeadingOnes(shape)}`) continue;
     // PowerInfer's conversions of SmallThinker store the down projection so that a neuron is a contiguous row.
     if (name.endsWith("ffn_down_exps.weight") && `${got}` === `${[shape[0], shape[2], shape[1]]}`) {
       throw unsupported(model, `has transposed down projections (${name} is [${got}])`);
@@ -170,4 +193,10 @@ export function checkTensors(file: ModelFile, model: ModelSpec): void {
       `Tensor ${name} is [${got}]; the model's metadata wants [${shape}].`,
     );
   }
+}
+
+/** A shape without leading axes of length 1: some of llama.cpp's tools leave them out. */
+function withoutLeadingOnes(shape: readonly number[]): readonly number[] {
+  const first = shape.findIndex((length) => length !== 1);
+  return first < 0 ? [] : shape.slice(first);
 }

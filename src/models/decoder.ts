@@ -1,4 +1,12 @@
-import type { Activation, AttentionSpec, MoeSpec, Ops, Routing } from "../ops/ops.ts";
+import type {
+  Activation,
+  ActivationName,
+  AttentionSpec,
+  LinearOptions,
+  MoeSpec,
+  Ops,
+  Routing,
+} from "../ops/ops.ts";
 import { blockWeight, type DecoderConfig, readCount } from "./decoder-config.ts";
 import { type DecoderLayers, decoderTensors } from "./decoder-tensors.ts";
 import type { ModelFile, ModelSpec, TensorSpec } from "./model.ts";
@@ -32,18 +40,21 @@ export function queryKeyNorm(
   return { norm: { over, q, k, epsilon: config.epsilon } };
 }
 
-/** A MoE in every layer, each with its own experts, under the usual keys and names. */
+/**
+ * A MoE in each of `layers` (all of them), with its own experts, under the usual keys and names.
+ */
 export function moeLayers(
   file: ModelFile,
   config: DecoderConfig,
   rule: Pick<MoeSpec, "ffn" | "routerInput" | "score" | "renormalise" | "activation">,
+  layers: readonly number[] = Array.from({ length: config.layers }, (_, layer) => layer),
 ): readonly MoeSpec[] {
   const key = (name: string) => `${config.architecture}.${name}`;
   const experts = readCount(file.metadata, key("expert_count"));
   const topK = readCount(file.metadata, key("expert_used_count"), experts);
-  return Array.from({ length: config.layers }, (_, layer) => ({
+  return layers.map((layer, pool) => ({
     layer,
-    pool: layer,
+    pool,
     experts,
     topK,
     hidden: config.hidden,
@@ -115,10 +126,19 @@ export function attentionBlock<Tensor extends Activation, Choice extends Routing
   epsilon: number,
   named: (part: string) => string = (part) => blockWeight(spec.layer, part),
 ): Tensor {
-  const normed = ops.rmsNorm(x, named("attn_norm"), epsilon);
-  const mixed = mix(ops, normed, spec, named); // [tokens, heads * valueDim]
-  const output = { ...bias(spec.biases?.output), residual: x };
-  return ops.linear(mixed, named("attn_output"), output);
+  return normedAttention(ops, ops.rmsNorm(x, named("attn_norm"), epsilon), spec, x, named);
+}
+
+/** `residual + attention(x)`, x being normalised already. x, residual `[tokens, hidden]` -> `[tokens, hidden]` */
+export function normedAttention<Tensor extends Activation, Choice extends Routing>(
+  ops: Ops<Tensor, Choice>,
+  x: Tensor,
+  spec: AttentionSpec,
+  residual: Tensor,
+  named: (part: string) => string = (part) => blockWeight(spec.layer, part),
+): Tensor {
+  const mixed = mix(ops, x, spec, named); // [tokens, heads * valueDim]
+  return ops.linear(mixed, named("attn_output"), { ...biasOf(spec.biases?.output), residual });
 }
 
 /** What every head attends to. x `[tokens, hidden]` -> `[tokens, heads * valueDim]` */
@@ -130,43 +150,74 @@ function mix<Tensor extends Activation, Choice extends Routing>(
 ): Tensor {
   const { fused, biases } = spec;
   if (fused !== undefined) {
-    const all = ops.linear(x, fused, bias(biases?.fused)); // [tokens, (heads + kvHeads) * headDim + kvHeads * valueDim]
+    const all = ops.linear(x, fused, biasOf(biases?.fused)); // [tokens, (heads + kvHeads) * headDim + kvHeads * valueDim]
     return ops.attention(all, all, all, spec);
   }
-  const q = ops.linear(x, named("attn_q"), bias(biases?.q)); // [tokens, heads * headDim]
-  const k = ops.linear(x, named("attn_k"), bias(biases?.k)); // [tokens, kvHeads * headDim]
-  const v = ops.linear(x, named("attn_v"), bias(biases?.v)); // [tokens, kvHeads * valueDim]
+  const q = ops.linear(x, named("attn_q"), biasOf(biases?.q)); // [tokens, heads * headDim]
+  const k = ops.linear(x, named("attn_k"), biasOf(biases?.k)); // [tokens, kvHeads * headDim]
+  const v = ops.linear(x, named("attn_v"), biasOf(biases?.v)); // [tokens, kvHeads * valueDim]
   return ops.attention(q, k, v, spec);
 }
 
-function bias(name: string | undefined): { readonly bias?: string } {
-  return name === undefined ? {} : { bias: name };
+function biasOf(bias: string | undefined): { readonly bias?: string } {
+  return bias === undefined ? {} : { bias };
 }
 
-/** `x + down(silu(gate(norm(x))) * up(norm(x)))`. x `[tokens, hidden]` -> `[tokens, hidden]` */
+/** `x + dense(norm(x))`. x `[tokens, hidden]` -> `[tokens, hidden]` */
 export function denseBlock<Tensor extends Activation, Choice extends Routing>(
   ops: Ops<Tensor, Choice>,
   x: Tensor,
   layer: number,
   epsilon: number,
 ): Tensor {
-  const normed = ops.rmsNorm(x, blockWeight(layer, "ffn_norm"), epsilon);
-  const gate = ops.linear(normed, blockWeight(layer, "ffn_gate")); // [tokens, ffn]
-  const up = ops.linear(normed, blockWeight(layer, "ffn_up")); // [tokens, ffn]
-  const inner = ops.gatedUnit(gate, up, "silu"); // [tokens, ffn]
-  return ops.linear(inner, blockWeight(layer, "ffn_down"), { residual: x });
+  const named = (part: string) => blockWeight(layer, part);
+  const normed = ops.rmsNorm(x, named("ffn_norm"), epsilon);
+  return feedForward(ops, normed, named, { residual: x });
 }
 
-/** `x + moe(norm(x))`, where the router reads what the experts read. x `[tokens, hidden]` -> `[tokens, hidden]` */
+/**
+ * `down(act(gate(x)) * up(x))`, and what `output` says. x `[tokens, hidden]` -> `[tokens, hidden]`
+ *
+ * @param named the tensors of `ffn_gate`, `ffn_up` and `ffn_down`
+ */
+export function feedForward<Tensor extends Activation, Choice extends Routing>(
+  ops: Ops<Tensor, Choice>,
+  x: Tensor,
+  named: (part: string) => string,
+  output: LinearOptions<Tensor> = {},
+  activation: ActivationName = "silu",
+): Tensor {
+  const gate = ops.linear(x, named("ffn_gate")); // [tokens, ffn]
+  const up = ops.linear(x, named("ffn_up")); // [tokens, ffn]
+  return ops.linear(ops.gatedUnit(gate, up, activation), named("ffn_down"), output);
+}
+
+/** Shared experts of a layer: `gated` ones count by the sigmoid of a number that a row of weights makes. */
+export type SharedExperts = "none" | "plain" | "gated";
+
+/**
+ * `x + shared(norm(x)) + moe(norm(x))`, where the router reads what the experts read. The shared experts come between
+ * the router and the others, which may be on their way meanwhile. x `[tokens, hidden]` -> `[tokens, hidden]`
+ */
 export function moeBlock<Tensor extends Activation, Choice extends Routing>(
   ops: Ops<Tensor, Choice>,
   x: Tensor,
   spec: MoeSpec,
   epsilon: number,
+  shared: SharedExperts = "none",
 ): Tensor {
-  const normed = ops.rmsNorm(x, blockWeight(spec.layer, "ffn_norm"), epsilon);
+  const named = (part: string) => blockWeight(spec.layer, part);
+  const normed = ops.rmsNorm(x, named("ffn_norm"), epsilon);
   const choice = ops.route(normed, spec);
-  return ops.experts(normed, choice, spec, { residual: x });
+  return ops.experts(normed, choice, spec, { residual: withShared() });
+
+  function withShared(): Tensor {
+    if (shared === "none") return x;
+    const ofShared = (part: string) => named(`${part}_shexp`);
+    if (shared === "plain") return feedForward(ops, normed, ofShared, { residual: x });
+    const gate = ops.linear(normed, ofShared("ffn_gate_inp")); // [tokens, 1]
+    return ops.add(x, feedForward(ops, normed, ofShared), { gate });
+  }
 }
 
 /** Ends a pass: the logits after its last token. x `[tokens, hidden]` */

@@ -1,9 +1,12 @@
 import { SluiceError } from "../errors.ts";
 import { checkTensors } from "./decoder-tensors.ts";
+import { ernie45Moe } from "./ernie4-5-moe.ts";
+import { gptOss } from "./gpt-oss.ts";
 import { llama } from "./llama.ts";
 import type { Architecture, ModelFile, ModelSpec } from "./model.ts";
 import { olmoe } from "./olmoe.ts";
 import { qwen2 } from "./qwen2.ts";
+import { qwen2moe } from "./qwen2moe.ts";
 import { qwen3 } from "./qwen3.ts";
 import { qwen3moe } from "./qwen3moe.ts";
 import { sluice } from "./sluice.ts";
@@ -12,11 +15,14 @@ import { smallthinker } from "./smallthinker.ts";
 /** Every architecture, by its name in a GGUF. To add one: write its file and name it here. */
 export const architectures = {
   smallthinker,
+  qwen2moe,
   qwen3moe,
   olmoe,
   llama,
   qwen2,
   qwen3,
+  "ernie4_5-moe": ernie45Moe,
+  "gpt-oss": gptOss,
   sluice,
 } as const satisfies Record<string, Architecture>;
 

@@ -1,7 +1,8 @@
-import type { AttentionSpec, ScoreName } from "../ops/ops.ts";
+import type { AttentionSpec } from "../ops/ops.ts";
 import { attentionBlock, attentionLayers, decoderSpec, finish, moeLayers } from "./decoder.ts";
-import { blockWeight, type DecoderConfig, readDecoder, unsupported } from "./decoder-config.ts";
+import { blockWeight, type DecoderConfig, readDecoder } from "./decoder-config.ts";
 import type { Architecture, ModelFile } from "./model.ts";
+import { readScore } from "./moe-config.ts";
 import { windowRope } from "./rope-config.ts";
 
 /** Every fourth layer of a model with sliding windows has no positions. */
@@ -26,7 +27,8 @@ export const smallthinker: Architecture = {
     const moe = moeLayers(file, config, {
       ffn: expertWidth(file),
       routerInput: "pre-attention",
-      score: scoreName(file, config),
+      // The checkpoints' default, and one converter leaves the key out just then.
+      score: readScore(file, config, "sigmoid"),
       renormalise: true,
       activation: "relu",
     });
@@ -49,17 +51,6 @@ function expertWidth({ metadata }: ModelFile): number {
     metadata.optionalNumber("smallthinker.expert_feed_forward_length") ??
     metadata.number("smallthinker.feed_forward_length")
   );
-}
-
-/**
- * A missing key means sigmoid: it is the checkpoints' default, and one converter leaves the key out just then.
- * Numbers are llama.cpp's `llama_expert_gating_func_type`.
- */
-function scoreName({ metadata }: ModelFile, config: DecoderConfig): ScoreName {
-  const gating = metadata.optionalNumber("smallthinker.expert_gating_func") ?? 0;
-  if (gating === 1) return "softmax";
-  if (gating === 0 || gating === 2) return "sigmoid";
-  throw unsupported(config, `has gating function ${gating} (smallthinker.expert_gating_func)`);
 }
 
 function hasWindows({ metadata }: ModelFile): boolean {

@@ -1,7 +1,9 @@
+import { add } from "../kernels/add.ts";
 import { argmax } from "../kernels/argmax.ts";
 import { embed } from "../kernels/embed.ts";
 import { gatedUnit } from "../kernels/gated_unit.ts";
 import { lastToken } from "../kernels/last_token.ts";
+import { layerNorm } from "../kernels/layer_norm.ts";
 import { logprob } from "../kernels/logprob.ts";
 import { matmul } from "../kernels/matmul.ts";
 import { matvec } from "../kernels/matvec.ts";
@@ -64,6 +66,32 @@ export class GpuOps implements Ops<GpuTensor, GpuRouting> {
       parts: [gpu.variant.reduce],
       constants: gpu.variant.norm,
       single: x.single,
+    });
+    return y;
+  }
+
+  layerNorm(x: GpuTensor, weight: string, bias: string, epsilon: number): GpuTensor {
+    const { gpu, recorder } = this.#recording;
+    const y = this.#recording.tensor(x.width, x.single);
+    recorder.dispatch(layerNorm, {
+      params: { width: x.width, epsilon },
+      buffers: { x: x.scratch, weight_bias: gpu.vectors(weight, bias), y: y.scratch },
+      parts: [gpu.variant.reduce],
+      constants: gpu.variant.norm,
+      single: x.single,
+    });
+    return y;
+  }
+
+  add(a: GpuTensor, b: GpuTensor, { gate }: { gate?: GpuTensor } = {}): GpuTensor {
+    checkWidth("b of a sum", b.width, a.width);
+    if (gate) checkWidth("the gate of a sum", gate.width, 1);
+    const y = this.#recording.tensor(a.width, a.single);
+    this.#recording.recorder.dispatch(add, {
+      params: { width: a.width, gated: gate ? 1 : 0 },
+      // A gate that is not there is not read: any buffer does that is only read.
+      buffers: { a: a.scratch, b: b.scratch, gate: (gate ?? a).scratch, y: y.scratch },
+      single: a.single,
     });
     return y;
   }

@@ -12,6 +12,10 @@ export interface Ops<Tensor extends Activation = Activation, Choice extends Rout
   embed(table: string, options?: { scale?: number }): Tensor;
   /** `x / sqrt(mean(x²) + epsilon) * weight`, over each token's row. weight `[width]` */
   rmsNorm(x: Tensor, weight: string, epsilon: number): Tensor;
+  /** `(x - mean) / sqrt(variance + epsilon) * weight + bias`, over each token's row. weight and bias `[width]` */
+  layerNorm(x: Tensor, weight: string, bias: string, epsilon: number): Tensor;
+  /** `a + b`, or `a + sigmoid(gate) * b`. a and b `[tokens, width]`, gate `[tokens, 1]` */
+  add(a: Tensor, b: Tensor, options?: { gate?: Tensor }): Tensor;
   /** `scale * (x Wᵀ + bias) + residual`. weight `[rows, cols]`, x `[tokens, cols]` -> `[tokens, rows]` */
   linear(x: Tensor, weight: string, options?: LinearOptions<Tensor>): Tensor;
   /**
@@ -22,7 +26,10 @@ export interface Ops<Tensor extends Activation = Activation, Choice extends Rout
    * side; where it has `valuesInKeys`, v is not read, and k may stand in its place.
    */
   attention(q: Tensor, k: Tensor, v: Tensor, spec: AttentionSpec): Tensor;
-  /** `act(gate) * up`, elementwise. */
+  /**
+   * The gated unit of an activation, elementwise: `act(gate) * up`, or for `swiglu-oai`
+   * `x * sigmoid(1.702 x) * (y + 1)` with x = min(gate, 7) and y = up within [-7, 7].
+   */
   gatedUnit(gate: Tensor, up: Tensor, activation: ActivationName): Tensor;
   /** Chooses `spec.topK` experts for each token and their weights. x `[tokens, hidden]` */
   route(x: Tensor, spec: MoeSpec): Choice;
@@ -33,7 +40,7 @@ export interface Ops<Tensor extends Activation = Activation, Choice extends Rout
   routeByToken(spec: MoeSpec): Choice;
   /**
    * `residual + Σ_k weight_k · expert_k(x)`, summed in the router's order (best score first), where
-   * `expert(x) = down · (act(gate · x) * (up · x))`. x `[tokens, hidden]`
+   * `expert(x) = down · gatedUnit(gate · x, up · x)`, each product plus its bias if it has one. x `[tokens, hidden]`
    */
   experts(x: Tensor, choice: Choice, spec: MoeSpec, options: { residual: Tensor }): Tensor;
   /** The row of the pass's last token. -> `[1, width]` */
@@ -63,10 +70,15 @@ export interface Routing {
 }
 
 /** Activation functions, by name: a part in `shaders/act` for each. */
-export type ActivationName = "silu" | "relu";
+export type ActivationName = "silu" | "relu" | "gelu" | "swiglu-oai";
 
 /** Score functions of routers, by name: a part in `shaders/routing` for each. */
-export type ScoreName = "softmax" | "sigmoid";
+export type ScoreName =
+  | "softmax"
+  | "sigmoid"
+  | "sqrt-softplus"
+  | "softmax-after-top-k"
+  | "sparsemixer";
 
 /** Rotary position embedding of `dims` dimensions of a head; the others stay as they are. */
 export interface RopeSpec {
@@ -168,14 +180,26 @@ export interface MoeSpec {
   readonly routerInput: RouterInput;
   /** Router matrix `[experts, hidden]`; for router input `token` the table `[vocab, topK]` of expert ids. */
   readonly router: string;
+  /** A vector `[experts]` that is added to the logits. */
+  readonly routerBias?: string;
   readonly score: ScoreName;
+  /** A vector `[experts]` that is added to the scores for the choice alone: see `rankingKeys`. */
+  readonly selectionBias?: string;
+  /** Experts are chosen from the `keep` best of `count` groups of neighbours: see `rankingKeys`. */
+  readonly groups?: { readonly count: number; readonly keep: number };
   /** Divides the chosen scores by `max(their sum, 2⁻¹⁴)`. */
   readonly renormalise: boolean;
   /** Multiplies the weights after that. */
   readonly scale: number;
+  /** A vector `[experts]` that multiplies the weight of each chosen expert, too. */
+  readonly expertScale?: string;
   readonly activation: ActivationName;
   /** Expert matrices: gate and up `[experts, ffn, hidden]`, down `[experts, hidden, ffn]`. */
   readonly gate: string;
   readonly up: string;
   readonly down: string;
+  /** Biases of the products, in f32: of gate and up `[experts, ffn]`, of down `[experts, hidden]`. */
+  readonly gateBias?: string;
+  readonly upBias?: string;
+  readonly downBias?: string;
 }

@@ -1,11 +1,12 @@
 import { describe, expect } from "vitest";
 import { cacheFormats } from "../../../src/formats/cache/registry.ts";
 import { weightFormats } from "../../../src/formats/registry.ts";
+import type { Constants } from "../../../src/gpu/kernel.ts";
 import { PipelineCache } from "../../../src/gpu/pipelines.ts";
 import { attention } from "../../../src/kernels/attention.ts";
 import { kernels } from "../../../src/kernels/index.ts";
 import { packCache } from "../../../src/kernels/pack_cache.ts";
-import { activationParts, variants } from "../../../src/kernels/parts.ts";
+import { activationParts, rankingParts, variants } from "../../../src/kernels/parts.ts";
 import { scoreFunctions } from "../../../src/routing/registry.ts";
 import { gpuTest } from "../../helpers/gpu.ts";
 
@@ -14,11 +15,20 @@ function partsFor(source: string, format: string, reduce: string): string[] {
   const parts: string[] = [];
   if (source.includes("load_weights(")) parts.push(format);
   if (source.includes("row_sum")) parts.push(reduce);
-  if (source.includes("activate(")) parts.push(activationParts.silu);
-  if (source.includes("router_score(")) parts.push(scoreFunctions.softmax.source);
+  if (source.includes("gated(")) parts.push(activationParts.silu);
+  if (source.includes("router_score(")) {
+    parts.push(...scoreFunctions.softmax.parts, rankingParts.byLogit);
+  }
   if (source.includes("cache_quad(")) parts.push(cacheFormats.f32.read);
   if (source.includes("store_unit(")) parts.push(cacheFormats.f16.write!);
   return parts;
+}
+
+/** The names of what a variant decides: all constants but those that say what a kernel computes. */
+function sizes(constants: Constants): string {
+  return Object.keys(constants)
+    .filter((name) => name !== "BIASED")
+    .join();
 }
 
 /** One for the file, whose tests share a device: what does not depend on the format is compiled once. */
@@ -35,12 +45,11 @@ describe.for(Object.entries(variants))("variant %s", ([, variant]) => {
       const cache = pipelines(device);
       const compiled = await Promise.all(
         kernels.map((kernel) => {
-          const sizes = Object.values(variant).find(
+          const chosen = Object.values(variant).find(
             (part): part is Record<string, number> =>
-              typeof part === "object" &&
-              Object.keys(kernel.constants).join() === Object.keys(part).join(),
+              typeof part === "object" && sizes(kernel.constants) === sizes(part),
           );
-          const constants = { ...kernel.constants, ...sizes };
+          const constants = { ...kernel.constants, ...chosen };
           return cache.compile(
             kernel as never,
             partsFor(kernel.source, format.source, variant.reduce),
@@ -68,7 +77,7 @@ describe.for(Object.entries(variants))("variant %s", ([, variant]) => {
     },
   );
 
-  gpuTest("every activation and score function compiles", async ({ device }) => {
+  gpuTest("every activation, score function and ranking compiles", async ({ device }) => {
     const cache = pipelines(device);
     const gated = kernels.find((kernel) => kernel.name === "gated_unit")!;
     const router = kernels.find((kernel) => kernel.name === "router")!;
@@ -76,11 +85,15 @@ describe.for(Object.entries(variants))("variant %s", ([, variant]) => {
       ...Object.values(activationParts).map((part) =>
         cache.compile(gated as never, [part], gated.constants),
       ),
-      ...Object.values(scoreFunctions).map((score) =>
-        cache.compile(router as never, [weightFormats.f32.source, score.source], variant.router),
+      ...Object.values(scoreFunctions).flatMap((score) =>
+        Object.values(rankingParts).map((ranking) => {
+          const parts = [weightFormats.f32.source, ...score.parts, ranking];
+          return cache.compile(router as never, parts, variant.router);
+        }),
       ),
     ]);
 
-    expect(compiled).toHaveLength(4);
+    const routers = Object.keys(scoreFunctions).length * Object.keys(rankingParts).length;
+    expect(compiled).toHaveLength(Object.keys(activationParts).length + routers);
   });
 });

@@ -1,7 +1,10 @@
 import type { ArchitectureName } from "../../../src/models/registry.ts";
+import { ernie45Moe } from "./ernie4-5-moe.ts";
+import { gptOss } from "./gpt-oss.ts";
 import { llama } from "./llama.ts";
 import { olmoe } from "./olmoe.ts";
 import { qwen2 } from "./qwen2.ts";
+import { qwen2moe } from "./qwen2moe.ts";
 import { qwen3 } from "./qwen3.ts";
 import { qwen3moe } from "./qwen3moe.ts";
 import type { TinyArchitecture } from "./settings.ts";
@@ -11,10 +14,13 @@ import { smallthinker } from "./smallthinker.ts";
 /** How to write a tiny file of each architecture. */
 export const tinyArchitectures: Readonly<Record<ArchitectureName, TinyArchitecture>> = {
   smallthinker,
+  qwen2moe,
   qwen3moe,
   olmoe,
   llama,
   qwen2,
   qwen3,
+  "ernie4_5-moe": ernie45Moe,
+  "gpt-oss": gptOss,
   sluice,
 };

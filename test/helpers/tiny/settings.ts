@@ -36,6 +36,14 @@ export interface TinyModelOptions {
   readonly score?: ScoreFunctionName;
   /** smallthinker only: sliding windows, and layers without positions. Default false. */
   readonly windows?: boolean;
+  /** ernie4_5-moe and bailingmoe2 only: dense layers before those with experts. Default 1. */
+  readonly denseLead?: number;
+  /** ernie4_5-moe only: every so many layers have experts. Default 1. */
+  readonly moeStep?: number;
+  /** ernie4_5-moe and bailingmoe2 only: the choice of experts is biased. Default true. */
+  readonly selectionBias?: boolean;
+  /** gpt-oss only: tokens of its sliding windows. Default 8. */
+  readonly window?: number;
   /** sluice only. Default `post-attention`. */
   readonly routerInput?: RouterInput;
   /** Linear scaling of positions. Default none. */

@@ -84,6 +84,8 @@ function opsOf(spec: ModelSpec): string[] {
   const ops: Ops = {
     embed: () => record("embed"),
     rmsNorm: (_, weight) => record(partOf(weight)),
+    layerNorm: (_, weight) => record(partOf(weight)),
+    add: () => record("add"),
     linear: (_, weight) => record(partOf(weight)),
     attention: () => record("attention"),
     gatedUnit: () => record("gatedUnit"),
