@@ -17,6 +17,8 @@ export interface DecoderLayers {
   readonly shared?: ReadonlyMap<number, number>;
   /** Whether they count by the sigmoid of a number that a row of weights makes of what they read. */
   readonly isSharedGated?: boolean;
+  /** The norm between attention and what follows: `ffn_norm` when absent. */
+  readonly ffnNorm?: string;
 }
 
 /** Tensors that would change the computation, so a file that has one where no spec names it is refused. */
@@ -76,7 +78,7 @@ export function decoderTensors(
   }
   for (const spec of layers.recurrent ?? []) resident.push(...recurrentTensors(spec, hidden));
   for (let layer = 0; layer < config.layers; layer++) {
-    resident.push({ name: blockWeight(layer, "ffn_norm"), shape: [hidden] });
+    resident.push({ name: blockWeight(layer, layers.ffnNorm ?? "ffn_norm"), shape: [hidden] });
     const ffn = layers.dense?.get(layer);
     if (ffn !== undefined) resident.push(...denseTensors(layer, ffn, hidden));
     const shared = layers.shared?.get(layer);

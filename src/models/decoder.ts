@@ -42,7 +42,9 @@ export function queryKeyNorm(
   return { norm: { over, q, k, epsilon: config.epsilon } };
 }
 
-/** A MoE in each of `layers` (all of them), with its own experts, under the usual keys and names. */
+/**
+ * A MoE in each of `layers` (all of them), with its own experts, under the usual keys and names.
+ */
 export function moeLayers(
   file: ModelFile,
   config: DecoderConfig,

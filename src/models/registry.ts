@@ -4,6 +4,7 @@ import { checkTensors } from "./decoder-tensors.ts";
 import { deepseek2 } from "./deepseek2.ts";
 import { ernie45Moe } from "./ernie4-5-moe.ts";
 import { gemma4 } from "./gemma4.ts";
+import { gptOss } from "./gpt-oss.ts";
 import { granite, granitehybrid, granitemoe } from "./granite.ts";
 import { lfm2 } from "./lfm2.ts";
 import { llama } from "./llama.ts";
@@ -35,6 +36,7 @@ export const architectures = {
   phimoe,
   qwen2,
   qwen3,
+  "gpt-oss": gptOss,
   sluice,
 } as const satisfies Record<string, Architecture>;
 

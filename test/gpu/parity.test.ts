@@ -25,6 +25,7 @@ const MODELS: Record<string, TinyModelOptions> = {
   qwen3moe: { architecture: "qwen3moe" },
   olmoe: { architecture: "olmoe" },
   llama: { architecture: "llama" },
+  "gpt-oss": { architecture: "gpt-oss" },
   qwen2: { architecture: "qwen2" },
   qwen3: { architecture: "qwen3" },
   mixtral: { architecture: "llama", experts: 8 },

@@ -48,6 +48,7 @@ function settingsOf(options: TinyModelOptions): TinySettings {
     tiedHead: false,
     score: "sigmoid",
     windows: false,
+    window: 8,
     denseLead: 1,
     moeStep: 1,
     selectionBias: true,

@@ -116,6 +116,8 @@ const CASES: readonly TinyModelOptions[] = [
   { architecture: "smallthinker", ...SMALL, windows: true, layers: 3, keys: localEverySecond },
   { architecture: "qwen2", ...SMALL, headDim: 16 },
   { architecture: "qwen3", ...SMALL, tiedHead: true },
+  { architecture: "gpt-oss", ...SMALL },
+  { architecture: "gpt-oss", ...SMALL, layers: 4, window: 3, topK: 4 },
   { architecture: "llama", ...SMALL },
   { architecture: "llama", ...SMALL, ropeFactors: "llama 3", ropeScale: 4, tiedHead: true },
   { architecture: "llama", ...SMALL, keys: scaled("yarn", 64) },

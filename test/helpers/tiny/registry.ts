@@ -3,6 +3,7 @@ import { bailingmoe2 } from "./bailingmoe2.ts";
 import { deepseek2 } from "./deepseek2.ts";
 import { ernie45Moe } from "./ernie4-5-moe.ts";
 import { gemma4 } from "./gemma4.ts";
+import { gptOss } from "./gpt-oss.ts";
 import { granite, granitehybrid, granitemoe } from "./granite.ts";
 import { lfm2 } from "./lfm2.ts";
 import { llama } from "./llama.ts";
@@ -34,5 +35,6 @@ export const tinyArchitectures: Readonly<Record<ArchitectureName, TinyArchitectu
   phimoe,
   qwen2,
   qwen3,
+  "gpt-oss": gptOss,
   sluice,
 };

@@ -55,6 +55,8 @@ export interface TinyModelOptions {
   readonly moeStep?: number;
   /** ernie4_5-moe and bailingmoe2 only: the choice of experts is biased. Default true. */
   readonly selectionBias?: boolean;
+  /** gpt-oss only: tokens of its sliding windows. Default 8. */
+  readonly window?: number;
   /** sluice only. Default `post-attention`. */
   readonly routerInput?: RouterInput;
   /** Linear scaling of positions. Default none. */
