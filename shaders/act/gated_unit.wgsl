@@ -1,5 +1,5 @@
-// y[i] = activate(gate[i]) * up[i]      gate, up and y [tokens, width]
-// Needs: activate (shaders/act), control (shaders/control).
+// y[i] = gated(gate[i], up[i])      gate, up and y [tokens, width]
+// Needs: gated (shaders/act), control (shaders/control).
 override LANES: u32 = 64u;
 
 struct Params {
@@ -17,5 +17,5 @@ fn main(@builtin(global_invocation_id) thread: vec3u) {
     return;
   }
   let index = thread.y * params.width + thread.x;
-  y[index] = activate(gate[index]) * up[index];
+  y[index] = gated(gate[index], up[index]);
 }

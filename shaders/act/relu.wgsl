@@ -1,4 +1,4 @@
-// activate(x) = max(x, 0).
-fn activate(x: f32) -> f32 {
-  return max(x, 0.0);
+// gated(gate, up) = max(gate, 0) * up. See `silu.wgsl`.
+fn gated(gate: f32, up: f32) -> f32 {
+  return max(gate, 0.0) * up;
 }

@@ -1,12 +1,15 @@
-// y[pair, row] = down[row, :] . x[pair, :]
+// y[pair, row] = down[row, :] . x[pair, :] + bias[row]
 // for each pair = token * top_k + choice of a token and one of its experts.
 // x [pairs, ffn]; y [pairs, hidden]; slots [pairs]: the slot in which the pair's expert lies.
 // down [hidden, ffn] starts at down_first within the slot. Only pairs whose slot lies in this arena
 // are computed (see expert_gate_up.wgsl).
+// With BIASED, bias [hidden], f32, starts at bias_first within the slot.
 // LANES lanes share a row, ROWS rows share a workgroup. ffn is a multiple of 8.
-// Needs: load_weights (shaders/formats), row_sum (shaders/reduce), control (shaders/control).
+// Needs: weights and load_weights (shaders/formats), row_sum (shaders/reduce),
+// control (shaders/control).
 override LANES: u32 = 1u;
 override ROWS: u32 = 64u;
+override BIASED: u32 = 0u;
 
 struct Params {
   hidden: u32,
@@ -17,6 +20,7 @@ struct Params {
   down_first: u32,
   arena_first: u32,
   arena_slots: u32,
+  bias_first: u32,
 }
 
 @group(0) @binding(0) var<uniform> params: Params;
@@ -41,15 +45,19 @@ fn main(
   let row = min(wanted, params.hidden - 1u);
   let units = params.ffn / 8u;
   let count = params.ffn * params.hidden;
-  let base = slot * params.slot_words + params.down_first;
+  let base = slot * params.slot_words;
   let first = pair * units * 2u;
   var sum = 0.0;
   for (var unit = local.x; unit < units; unit += LANES) {
-    let w = load_weights(base, count, row * units + unit);
+    let w = load_weights(base + params.down_first, count, row * units + unit);
     sum += dot(w[0], x[first + 2u * unit]) + dot(w[1], x[first + 2u * unit + 1u]);
   }
   let total = row_sum(sum, local.x, local.y);
   if (local.x == 0u && wanted < params.hidden) {
-    y[pair * params.hidden + row] = total;
+    var bias = 0.0;
+    if (BIASED != 0u) {
+      bias = bitcast<f32>(weights[base + params.bias_first + row]);
+    }
+    y[pair * params.hidden + row] = total + bias;
   }
 }

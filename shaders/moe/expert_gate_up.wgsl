@@ -1,14 +1,17 @@
-// y[pair, row] = activate(gate[row, :] . x[token, :]) * (up[row, :] . x[token, :])
+// y[pair, row] = gated(gate[row, :] . x[token, :] + gate_bias[row],
+//                      up[row, :] . x[token, :] + up_bias[row])
 // for each pair = token * top_k + choice of a token and one of its experts.
 // x [tokens, hidden]; y [pairs, ffn]; slots [pairs]: the slot in which the pair's expert lies.
 // A slot is slot_words words; gate and up [ffn, hidden], in one format, start at gate_first and
 // up_first within it. Only pairs whose slot lies in this arena, which holds the slots
 // [arena_first, arena_first + arena_slots), are computed.
+// With BIASED, gate_bias and up_bias [ffn], f32, start at gate_bias_first and up_bias_first.
 // LANES lanes share a row, ROWS rows share a workgroup. hidden is a multiple of 8.
-// Needs: load_weights (shaders/formats), row_sum4 (shaders/reduce), activate (shaders/act),
-// control (shaders/control).
+// Needs: weights and load_weights (shaders/formats), row_sum4 (shaders/reduce),
+// gated (shaders/act), control (shaders/control).
 override LANES: u32 = 1u;
 override ROWS: u32 = 64u;
+override BIASED: u32 = 0u;
 
 struct Params {
   hidden: u32,
@@ -20,6 +23,8 @@ struct Params {
   up_first: u32,
   arena_first: u32,
   arena_slots: u32,
+  gate_bias_first: u32,
+  up_bias_first: u32,
 }
 
 @group(0) @binding(0) var<uniform> params: Params;
@@ -61,6 +66,11 @@ fn main(
   }
   let sums = row_sum4(vec4f(gate, up, 0.0, 0.0), local.x, local.y);
   if (local.x == 0u && wanted < params.ffn) {
-    y[pair * params.ffn + row] = activate(sums.x) * sums.y;
+    var biases = vec2f(0.0);
+    if (BIASED != 0u) {
+      biases.x = bitcast<f32>(weights[base + params.gate_bias_first + row]);
+      biases.y = bitcast<f32>(weights[base + params.up_bias_first + row]);
+    }
+    y[pair * params.ffn + row] = gated(sums.x + biases.x, sums.y + biases.y);
   }
 }

@@ -1,8 +1,8 @@
 // y[token, g, i] = v[i] / sqrt(mean(v^2) + epsilon) * weight[g, i]
-// where v[i] = activate(gates[token, g, i]) * x[token, g, i]
+// where v[i] = gated(gates[token, g, i], x[token, g, i])
 // x and y [tokens, groups, width]; gates [tokens, gates_width], of which the first groups * width
 // columns count; weight [groups, width]. One workgroup for each group and token.
-// Needs: activate (shaders/act), row_sum (shaders/reduce), control (shaders/control).
+// Needs: gated (shaders/act), row_sum (shaders/reduce), control (shaders/control).
 override LANES: u32 = 64u;
 override ROWS: u32 = 1u;
 
@@ -33,7 +33,7 @@ fn main(
   let gates_first = token * params.gates_width + in_token;
   var squares = 0.0;
   for (var i = lane; i < params.width; i += LANES) {
-    let value = activate(gates[gates_first + i]) * x[first + i];
+    let value = gated(gates[gates_first + i], x[first + i]);
     // Kept for the second walk: each lane reads back only what it wrote.
     y[first + i] = value;
     squares += value * value;

@@ -2,7 +2,7 @@ import { SluiceError } from "../errors.ts";
 import type { ExpertCache } from "../experts/expert-cache.ts";
 import type { GpuContext } from "../gpu/device.ts";
 import type { ExpertArenas } from "../ops/gpu-resources.ts";
-import type { PoolLayout } from "./pool-layout.ts";
+import { biasesOf, type PoolLayout } from "./pool-layout.ts";
 
 /**
  * The slots on the GPU: for each pool arenas of slots of its record's size, each arena within the device's binding
@@ -24,7 +24,8 @@ export class Arenas {
 
   /** A pool's slots, as kernels bind them. */
   of(pool: number): ExpertArenas {
-    const { gate, up, down, recordBytes } = this.#pools[pool]!;
+    const layout = this.#pools[pool]!;
+    const { gate, up, down, recordBytes } = layout;
     return {
       slots: this.#cache.slotCount(pool),
       slotsPerArena: this.#slotsPerArena(pool),
@@ -32,6 +33,7 @@ export class Arenas {
       gateFirst: gate.byteOffset / 4,
       upFirst: up.byteOffset / 4,
       downFirst: down.byteOffset / 4,
+      biases: biasesOf(layout),
       gateFormat: gate.format,
       downFormat: down.format,
       arenas: this.#buffers[pool]!,

@@ -1,15 +1,17 @@
 import { SluiceError } from "../errors.ts";
 import { planPlanes, repackMatrix, type WeightFormat } from "../formats/format.ts";
+import { weightFormats } from "../formats/registry.ts";
 import type { GgufFile, TensorInfo } from "../gguf/gguf.ts";
+import type { ExpertBiases } from "../ops/gpu-resources.ts";
 import type { MoeSpec } from "../ops/ops.ts";
 import type { ReadOptions, ReadPriority } from "../storage/byte-source.ts";
 import { formatOf, tensorOf } from "./weights.ts";
 
-/** One of the three matrices of an expert: where it lies in the file, and where in a record. */
-export interface ExpertMatrix {
+/** A part of an expert: where it lies in the file, and where in a record. */
+export interface ExpertPart {
   readonly info: TensorInfo;
   readonly format: WeightFormat;
-  /** Bytes of one expert's matrix in the file. */
+  /** Bytes of one expert's part in the file. */
   readonly fileBytes: number;
   /** Where it starts in the record, in bytes. */
   readonly byteOffset: number;
@@ -17,48 +19,98 @@ export interface ExpertMatrix {
 
 /** How the experts of a pool are laid out. */
 export interface PoolLayout {
-  readonly gate: ExpertMatrix;
-  readonly up: ExpertMatrix;
-  readonly down: ExpertMatrix;
+  readonly gate: ExpertPart;
+  readonly up: ExpertPart;
+  readonly down: ExpertPart;
+  /** Biases of the products, in f32, behind the matrices; undefined where experts have none. */
+  readonly biases: PoolBiases | undefined;
+  /** All of the parts that the file has. */
+  readonly parts: readonly ExpertPart[];
   /** Bytes of one expert's record: a slot. */
   readonly recordBytes: number;
+}
+
+/** Where the biases of a record start, in bytes. One that the file does not have is left zero. */
+interface PoolBiases {
+  readonly gate: number;
+  readonly up: number;
+  readonly down: number;
 }
 
 /** Reads the layouts of the pools from the tensor table. Throws "unsupported-format" or "bad-file". */
 export function planPools(file: GgufFile, moe: readonly MoeSpec[]): PoolLayout[] {
   const pools: PoolLayout[] = [];
-  for (const spec of moe) {
-    const weights = spec.ffn * spec.hidden;
-    let recordBytes = 0;
-    const matrix = (name: string): ExpertMatrix => {
-      const info = tensorOf(file, name);
-      const format = formatOf(info);
-      const byteOffset = recordBytes;
-      recordBytes += planPlanes(format, weights).bytes;
-      return { info, format, fileBytes: info.bytes / spec.experts, byteOffset };
-    };
-    const [gate, up, down] = [matrix(spec.gate), matrix(spec.up), matrix(spec.down)];
-    if (gate.format !== up.format) {
-      throw new SluiceError(
-        "unsupported-format",
-        `${spec.gate} is ${gate.format.name} and ${spec.up} is ${up.format.name}: Sluice needs both in one format. Use another quantisation of this model.`,
-      );
-    }
-    pools[spec.pool] = { gate, up, down, recordBytes };
-  }
+  for (const spec of moe) pools[spec.pool] = planPool(file, spec);
   return pools;
 }
 
-/** Reads one expert's matrices from the file and lays them out as a record. Throws what the source throws. */
+function planPool(file: GgufFile, spec: MoeSpec): PoolLayout {
+  const { experts, ffn, hidden } = spec;
+  const parts: ExpertPart[] = [];
+  let recordBytes = 0;
+  const place = (format: WeightFormat, weights: number): number => {
+    const byteOffset = recordBytes;
+    recordBytes += planPlanes(format, weights).bytes;
+    return byteOffset;
+  };
+  const part = (name: string, format: WeightFormat, weights: number): ExpertPart => {
+    const info = tensorOf(file, name);
+    const byteOffset = place(format, weights);
+    parts.push({ info, format, fileBytes: info.bytes / experts, byteOffset });
+    return parts.at(-1)!;
+  };
+  const matrix = (name: string) => part(name, formatOf(tensorOf(file, name)), ffn * hidden);
+  const bias = (name: string | undefined, width: number): number => {
+    if (name === undefined) return place(weightFormats.f32, width);
+    checkF32(tensorOf(file, name));
+    return part(name, weightFormats.f32, width).byteOffset;
+  };
+
+  const [gate, up, down] = [matrix(spec.gate), matrix(spec.up), matrix(spec.down)];
+  if (gate.format !== up.format) {
+    throw new SluiceError(
+      "unsupported-format",
+      `${spec.gate} is ${gate.format.name} and ${spec.up} is ${up.format.name}: Sluice needs both in one format. Use another quantisation of this model.`,
+    );
+  }
+  const { gateBias, upBias, downBias } = spec;
+  const biases =
+    gateBias || upBias || downBias
+      ? { gate: bias(gateBias, ffn), up: bias(upBias, ffn), down: bias(downBias, hidden) }
+      : undefined;
+  return { gate, up, down, biases, parts, recordBytes };
+}
+
+/** Throws "unsupported-format" unless a tensor of biases is as shaders read them. */
+function checkF32(info: TensorInfo): void {
+  if (info.ggmlType === weightFormats.f32.ggmlType) return;
+  throw new SluiceError(
+    "unsupported-format",
+    `${info.name} is of tensor type ${info.ggmlType}: biases of experts must be F32 (0). Use another conversion of this model.`,
+  );
+}
+
+/** Where a record's biases start, as kernels are told. */
+export function biasesOf({ biases }: PoolLayout): ExpertBiases | undefined {
+  return (
+    biases && {
+      gateFirst: biases.gate / 4,
+      upFirst: biases.up / 4,
+      downFirst: biases.down / 4,
+    }
+  );
+}
+
+/** Reads one expert's parts from the file and lays them out as a record. Throws what the source throws. */
 export async function readRecord(
   file: GgufFile,
-  { gate, up, down, recordBytes }: PoolLayout,
+  { parts, recordBytes }: PoolLayout,
   expert: number,
   options: ReadOptions,
 ): Promise<Uint8Array<ArrayBuffer>> {
   const record = new Uint8Array(recordBytes);
   await Promise.all(
-    [gate, up, down].map(async ({ info, format, fileBytes, byteOffset }) => {
+    parts.map(async ({ info, format, fileBytes, byteOffset }) => {
       const start = info.byteOffset + expert * fileBytes;
       const blocks = await file.source.read(start, fileBytes, options);
       record.set(repackMatrix(format, blocks), byteOffset);
@@ -70,11 +122,11 @@ export async function readRecord(
 /** Tells the source that what {@link readRecord} reads has become more urgent. */
 export function raiseRecord(
   { source }: GgufFile,
-  { gate, up, down }: PoolLayout,
+  { parts }: PoolLayout,
   expert: number,
   priority: ReadPriority,
 ): void {
-  for (const { info, fileBytes } of [gate, up, down]) {
+  for (const { info, fileBytes } of parts) {
     source.raise?.(info.byteOffset + expert * fileBytes, fileBytes, priority);
   }
 }

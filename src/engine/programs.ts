@@ -4,7 +4,7 @@ import { GpuOps, type RecordOptions } from "../ops/gpu-ops.ts";
 import type { GpuResources } from "../ops/gpu-resources.ts";
 import type { Program } from "../ops/program.ts";
 import type { GpuNeeds } from "../scheduler/budget.ts";
-import type { PoolLayout } from "./pool-layout.ts";
+import { biasesOf, type PoolLayout } from "./pool-layout.ts";
 
 /** Tokens of a prefill chunk: bounds its scratch memory and the time of its dispatches. */
 export const CHUNK_TOKENS = 32;
@@ -24,7 +24,8 @@ export function planNeeds(
   options: Pick<RecordOptions, "guesses"> = {},
 ): GpuNeeds {
   const arenas = (pool: number) => {
-    const { gate, down } = pools[pool]!;
+    const layout = pools[pool]!;
+    const { gate, down } = layout;
     return {
       slots: 0,
       slotsPerArena: 1,
@@ -32,6 +33,7 @@ export function planNeeds(
       gateFirst: 0,
       upFirst: 0,
       downFirst: 0,
+      biases: biasesOf(layout),
       gateFormat: gate.format,
       downFormat: down.format,
       arenas: [fixed.result],

@@ -2,7 +2,7 @@ import source from "../../shaders/moe/expert_down.wgsl?raw";
 import { defineKernel } from "../gpu/kernel.ts";
 
 /**
- * `down x` of every chosen expert that lies in one arena.
+ * `down x + bias` of every chosen expert that lies in one arena; without `BIASED` there is no bias.
  *
  * x [pairs, ffn] · slots [MoE layers, max tokens, top_k] · y [pairs, hidden]. `ffn` is a multiple of 8.
  */
@@ -18,10 +18,11 @@ export const expertDown = defineKernel({
     down_first: "u32",
     arena_first: "u32",
     arena_slots: "u32",
+    bias_first: "u32",
   },
   buffers: { x: "read", slots: "read", y: "read_write" },
   weights: true,
   control: "read",
-  constants: { LANES: 1, ROWS: 64 },
+  constants: { LANES: 1, ROWS: 64, BIASED: 0 },
   grid: ({ hidden, top_k }, { ROWS = 64 }, tokens) => [Math.ceil(hidden / ROWS), tokens * top_k, 1],
 });

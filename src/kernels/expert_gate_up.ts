@@ -2,7 +2,8 @@ import source from "../../shaders/moe/expert_gate_up.wgsl?raw";
 import { defineKernel } from "../gpu/kernel.ts";
 
 /**
- * `act(gate x) * (up x)` of every chosen expert that lies in one arena.
+ * `gated(gate x + gate bias, up x + up bias)` of every chosen expert that lies in one arena; without `BIASED` there are
+ * no biases.
  *
  * x [tokens, hidden] · slots [MoE layers, max tokens, top_k] · y [pairs, ffn]. `hidden` is a multiple of 8.
  */
@@ -19,10 +20,12 @@ export const expertGateUp = defineKernel({
     up_first: "u32",
     arena_first: "u32",
     arena_slots: "u32",
+    gate_bias_first: "u32",
+    up_bias_first: "u32",
   },
   buffers: { x: "read", slots: "read", y: "read_write" },
   weights: true,
   control: "read",
-  constants: { LANES: 1, ROWS: 64 },
+  constants: { LANES: 1, ROWS: 64, BIASED: 0 },
   grid: ({ ffn, top_k }, { ROWS = 64 }, tokens) => [Math.ceil(ffn / ROWS), tokens * top_k, 1],
 });

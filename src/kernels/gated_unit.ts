@@ -2,7 +2,7 @@ import source from "../../shaders/act/gated_unit.wgsl?raw";
 import { defineKernel } from "../gpu/kernel.ts";
 
 /**
- * `y = act(gate) * up`, elementwise.
+ * `y = gated(gate, up)`, elementwise.
  *
  * gate, up, y [tokens, width] f32.
  */

@@ -1,13 +1,20 @@
+import gelu from "../../shaders/act/gelu.wgsl?raw";
 import relu from "../../shaders/act/relu.wgsl?raw";
 import silu from "../../shaders/act/silu.wgsl?raw";
+import swigluOai from "../../shaders/act/swiglu_oai.wgsl?raw";
 import activatedConv from "../../shaders/recurrent/activated_conv.wgsl?raw";
 import gatedConv from "../../shaders/recurrent/gated_conv.wgsl?raw";
 import serial from "../../shaders/reduce/serial.wgsl?raw";
 import workgroup from "../../shaders/reduce/workgroup.wgsl?raw";
+import byLogit from "../../shaders/routing/rank/by_logit.wgsl?raw";
+import byScore from "../../shaders/routing/rank/by_score.wgsl?raw";
 import type { Constants } from "../gpu/kernel.ts";
 
 /** Shader parts of the activation functions. */
-export const activationParts = { silu, relu } as const;
+export const activationParts = { silu, relu, gelu, "swiglu-oai": swigluOai } as const;
+
+/** Shader parts of what routers rank experts by. */
+export const rankingParts = { byLogit, byScore } as const;
 
 /** Shader parts of what goes into a causal convolution and what becomes of it. */
 export const convParts = { gated: gatedConv, activated: activatedConv } as const;

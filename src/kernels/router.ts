@@ -1,11 +1,15 @@
 import source from "../../shaders/moe/router.wgsl?raw";
 import { defineKernel } from "../gpu/kernel.ts";
 
+/** Start of a vector that a router does not have. */
+export const NO_VECTOR = 0xffff_ffff;
+
 /**
  * Top-k routing of each token; with `looks_up` also page-table look-up and fault flag.
  *
- * x [tokens, hidden] · router [experts, hidden] in any format · page_table [pools, experts] · ids, slots, expert_weights
- * [MoE layers, max tokens, top_k]. `experts` is at most 512, `experts * PARTS` at most 2048.
+ * x [tokens, hidden] · router [experts, hidden] in any format · page_table [pools, experts] · vectors: router bias,
+ * selection bias and expert scale, each [experts], where params give their starts, {@link NO_VECTOR} for none · ids,
+ * slots, expert_weights [MoE layers, max tokens, top_k]. `experts` is at most 512, `experts * PARTS` at most 2048.
  */
 export const router = defineKernel({
   name: "router",
@@ -20,10 +24,16 @@ export const router = defineKernel({
     renormalise: "u32",
     looks_up: "u32",
     scale: "f32",
+    router_bias: "u32",
+    selection_bias: "u32",
+    expert_scale: "u32",
+    groups: "u32",
+    groups_kept: "u32",
   },
   buffers: {
     x: "read",
     page_table: "read",
+    vectors: "read",
     ids: "read_write",
     slots: "read_write",
     expert_weights: "read_write",

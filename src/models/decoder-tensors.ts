@@ -80,14 +80,32 @@ export function decoderTensors(
     if (shared !== undefined) resident.push(...denseTensors(layer, shared, hidden, "_shexp"));
   }
   for (const spec of layers.moe) {
-    resident.push(routerTensor(spec, vocab));
+    resident.push(routerTensor(spec, vocab), ...expertVectors(spec));
   }
-  const stacked = layers.moe.flatMap((spec) => [
-    { name: spec.gate, shape: [spec.experts, spec.ffn, hidden] },
-    { name: spec.up, shape: [spec.experts, spec.ffn, hidden] },
-    { name: spec.down, shape: [spec.experts, hidden, spec.ffn] },
-  ]);
-  return { resident, stacked };
+  return { resident, stacked: layers.moe.flatMap(expertTensors) };
+}
+
+/** What a router has of each expert beside its row. */
+function expertVectors({ experts, routerBias, selectionBias, expertScale }: MoeSpec): TensorSpec[] {
+  return [routerBias, selectionBias, expertScale]
+    .filter((name) => name !== undefined)
+    .map((name) => ({ name, shape: [experts] }));
+}
+
+/** The parts of a layer's experts. */
+function expertTensors(spec: MoeSpec): TensorSpec[] {
+  const { experts, ffn, hidden, gateBias, upBias, downBias } = spec;
+  const biases = [
+    [gateBias, ffn],
+    [upBias, ffn],
+    [downBias, hidden],
+  ] as const;
+  return [
+    { name: spec.gate, shape: [experts, ffn, hidden] },
+    { name: spec.up, shape: [experts, ffn, hidden] },
+    { name: spec.down, shape: [experts, hidden, ffn] },
+    ...biases.flatMap(([name, width]) => (name ? [{ name, shape: [experts, width] }] : [])),
+  ];
 }
 
 /** The factors of all rotary embeddings, each once. */

@@ -2,6 +2,7 @@ import { SluiceError } from "../errors.ts";
 import { checkTensors } from "./decoder-tensors.ts";
 import { granite, granitehybrid, granitemoe } from "./granite.ts";
 import { lfm2 } from "./lfm2.ts";
+import { lfm2moe } from "./lfm2moe.ts";
 import { llama } from "./llama.ts";
 import type { Architecture, ModelFile, ModelSpec } from "./model.ts";
 import { olmoe } from "./olmoe.ts";
@@ -19,6 +20,7 @@ export const architectures = {
   granitemoe,
   granitehybrid,
   lfm2,
+  lfm2moe,
   sluice,
 } as const satisfies Record<string, Architecture>;
 

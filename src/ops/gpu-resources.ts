@@ -19,6 +19,13 @@ export interface GpuTable {
   readonly cols: number;
 }
 
+/** Where an expert's biases lie in its record: words from its start. */
+export interface ExpertBiases {
+  readonly gateFirst: number;
+  readonly upFirst: number;
+  readonly downFirst: number;
+}
+
 /** The slots of one pool: where its experts' records lie, and how a record is laid out. Offsets are in words. */
 export interface ExpertArenas {
   readonly slots: number;
@@ -27,6 +34,8 @@ export interface ExpertArenas {
   readonly gateFirst: number;
   readonly upFirst: number;
   readonly downFirst: number;
+  /** Where the biases of the products start; undefined where experts have none. */
+  readonly biases: ExpertBiases | undefined;
   readonly gateFormat: WeightFormat;
   readonly downFormat: WeightFormat;
   readonly arenas: readonly GPUBuffer[];

@@ -37,7 +37,10 @@ export interface Ops<Tensor extends Activation = Activation, Choice extends Rout
    * Both states are layer `spec.layer`'s: zeros at position 0, and advanced to the end of the pass.
    */
   mamba2(x: Tensor, spec: Mamba2Spec): Tensor;
-  /** `act(gate) * up`, elementwise. */
+  /**
+   * The gated unit of an activation, elementwise: `act(gate) * up`, or for `swiglu-oai`
+   * `x * sigmoid(1.702 x) * (y + 1)` with x = min(gate, 7) and y = up within [-7, 7].
+   */
   gatedUnit(gate: Tensor, up: Tensor, activation: ActivationName): Tensor;
   /** Chooses `spec.topK` experts for each token and their weights. x `[tokens, hidden]` */
   route(x: Tensor, spec: MoeSpec): Choice;
@@ -48,7 +51,7 @@ export interface Ops<Tensor extends Activation = Activation, Choice extends Rout
   routeByToken(spec: MoeSpec): Choice;
   /**
    * `residual + Σ_k weight_k · expert_k(x)`, summed in the router's order (best score first), where
-   * `expert(x) = down · (act(gate · x) * (up · x))`. x `[tokens, hidden]`
+   * `expert(x) = down · gatedUnit(gate · x, up · x)`, each product plus its bias if it has one. x `[tokens, hidden]`
    */
   experts(x: Tensor, choice: Choice, spec: MoeSpec, options: { residual: Tensor }): Tensor;
   /** The row of the pass's last token. -> `[1, width]` */
@@ -78,10 +81,15 @@ export interface Routing {
 }
 
 /** Activation functions, by name: a part in `shaders/act` for each. */
-export type ActivationName = "silu" | "relu";
+export type ActivationName = "silu" | "relu" | "gelu" | "swiglu-oai";
 
 /** Score functions of routers, by name: a part in `shaders/routing` for each. */
-export type ScoreName = "softmax" | "sigmoid";
+export type ScoreName =
+  | "softmax"
+  | "sigmoid"
+  | "sqrt-softplus"
+  | "softmax-after-top-k"
+  | "sparsemixer";
 
 /** Rotary position embedding of `dims` dimensions of a head; the others stay as they are. */
 export interface RopeSpec {
@@ -164,14 +172,26 @@ export interface MoeSpec {
   readonly routerInput: RouterInput;
   /** Router matrix `[experts, hidden]`; for router input `token` the table `[vocab, topK]` of expert ids. */
   readonly router: string;
+  /** A vector `[experts]` that is added to the logits. */
+  readonly routerBias?: string;
   readonly score: ScoreName;
+  /** A vector `[experts]` that is added to the scores for the choice alone: see `rankingKeys`. */
+  readonly selectionBias?: string;
+  /** Experts are chosen from the `keep` best of `count` groups of neighbours: see `rankingKeys`. */
+  readonly groups?: { readonly count: number; readonly keep: number };
   /** Divides the chosen scores by `max(their sum, 2⁻¹⁴)`. */
   readonly renormalise: boolean;
   /** Multiplies the weights after that. */
   readonly scale: number;
+  /** A vector `[experts]` that multiplies the weight of each chosen expert, too. */
+  readonly expertScale?: string;
   readonly activation: ActivationName;
   /** Expert matrices: gate and up `[experts, ffn, hidden]`, down `[experts, hidden, ffn]`. */
   readonly gate: string;
   readonly up: string;
   readonly down: string;
+  /** Biases of the products, in f32: of gate and up `[experts, ffn]`, of down `[experts, hidden]`. */
+  readonly gateBias?: string;
+  readonly upBias?: string;
+  readonly downBias?: string;
 }

@@ -25,8 +25,9 @@ const MODELS: Record<string, TinyModelOptions> = {
   mixtral: { architecture: "llama", experts: 8 },
   granite: { architecture: "granite" },
   granitemoe: { architecture: "granitemoe" },
-  granitehybrid: { architecture: "granitehybrid" },
+  granitehybrid: { architecture: "granitehybrid", experts: 4 },
   lfm2: { architecture: "lfm2" },
+  lfm2moe: { architecture: "lfm2moe", experts: 4 },
 };
 
 const engine = createEngine({ gpu: navigator.gpu });

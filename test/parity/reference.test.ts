@@ -71,6 +71,7 @@ const CASES: readonly TinyModelOptions[] = [
   { architecture: "granitehybrid", ...SMALL, layers: 4 },
   { architecture: "granitehybrid", ...SMALL, experts: 0 },
   { architecture: "lfm2", ...SMALL, headDim: 16, layers: 4 },
+  { architecture: "lfm2moe", ...SMALL, headDim: 16 },
 ];
 
 let folder: string;

@@ -213,9 +213,18 @@ export function createReferenceOps(
 
     route(x, spec) {
       const router = weight(spec.router, [spec.experts, x.width]);
-      const chosen = Array.from({ length: x.tokens }, (_, token) =>
-        chooseExperts(product(router, 0, spec.experts, row(x, token)), spec),
-      );
+      const ofExperts = (name: string | undefined) =>
+        name === undefined ? undefined : weight(name, [spec.experts]);
+      const bias = ofExperts(spec.routerBias);
+      const vectors = {
+        selectionBias: ofExperts(spec.selectionBias),
+        scale: ofExperts(spec.expertScale),
+      };
+      const chosen = Array.from({ length: x.tokens }, (_, token) => {
+        const logits = product(router, 0, spec.experts, row(x, token));
+        if (bias) addScaled(logits, bias, 1);
+        return chooseExperts(logits, spec, vectors);
+      });
       const choice: ReferenceRouting = {
         layer: spec.layer,
         topK: spec.topK,
@@ -240,12 +249,17 @@ export function createReferenceOps(
     },
 
     experts(x, choice, spec, { residual }) {
-      const { experts, ffn, hidden } = spec;
+      const { experts, ffn, hidden, gateBias, upBias, downBias } = spec;
       expectShape(spec.gate, x, x.tokens, hidden);
       expectShape(spec.gate, residual, x.tokens, hidden);
       const gates = weight(spec.gate, [experts, ffn, hidden]);
       const ups = weight(spec.up, [experts, ffn, hidden]);
       const downs = weight(spec.down, [experts, hidden, ffn]);
+      const biases = {
+        gate: gateBias === undefined ? undefined : weight(gateBias, [experts, ffn]),
+        up: upBias === undefined ? undefined : weight(upBias, [experts, ffn]),
+        down: downBias === undefined ? undefined : weight(downBias, [experts, hidden]),
+      };
       const y = tensor(x.tokens, hidden);
       for (let token = 0; token < x.tokens; token++) {
         const input = row(x, token);
@@ -253,8 +267,11 @@ export function createReferenceOps(
         for (const [k, expert] of choice.experts[token]!.entries()) {
           const gate = product(gates, expert * ffn * hidden, ffn, input);
           const up = product(ups, expert * ffn * hidden, ffn, input);
+          if (biases.gate) addScaled(gate, biases.gate.subarray(expert * ffn), 1);
+          if (biases.up) addScaled(up, biases.up.subarray(expert * ffn), 1);
           const inner = gated(gate, up, spec.activation);
           const output = product(downs, expert * hidden * ffn, hidden, inner);
+          if (biases.down) addScaled(output, biases.down.subarray(expert * hidden), 1);
           addScaled(row(y, token), output, choice.weights[token]![k]!);
         }
       }
@@ -401,13 +418,23 @@ function attended(
   return y;
 }
 
-/** `act(gate) * up` */
 function gated(gate: Float64Array, up: Float64Array, activation: ActivationName): Float64Array {
-  return gate.map((value, i) => activations[activation](value) * up[i]!);
+  return gate.map((value, i) => gatedUnits[activation](value, up[i]!));
 }
 
-/** The activation functions, in f64. */
-export const activations = {
-  silu: (x) => x / (1 + Math.exp(-x)),
-  relu: (x) => Math.max(0, x),
-} as const satisfies Record<ActivationName, (x: number) => number>;
+const logistic = (x: number) => 1 / (1 + Math.exp(-x));
+
+/** The gated units of the activation functions, in f64. */
+export const gatedUnits = {
+  silu: (gate, up) => gate * logistic(gate) * up,
+  relu: (gate, up) => Math.max(0, gate) * up,
+  gelu: (gate, up) => {
+    const inner = Math.sqrt(2 / Math.PI) * (gate + 0.044715 * gate ** 3);
+    return 0.5 * gate * (1 + Math.tanh(inner)) * up;
+  },
+  "swiglu-oai": (gate, up) => {
+    const x = Math.min(gate, 7);
+    const y = Math.max(-7, Math.min(up, 7));
+    return x * logistic(1.702 * x) * (y + 1);
+  },
+} as const satisfies Record<ActivationName, (gate: number, up: number) => number>;

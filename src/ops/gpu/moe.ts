@@ -2,9 +2,11 @@ import { combine } from "../../kernels/combine.ts";
 import { expertDown } from "../../kernels/expert_down.ts";
 import { expertGateUp } from "../../kernels/expert_gate_up.ts";
 import { hashRouter } from "../../kernels/hash_router.ts";
-import { activationParts } from "../../kernels/parts.ts";
-import { router } from "../../kernels/router.ts";
+import { activationParts, rankingParts } from "../../kernels/parts.ts";
+import { NO_VECTOR, router } from "../../kernels/router.ts";
+import { ranksByScore } from "../../routing/choose.ts";
 import { scoreFunctions } from "../../routing/registry.ts";
+import type { ScoreFunction } from "../../routing/router.ts";
 import { checkMost, checkMultiple, checkWidth } from "../checks.ts";
 import type { MoeSpec, Routing } from "../ops.ts";
 import type { MoeSteps, Program, Step } from "../program.ts";
@@ -30,6 +32,7 @@ type PendingMoe = Omit<MoeSteps, "chooser">;
 /** What the router's workgroup memory and fixed arrays hold: see `shaders/moe/router.wgsl`. */
 const MAX_EXPERTS = 512;
 const MAX_TOP_K = 32;
+const MAX_GROUPS = 256;
 
 /** Records the routers and experts of a pass. Owns the buffers of their choices until `dispose`. */
 export class MoeRecording {
@@ -112,6 +115,12 @@ export class MoeRecording {
     checkMultiple(`cols of ${spec.router}`, cols, UNIT_WEIGHTS);
     checkMost(`the number of experts of layer ${spec.layer}`, spec.experts, MAX_EXPERTS);
     checkMost(`the experts a token of layer ${spec.layer}`, spec.topK, MAX_TOP_K);
+    checkMost(`the groups of experts of layer ${spec.layer}`, spec.groups?.count ?? 1, MAX_GROUPS);
+    const score: ScoreFunction = scoreFunctions[spec.score];
+    if (ranksByScore(spec) && !score.growsWithLogit) {
+      throw new Error(`unreachable: ${score.name} with a selection bias or groups`);
+    }
+    const vectors = this.#expertVectors(spec);
     const params = {
       hidden: spec.hidden,
       experts: spec.experts,
@@ -119,9 +128,12 @@ export class MoeRecording {
       moe_index: moe,
       page_first: this.#recording.gpu.pageFirst(spec.pool),
       routing_first: this.#routingFirst[moe]!,
-      renormalise: spec.renormalise ? 1 : 0,
+      renormalise: spec.renormalise || score.weigh ? 1 : 0,
       looks_up: task === "looks-up" ? 1 : 0,
       scale: spec.scale,
+      ...vectors.starts,
+      groups: spec.groups?.count ?? 1,
+      groups_kept: spec.groups?.keep ?? 1,
     };
     this.#recording.recorder.dispatch(router, {
       params,
@@ -129,14 +141,35 @@ export class MoeRecording {
       buffers: {
         x: x.scratch,
         page_table: this.#recording.gpu.pageTable,
+        // Without vectors nothing reads it: any buffer does that is only read.
+        vectors: vectors.buffer ?? x.scratch,
         ids: out.ids,
         slots: out.slots,
         expert_weights: out.weights,
       },
       weights: buffer,
-      parts: [format.source, scoreFunctions[spec.score].source],
+      parts: [
+        format.source,
+        ...score.parts,
+        ranksByScore(spec) ? rankingParts.byScore : rankingParts.byLogit,
+      ],
       constants: this.#recording.gpu.variant.router,
     });
+  }
+
+  /** What a router has of each expert, joined in one buffer, and where each vector starts in it. */
+  #expertVectors({ experts, routerBias, selectionBias, expertScale }: MoeSpec) {
+    const names = [routerBias, selectionBias, expertScale].filter((name) => name !== undefined);
+    const start = (name: string | undefined) =>
+      name === undefined ? NO_VECTOR : names.indexOf(name) * experts;
+    return {
+      buffer: names.length > 0 ? this.#recording.gpu.vectors(...names) : undefined,
+      starts: {
+        router_bias: start(routerBias),
+        selection_bias: start(selectionBias),
+        expert_scale: start(expertScale),
+      },
+    };
   }
 
   experts(
@@ -168,22 +201,30 @@ export class MoeRecording {
         arena_slots: Math.min(pool.slotsPerArena, pool.slots - index * pool.slotsPerArena),
       },
     }));
+    const { biases } = pool;
+    const constants = { ...variant.matrix, BIASED: biases ? 1 : 0 };
     for (const { buffer, params } of arenas) {
       this.#recording.recorder.dispatch(expertGateUp, {
-        params: { ...params, gate_first: pool.gateFirst, up_first: pool.upFirst },
+        params: {
+          ...params,
+          gate_first: pool.gateFirst,
+          up_first: pool.upFirst,
+          gate_bias_first: biases?.gateFirst ?? 0,
+          up_bias_first: biases?.upFirst ?? 0,
+        },
         buffers: { x: x.scratch, slots: this.#choices.slots, y: inner },
         weights: buffer,
         parts: [pool.gateFormat.source, variant.reduce, activationParts[spec.activation]],
-        constants: variant.matrix,
+        constants,
       });
     }
     for (const { buffer, params } of arenas) {
       this.#recording.recorder.dispatch(expertDown, {
-        params: { ...params, down_first: pool.downFirst },
+        params: { ...params, down_first: pool.downFirst, bias_first: biases?.downFirst ?? 0 },
         buffers: { x: inner, slots: this.#choices.slots, y: outer },
         weights: buffer,
         parts: [pool.downFormat.source, variant.reduce],
-        constants: variant.matrix,
+        constants,
       });
     }
     // A fault runs these steps several times, so what they read must outlive the last of them.

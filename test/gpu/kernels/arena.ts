@@ -1,5 +1,5 @@
 import type { WeightFormat } from "../../../src/formats/format.ts";
-import type { Random } from "../../../src/numeric/random.ts";
+import { normalArray, type Random } from "../../../src/numeric/random.ts";
 import { randomMatrix } from "./cases.ts";
 
 /** What a page table holds for an expert that is in no slot. */
@@ -18,14 +18,23 @@ export interface Arena {
   readonly packed: Uint8Array<ArrayBuffer>;
   /** [slots][matrices][rows * cols] */
   readonly weights: readonly (readonly Float32Array[])[];
+  /** The word of a slot at which each of its biases starts. */
+  readonly biasWords: readonly number[];
+  /** [slots][biases][rows] */
+  readonly biases: readonly (readonly Float32Array[])[];
 }
 
-/** An arena with `matrices` random matrices of one shape in each of its slots. */
+/** An arena with `matrices` random matrices of one shape and as many `biases` as asked in each of its slots. */
 export function randomArena(
   random: Random,
   format: WeightFormat,
   arena: { readonly first: number; readonly slots: number },
-  shape: { readonly matrices: number; readonly rows: number; readonly cols: number },
+  shape: {
+    readonly matrices: number;
+    readonly rows: number;
+    readonly cols: number;
+    readonly biases?: number;
+  },
 ): Arena {
   const slots = Array.from({ length: arena.slots }, () =>
     Array.from({ length: shape.matrices }, () =>
@@ -33,11 +42,19 @@ export function randomArena(
     ),
   );
   const stride = GAP_BYTES + slots[0]![0]!.packed.length;
-  const slotBytes = shape.matrices * stride + GAP_BYTES;
+  const biases = slots.map(() =>
+    Array.from({ length: shape.biases ?? 0 }, () => normalArray(random, shape.rows)),
+  );
+  const biasBytes = Math.ceil((4 * shape.rows) / GAP_BYTES) * GAP_BYTES;
+  const biasOffset = (index: number) => shape.matrices * stride + GAP_BYTES + index * biasBytes;
+  const slotBytes = biasOffset(shape.biases ?? 0);
   const packed = new Uint8Array(arena.slots * slotBytes).fill(0xa5);
   for (const [slot, matrices] of slots.entries()) {
     for (const [index, matrix] of matrices.entries()) {
       packed.set(matrix.packed, slot * slotBytes + index * stride + GAP_BYTES);
+    }
+    for (const [index, bias] of biases[slot]!.entries()) {
+      packed.set(new Uint8Array(bias.buffer), slot * slotBytes + biasOffset(index));
     }
   }
   return {
@@ -49,14 +66,23 @@ export function randomArena(
     ),
     packed,
     weights: slots.map((matrices) => matrices.map(({ weights }) => weights)),
+    biasWords: Array.from({ length: shape.biases ?? 0 }, (_, index) => biasOffset(index) / 4),
+    biases,
   };
 }
 
-/** The matrices of `slot` if it lies in one of `arenas`. */
-export function slotWeights(
+/** The matrices and biases of `slot` if it lies in one of `arenas`. */
+export function slotContent(
   arenas: readonly Arena[],
   slot: number,
-): readonly Float32Array[] | undefined {
+):
+  | { readonly weights: readonly Float32Array[]; readonly biases: readonly Float32Array[] }
+  | undefined {
   const arena = arenas.find(({ first, slots }) => slot >= first && slot < first + slots);
-  return arena?.weights[slot - arena.first];
+  return (
+    arena && {
+      weights: arena.weights[slot - arena.first]!,
+      biases: arena.biases[slot - arena.first]!,
+    }
+  );
 }

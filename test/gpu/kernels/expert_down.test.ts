@@ -7,7 +7,7 @@ import { createRandom } from "../../../src/numeric/random.ts";
 import { kernelTest } from "../../helpers/run-kernel.ts";
 import { expectWithin } from "../../helpers/within.ts";
 import { expertDownReference } from "../../reference/kernels/expert_down.ts";
-import { ABSENT, randomArena, slotWeights } from "./arena.ts";
+import { ABSENT, randomArena, slotContent } from "./arena.ts";
 import { formatCases, plants, randomInput, someCols } from "./cases.ts";
 
 const NUM_RUNS = 3;
@@ -19,7 +19,7 @@ const ARENAS = [
 const SLOTS = [0, 1, 2, 3, ABSENT];
 
 describe.for(formatCases)("expert_down, $name", ({ format, variant }) => {
-  const { matrix: constants, reduce } = variant;
+  const { matrix, reduce } = variant;
   const parts = [format.source, reduce];
 
   kernelTest("agrees with f64 for the pairs in its arena alone", async ({ run }) => {
@@ -30,11 +30,12 @@ describe.for(formatCases)("expert_down, $name", ({ format, variant }) => {
       tokens: fc.integer({ min: 1, max: 3 }),
       routingFirst: fc.constantFrom(0, 5),
       plant: fc.constantFrom(...plants),
+      biased: fc.boolean(),
       seed: fc.integer(),
     });
     await fc.assert(
       fc.asyncProperty(shape, async (drawn) => {
-        const { hidden, ffn, topK, tokens, routingFirst, plant, seed } = drawn;
+        const { hidden, ffn, topK, tokens, routingFirst, plant, biased, seed } = drawn;
         const random = createRandom(seed);
         const pairs = tokens * topK;
         const slots = Uint32Array.from(
@@ -44,7 +45,12 @@ describe.for(formatCases)("expert_down, $name", ({ format, variant }) => {
         );
         const x = randomInput(random, pairs * ffn, plant);
         const arenas = ARENAS.map((arena) =>
-          randomArena(random, format, arena, { matrices: 2, rows: hidden, cols: ffn }),
+          randomArena(random, format, arena, {
+            matrices: 2,
+            rows: hidden,
+            cols: ffn,
+            biases: biased ? 2 : 0,
+          }),
         );
 
         let words = new Uint32Array();
@@ -60,11 +66,12 @@ describe.for(formatCases)("expert_down, $name", ({ format, variant }) => {
               down_first: arena.firstWords[1]!,
               arena_first: arena.first,
               arena_slots: arena.slots,
+              bias_first: arena.biasWords[1] ?? 0,
             },
             buffers: { x, slots, y: arena.first === 0 ? 4 * (pairs + topK) * hidden : words },
             weights: arena.packed,
             parts,
-            constants,
+            constants: { ...matrix, BIASED: biased ? 1 : 0 },
             control: { tokens },
             tokens: tokens + 1,
           });
@@ -74,15 +81,15 @@ describe.for(formatCases)("expert_down, $name", ({ format, variant }) => {
 
         for (let pair = 0; pair < pairs + topK; pair++) {
           const result = words.slice(pair * hidden, (pair + 1) * hidden);
-          const weights = slotWeights(arenas, slots[routingFirst + pair]!);
-          if (!weights || pair >= pairs) {
+          const content = slotContent(arenas, slots[routingFirst + pair]!);
+          if (!content || pair >= pairs) {
             expect(result).toEqual(before.slice(0, hidden));
             continue;
           }
           const input = { data: x, first: pair * ffn };
           expectWithin(
             new Float32Array(result.buffer),
-            expertDownReference(weights[1]!, input, ffn),
+            expertDownReference(content.weights[1]!, input, ffn, content.biases[1]),
           );
         }
       }),
@@ -108,6 +115,7 @@ describe.for(Object.entries(variants))("expert_down, %s", ([, { matrix: constant
         down_first: arena.firstWords[1]!,
         arena_first: 0,
         arena_slots: 1,
+        bias_first: 0,
       },
       buffers: { x: new Float32Array(16), slots: new Uint32Array(2), y: 4 * 16 },
       weights: arena.packed,

@@ -1,11 +1,17 @@
 import fc from "fast-check";
 import { describe, expect } from "vitest";
 import { weightFormats } from "../../../src/formats/registry.ts";
-import { router } from "../../../src/kernels/router.ts";
+import { rankingParts } from "../../../src/kernels/parts.ts";
+import { NO_VECTOR, router } from "../../../src/kernels/router.ts";
 import { createRandom, type Random } from "../../../src/numeric/random.ts";
-import type { RoutingRule } from "../../../src/routing/choose.ts";
-import { chooseExperts } from "../../../src/routing/choose.ts";
-import { scoreFunctions } from "../../../src/routing/registry.ts";
+import {
+  chooseExperts,
+  type ExpertVectors,
+  type RoutingRule,
+  ranksByScore,
+} from "../../../src/routing/choose.ts";
+import { type ScoreFunctionName, scoreFunctions } from "../../../src/routing/registry.ts";
+import type { ScoreFunction } from "../../../src/routing/router.ts";
 import { kernelTest, type RunKernel } from "../../helpers/run-kernel.ts";
 import { expectWithin } from "../../helpers/within.ts";
 import { passedOver, routerLogits, routerWeights } from "../../reference/kernels/router.ts";
@@ -40,6 +46,10 @@ interface RouterCase {
   /** [experts], of this layer */
   readonly pages: Uint32Array;
   readonly fault?: number;
+  /** [experts] each; default none. */
+  readonly routerBias?: Float32Array;
+  readonly selectionBias?: Float32Array;
+  readonly expertScale?: Float32Array;
   /** Default: true. */
   readonly looksUp?: boolean;
 }
@@ -51,6 +61,13 @@ async function route(run: RunKernel, routed: RouterCase) {
   const pageTable = new Uint32Array(PAGE_FIRST + pages.length + 3).fill(ABSENT);
   pageTable.set(pages, PAGE_FIRST);
   const experts = pages.length;
+  const vectors = [routed.routerBias, routed.selectionBias, routed.expertScale];
+  const present = vectors.filter((vector) => vector !== undefined);
+  const [router_bias, selection_bias, expert_scale] = vectors.map((vector) =>
+    vector ? present.indexOf(vector) * experts : NO_VECTOR,
+  ) as [number, number, number];
+  const score: ScoreFunction = scoreFunctions[rule.score];
+  const { byLogit, byScore } = rankingParts;
   return run(router, {
     params: {
       hidden: weights.length / experts,
@@ -59,17 +76,34 @@ async function route(run: RunKernel, routed: RouterCase) {
       moe_index: MOE_INDEX,
       page_first: PAGE_FIRST,
       routing_first: ROUTING_FIRST,
-      renormalise: rule.renormalise ? 1 : 0,
+      renormalise: rule.renormalise || score.weigh ? 1 : 0,
       looks_up: looksUp ? 1 : 0,
       scale: rule.scale,
+      router_bias,
+      selection_bias,
+      expert_scale,
+      groups: rule.groups?.count ?? 1,
+      groups_kept: rule.groups?.keep ?? 1,
     },
-    buffers: { x, page_table: pageTable, ids: bytes, slots: bytes, expert_weights: bytes },
+    buffers: {
+      x,
+      page_table: pageTable,
+      vectors: Float32Array.from(present.flatMap((vector) => [...vector])),
+      ids: bytes,
+      slots: bytes,
+      expert_weights: bytes,
+    },
     weights: routed.packed,
-    parts: [routed.format.source, scoreFunctions[rule.score].source],
+    parts: [routed.format.source, ...score.parts, ranksByScore(ruled(routed)) ? byScore : byLogit],
     constants: routed.variant.router,
     control: { tokens, fault: routed.fault ?? 0 },
     tokens: tokens + 1,
   });
+}
+
+/** What decides whether experts are ranked by score. */
+function ruled({ rule: { groups }, selectionBias }: RouterCase) {
+  return { groups, selectionBias };
 }
 
 /** Expects ids, slots, weights and fault to be right, and nothing else to be written. */
@@ -78,13 +112,15 @@ function expectRouted(result: Awaited<ReturnType<typeof route>>, routed: RouterC
   const { topK } = rule;
   const { ids, slots, expert_weights } = result;
   const hidden = weights.length / pages.length;
-  const logits = routerLogits(weights, x.subarray(0, tokens * hidden), hidden);
+  const logits = routerLogits(weights, x.subarray(0, tokens * hidden), hidden, routed.routerBias);
+  const byLogit = !ranksByScore(ruled(routed));
   for (const [token, own] of logits.entries()) {
     const first = ROUTING_FIRST + token * topK;
     const chosen = ids.words.slice(first, first + topK);
     expect(new Set(chosen).size).toBe(topK);
     for (let rank = 0; rank < topK; rank++) {
       expect(chosen[rank]).toBeLessThan(pages.length);
+      if (!byLogit) continue;
       expect(passedOver(own, chosen, rank), `token ${token}, before rank ${rank}`).toBe(undefined);
     }
     const looked = looksUp
@@ -93,7 +129,7 @@ function expectRouted(result: Awaited<ReturnType<typeof route>>, routed: RouterC
     expect(slots.words.slice(first, first + topK)).toEqual(looked);
     expectWithin(
       expert_weights.floats.slice(first, first + topK),
-      routerWeights(own, chosen, rule),
+      routerWeights(own, chosen, rule, { scale: routed.expertScale }),
     );
   }
   const end = ROUTING_FIRST + tokens * topK;
@@ -155,27 +191,34 @@ describe.for(formatCases)("router, $name", ({ format, variant }) => {
   });
 });
 
+/** A router of the identity: a token's logits are its row. */
+function identityRouter(
+  variant: RouterCase["variant"],
+  logits: readonly (readonly number[])[],
+  rule: RoutingRule,
+): RouterCase {
+  const format = weightFormats.f32;
+  const experts = logits[0]!.length;
+  const hidden = Math.ceil(experts / 8) * 8;
+  const plain = new Float32Array(experts * hidden);
+  for (let expert = 0; expert < experts; expert++) plain[expert * hidden + expert] = 1;
+  const x = new Float32Array((logits.length + 1) * hidden);
+  for (const [token, row] of logits.entries()) x.set(row, token * hidden);
+  return {
+    ...encodeMatrix(format, plain),
+    format,
+    variant,
+    x,
+    tokens: logits.length,
+    rule,
+    pages: Uint32Array.from({ length: experts }, (_, expert) => 100 + expert),
+  };
+}
+
 describe.for(variantCases)("router, $name", ({ variant }) => {
   const format = weightFormats.f32;
-
-  /** A router of the identity: a token's logits are its row. */
-  function routedBy(logits: readonly (readonly number[])[], rule: RoutingRule): RouterCase {
-    const experts = logits[0]!.length;
-    const hidden = Math.ceil(experts / 8) * 8;
-    const plain = new Float32Array(experts * hidden);
-    for (let expert = 0; expert < experts; expert++) plain[expert * hidden + expert] = 1;
-    const x = new Float32Array((logits.length + 1) * hidden);
-    for (const [token, row] of logits.entries()) x.set(row, token * hidden);
-    return {
-      ...encodeMatrix(format, plain),
-      format,
-      variant,
-      x,
-      tokens: logits.length,
-      rule,
-      pages: Uint32Array.from({ length: experts }, (_, expert) => 100 + expert),
-    };
-  }
+  const routedBy = (logits: readonly (readonly number[])[], rule: RoutingRule) =>
+    identityRouter(variant, logits, rule);
 
   kernelTest("gives exactly the ids of f64 where many logits are equal", async ({ run }) => {
     const logit = fc.constantFrom(-1, 0, 1, 2);
@@ -300,3 +343,108 @@ describe.for(variantCases)("router, $name", ({ variant }) => {
     expect(Math.max(...chosen)).toBeLessThan(5);
   });
 });
+
+/** Each score function with one of the variants, in turn: neither knows of the other. */
+const scoreCases = (Object.keys(scoreFunctions) as ScoreFunctionName[]).map((score, index) => {
+  const { name, variant } = variantCases[index % variantCases.length]!;
+  return { name: `${score}, ${name},`, score, variant };
+});
+
+kernelTest.for(scoreCases)(
+  "$name agrees with f64, with a bias of the router and a scale of each expert",
+  async ({ score, variant }, { run }) => {
+    // No two are so near to 2 % apart that sparsemixer could take a rival for none.
+    const logit = fc.constantFrom(-30, -3, -1.01, -1, 0, 0.5, 1, 1.01, 4, 4.05, 12);
+    const drawn = fc.record({
+      rows: fc.array(fc.array(logit, { minLength: 13, maxLength: 13 }), {
+        minLength: 1,
+        maxLength: 3,
+      }),
+      topK: fc.constantFrom(1, 2, 5),
+      renormalise: fc.boolean(),
+      biased: fc.boolean(),
+      scaled: fc.boolean(),
+    });
+    await fc.assert(
+      fc.asyncProperty(drawn, async ({ rows, topK, renormalise, biased, scaled }) => {
+        const rule = { score, topK, renormalise, scale: 2.5 };
+        const bias = Float32Array.from({ length: 13 }, (_, expert) => 8 * (expert % 3));
+        const scale = Float32Array.from({ length: 13 }, (_, expert) => 0.25 + expert);
+        const routed = {
+          ...identityRouter(variant, rows, rule),
+          ...(biased && { routerBias: bias }),
+          ...(scaled && { expertScale: scale }),
+        };
+
+        expectRouted(await route(run, routed), routed);
+      }),
+      { numRuns: NUM_RUNS },
+    );
+  },
+);
+
+kernelTest.for(scoreCases.filter(({ score }) => scoreFunctions[score].growsWithLogit))(
+  "$name gives exactly the ids of f64 with a selection bias and groups",
+  async ({ score, variant }, { run }) => {
+    // Keys and sums of two are equal, or further apart than f32 is wrong.
+    const logit = fc.constantFrom(-2, -1, 0, 0.5, 1.3, 80, 90);
+    const bias = fc.constantFrom(0, 0.11, 0.37, -0.23);
+    const experts = 24;
+    const vector = <T>(of: fc.Arbitrary<T>) =>
+      fc.array(of, { minLength: experts, maxLength: experts });
+    const drawn = fc.record({
+      rows: fc.array(vector(logit), { minLength: 1, maxLength: 3 }),
+      bias: fc.option(vector(bias), { nil: undefined }),
+      groups: fc.constantFrom(
+        { count: 1, keep: 1 },
+        { count: 4, keep: 2 },
+        { count: 12, keep: 3 },
+        { count: 2, keep: 2 },
+      ),
+      topK: fc.constantFrom(1, 4, 6),
+      renormalise: fc.boolean(),
+    });
+    await fc.assert(
+      fc.asyncProperty(drawn, async ({ rows, bias, groups, topK, renormalise }) => {
+        const rule = { score, topK, renormalise, scale: 1, groups };
+        const selectionBias = bias && Float32Array.from(bias);
+        const routed = {
+          ...identityRouter(variant, rows, rule),
+          ...(selectionBias && { selectionBias }),
+        };
+        const vectors: ExpertVectors = { selectionBias };
+
+        const result = await route(run, routed);
+
+        const expected = rows.flatMap(
+          (row) => chooseExperts(Float64Array.from(row), rule, vectors).experts,
+        );
+        const ids = result.ids.words.slice(ROUTING_FIRST, ROUTING_FIRST + expected.length);
+        expect([...ids]).toEqual(expected);
+        expectRouted(result, routed);
+      }),
+      { numRuns: NUM_RUNS },
+    );
+  },
+);
+
+kernelTest.for(variantCases)(
+  "chooses 32 of 512 experts in 16 groups, $name",
+  async ({ variant }, { run }) => {
+    const row = Array.from({ length: 512 }, (_, expert) => ((expert * 37) % 101) / 25 - 2);
+    const rule = {
+      score: "sigmoid",
+      topK: 32,
+      renormalise: true,
+      scale: 2.5,
+      groups: { count: 16, keep: 4 },
+    } as const;
+    const routed = identityRouter(variant, [row], rule);
+
+    const result = await route(run, routed);
+
+    const ids = result.ids.words.slice(ROUTING_FIRST, ROUTING_FIRST + 32);
+    expect([...ids]).toEqual(chooseExperts(Float64Array.from(row), rule).experts);
+    expectRouted(result, routed);
+  },
+);

@@ -1,6 +1,6 @@
 import type { ArchitectureName } from "../../../src/models/registry.ts";
 import { granite, granitehybrid, granitemoe } from "./granite.ts";
-import { lfm2 } from "./lfm2.ts";
+import { lfm2, lfm2moe } from "./lfm2.ts";
 import { llama } from "./llama.ts";
 import { olmoe } from "./olmoe.ts";
 import { qwen3moe } from "./qwen3moe.ts";
@@ -18,5 +18,6 @@ export const tinyArchitectures: Readonly<Record<ArchitectureName, TinyArchitectu
   granitemoe,
   granitehybrid,
   lfm2,
+  lfm2moe,
   sluice,
 };

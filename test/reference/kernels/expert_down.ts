@@ -1,11 +1,16 @@
 import type { Bounded } from "../../helpers/within.ts";
 import { bounded, dot, type Run } from "./bounds.ts";
 
-/** `down x` of one expert. down [hidden, ffn], x `ffn` numbers */
-export function expertDownReference(down: ArrayLike<number>, x: Run, ffn: number): Bounded {
+/** `down x + bias` of one expert. down [hidden, ffn], x `ffn` numbers, bias [hidden] */
+export function expertDownReference(
+  down: ArrayLike<number>,
+  x: Run,
+  ffn: number,
+  bias?: ArrayLike<number>,
+): Bounded {
   return bounded(
     Array.from({ length: down.length / ffn }, (_, row) =>
-      dot(ffn, { data: down, first: row * ffn }, x),
+      dot(ffn, { data: down, first: row * ffn }, x, bias?.[row]),
     ),
   );
 }

@@ -1,17 +1,37 @@
-import { MIN_SCORE_SUM, type RoutingRule } from "../../../src/routing/choose.ts";
+import {
+  type ExpertVectors,
+  MIN_SCORE_SUM,
+  type RoutingRule,
+} from "../../../src/routing/choose.ts";
 import { scoreFunctions } from "../../../src/routing/registry.ts";
+import type { ScoreFunction } from "../../../src/routing/router.ts";
 import type { Bounded } from "../../helpers/within.ts";
-import { bounded, DIVISION, dot, expError, ROUNDING, SMALLEST, type Value } from "./bounds.ts";
+import {
+  bounded,
+  DIVISION,
+  dot,
+  expError,
+  INVERSE_SQRT,
+  ROUNDING,
+  SMALLEST,
+  type Value,
+} from "./bounds.ts";
 
-/** The logits of each token. weights [experts, hidden], x [tokens, hidden] */
+/** The logits of each token. weights [experts, hidden], x [tokens, hidden], bias [experts] */
 export function routerLogits(
   weights: ArrayLike<number>,
   x: ArrayLike<number>,
   hidden: number,
+  bias?: ArrayLike<number>,
 ): readonly (readonly Value[])[] {
   return Array.from({ length: x.length / hidden }, (_, token) =>
     Array.from({ length: weights.length / hidden }, (_, expert) =>
-      dot(hidden, { data: weights, first: expert * hidden }, { data: x, first: token * hidden }),
+      dot(
+        hidden,
+        { data: weights, first: expert * hidden },
+        { data: x, first: token * hidden },
+        bias?.[expert],
+      ),
     ),
   );
 }
@@ -40,34 +60,46 @@ export function routerWeights(
   logits: readonly Value[],
   chosen: ArrayLike<number>,
   rule: RoutingRule,
+  vectors: ExpertVectors = {},
 ): Bounded {
   const values = Float64Array.from(logits, ({ value }) => value);
-  const all = scoreFunctions[rule.score].scores(values);
-  const scores = Array.from(chosen, (id) => all[id]!);
+  const score: ScoreFunction = scoreFunctions[rule.score];
+  const all = score.scores(values);
+  const own = Array.from(chosen, (id) => all[id]!);
+  const scores = score.weigh?.(own) ?? own;
   const sum = scores.reduce((a, b) => a + b, 0);
-  const divisor = rule.renormalise ? Math.max(sum, MIN_SCORE_SUM) : 1;
+  const divisor = rule.renormalise && !score.weigh ? Math.max(sum, MIN_SCORE_SUM) : 1;
 
-  const score = scoreError(logits, rule);
+  const error = scoreError(logits, rule);
   const relative =
-    (rule.renormalise ? 2 * score + scores.length * ROUNDING : score) + DIVISION + ROUNDING;
-  const absolute = (SMALLEST / divisor) * Math.abs(rule.scale);
+    (rule.renormalise ? 2 * error + scores.length * ROUNDING : error) + DIVISION + 2 * ROUNDING;
   return bounded(
-    scores.map((own) => {
-      const value = (own / divisor) * rule.scale;
+    scores.map((one, rank) => {
+      const scale = rule.scale * (vectors.scale?.[chosen[rank]!] ?? 1);
+      const value = (one / divisor) * scale;
+      const absolute = (SMALLEST / divisor) * Math.abs(scale);
       return { value, bound: Math.expm1(relative) * Math.abs(value) + absolute };
     }),
   );
 }
 
-/** Relative error of a score. */
+/** Relative error of a score, or of a weight of softmax-after-top-k. */
 function scoreError(logits: readonly Value[], rule: RoutingRule): number {
   const bound = Math.max(...logits.map((logit) => logit.bound));
   const values = logits.map(({ value }) => value);
-  if (rule.score === "sigmoid") {
-    const furthest = Math.max(...values.map(Math.abs)) + bound;
-    return bound + expError(furthest) + ROUNDING + DIVISION;
-  }
+  const furthest = Math.max(...values.map(Math.abs)) + bound;
   const spread = Math.max(...values) - Math.min(...values) + 2 * bound;
-  const exp = bound + ROUNDING * spread + expError(spread);
-  return 2 * exp + logits.length * ROUNDING + DIVISION;
+  switch (rule.score) {
+    case "sigmoid":
+      return bound + expError(furthest) + ROUNDING + DIVISION;
+    case "sqrt-softplus":
+      // Some 16 roundings of a sum of numbers that are not negative, and a root of 2.5 + 2 units in the last place.
+      return bound + expError(furthest) + 16 * ROUNDING + 2 * DIVISION + INVERSE_SQRT;
+    case "softmax":
+    case "softmax-after-top-k":
+    case "sparsemixer":
+      return (
+        2 * (2 * bound + ROUNDING * spread + expError(spread)) + logits.length * ROUNDING + DIVISION
+      );
+  }
 }
