@@ -51,6 +51,13 @@ function scaled(type: "yarn" | "longrope", originalTokens: number): GgufKeys {
   };
 }
 
+/** Bamba's way: positions, one group, no shared expert. */
+const ROTATED_GRANITE: GgufKeys = {
+  "granitehybrid.rope.scaling.finetuned": g.bool(true),
+  "granitehybrid.ssm.group_count": g.u32(1),
+  "granitehybrid.expert_shared_feed_forward_length": g.u32(0),
+};
+
 const CASES: readonly TinyModelOptions[] = [
   { architecture: "smallthinker", ...SMALL },
   { architecture: "smallthinker", ...SMALL, score: "softmax", tiedHead: true, topK: 3 },
@@ -70,6 +77,7 @@ const CASES: readonly TinyModelOptions[] = [
   { architecture: "granitemoe", ...SMALL, tiedHead: true },
   { architecture: "granitehybrid", ...SMALL, layers: 4 },
   { architecture: "granitehybrid", ...SMALL, experts: 0 },
+  { architecture: "granitehybrid", ...SMALL, keys: ROTATED_GRANITE },
   { architecture: "lfm2", ...SMALL, headDim: 16, layers: 4 },
   { architecture: "lfm2moe", ...SMALL, headDim: 16 },
 ];
