@@ -7,6 +7,7 @@ import { gemma4 } from "./gemma4.ts";
 import { gptOss } from "./gpt-oss.ts";
 import { granite, granitehybrid, granitemoe } from "./granite.ts";
 import { lfm2 } from "./lfm2.ts";
+import { lfm2moe } from "./lfm2moe.ts";
 import { llama } from "./llama.ts";
 import type { Architecture, ModelFile, ModelRules, ModelSpec } from "./model.ts";
 import { olmoe } from "./olmoe.ts";
@@ -29,6 +30,7 @@ export const architectures = {
   granitemoe,
   granitehybrid,
   lfm2,
+  lfm2moe,
   deepseek2,
   gemma4,
   bailingmoe2,

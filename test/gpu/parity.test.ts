@@ -31,8 +31,9 @@ const MODELS: Record<string, TinyModelOptions> = {
   mixtral: { architecture: "llama", experts: 8 },
   granite: { architecture: "granite" },
   granitemoe: { architecture: "granitemoe" },
-  granitehybrid: { architecture: "granitehybrid" },
+  granitehybrid: { architecture: "granitehybrid", experts: 4 },
   lfm2: { architecture: "lfm2" },
+  lfm2moe: { architecture: "lfm2moe", experts: 4 },
   deepseek2: { architecture: "deepseek2", latent: LATENT },
   "deepseek2 with compressed queries and a sigmoid": {
     architecture: "deepseek2",

@@ -66,6 +66,12 @@ function scaled(type: "yarn" | "longrope", originalTokens: number): GgufKeys {
   };
 }
 
+/** Bamba's way: positions, one group, no shared expert. */
+const ROTATED_GRANITE: GgufKeys = {
+  "granitehybrid.rope.scaling.finetuned": g.bool(true),
+  "granitehybrid.ssm.group_count": g.u32(1),
+  "granitehybrid.expert_shared_feed_forward_length": g.u32(0),
+};
 /** Positions scaled as in DeepSeek's models, whose scores are scaled, too. */
 function latentYarn(logMultiplier: number): GgufKeys {
   return {
@@ -138,7 +144,9 @@ const CASES: readonly TinyModelOptions[] = [
   { architecture: "granitemoe", ...SMALL, tiedHead: true },
   { architecture: "granitehybrid", ...SMALL, layers: 4 },
   { architecture: "granitehybrid", ...SMALL, experts: 0 },
+  { architecture: "granitehybrid", ...SMALL, keys: ROTATED_GRANITE },
   { architecture: "lfm2", ...SMALL, headDim: 16, layers: 4 },
+  { architecture: "lfm2moe", ...SMALL, headDim: 16 },
 ];
 
 let folder: string;

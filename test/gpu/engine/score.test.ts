@@ -28,6 +28,7 @@ const MODELS: Record<string, TinyModelOptions> = {
   qwen3moe: { architecture: "qwen3moe" },
   olmoe: { architecture: "olmoe" },
   mixtral: { architecture: "llama" },
+  granitehybrid: { architecture: "granitehybrid" },
   "previous-layer": { architecture: "sluice", routerInput: "previous-layer" },
   decoupled: { architecture: "sluice", routerInput: "decoupled" },
   token: { architecture: "sluice", routerInput: "token" },

@@ -5,7 +5,7 @@ import { ernie45Moe } from "./ernie4-5-moe.ts";
 import { gemma4 } from "./gemma4.ts";
 import { gptOss } from "./gpt-oss.ts";
 import { granite, granitehybrid, granitemoe } from "./granite.ts";
-import { lfm2 } from "./lfm2.ts";
+import { lfm2, lfm2moe } from "./lfm2.ts";
 import { llama } from "./llama.ts";
 import { olmoe } from "./olmoe.ts";
 import { phimoe } from "./phimoe.ts";
@@ -28,6 +28,7 @@ export const tinyArchitectures: Readonly<Record<ArchitectureName, TinyArchitectu
   granitemoe,
   granitehybrid,
   lfm2,
+  lfm2moe,
   deepseek2,
   gemma4,
   bailingmoe2,

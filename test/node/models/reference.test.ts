@@ -19,6 +19,8 @@ const MODELS: readonly TinyModelOptions[] = [
   { architecture: "olmoe", ...SMALL, headDim: 4 },
   { architecture: "llama", ...SMALL, experts: 0 },
   { architecture: "llama", ...SMALL },
+  { architecture: "granitehybrid", ...SMALL },
+  { architecture: "lfm2", ...SMALL },
   { architecture: "sluice", ...SMALL, layers: 3, routerInput: "post-attention" },
   { architecture: "sluice", ...SMALL, layers: 3, routerInput: "pre-attention" },
   { architecture: "sluice", ...SMALL, layers: 3, routerInput: "previous-layer" },

@@ -51,6 +51,12 @@ describe.for<TinyModelOptions>([
   { architecture: "olmoe", headDim: 4 },
   { architecture: "llama" },
   { architecture: "llama", experts: 0, ropeFactors: "llama 3", ropeScale: 2 },
+  { architecture: "granite", experts: 0 },
+  { architecture: "granitemoe", tiedHead: true },
+  { architecture: "granitehybrid", layers: 3 },
+  { architecture: "granitehybrid", layers: 3, experts: 0 },
+  { architecture: "lfm2", layers: 3 },
+  { architecture: "lfm2moe", layers: 4 },
   ...ROUTER_INPUTS.map((routerInput) => ({ architecture: "sluice", routerInput }) as const),
 ])("%o", (options) => {
   test("names every tensor of its file once, with its shape", async () => {

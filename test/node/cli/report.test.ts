@@ -1,0 +1,30 @@
+import { expect, test } from "vitest";
+import { reportModel } from "../../../src/cli/report.ts";
+import { memorySource } from "../../../src/storage/memory-source.ts";
+import { tinyModel } from "../../helpers/tiny-models.ts";
+
+const HIDDEN = 64;
+const model = tinyModel({
+  ...{ architecture: "granitehybrid", layers: 3, hidden: HIDDEN, ffn: 32, headDim: 16 },
+});
+
+async function gpuOf(contextTokens: number) {
+  const { signal } = new AbortController();
+  const options = { contextTokens, gpuBudget: undefined, kvCache: undefined, signal };
+  return (await reportModel(memorySource(model), options)).gpu;
+}
+
+test("counts a recurrent state once for each layer that has one, whatever the context", async () => {
+  const [short, long] = [await gpuOf(64), await gpuOf(128)];
+  const inner = 2 * HIDDEN;
+  // The last 3 inputs of the convolution, b and c of both groups among them, and 16 values for each dimension.
+  const inputs = 3 * (inner + 2 * 2 * 16);
+
+  expect(short.stateBytes).toBe(2 * 4 * (inputs + inner * 16));
+  expect(long.stateBytes).toBe(short.stateBytes);
+  expect(long.kvCacheBytes).toBe(2 * short.kvCacheBytes);
+  for (const gpu of [short, long]) {
+    const { weightBytes, kvCacheBytes, stateBytes, scratchBytes, residentBytes } = gpu;
+    expect(residentBytes).toBe(weightBytes + kvCacheBytes + stateBytes + scratchBytes);
+  }
+});
