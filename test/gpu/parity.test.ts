@@ -17,8 +17,12 @@ const LOGPROB_TOLERANCE = 2e-3;
 /** Another right implementation may choose another token when the best one leads by less. */
 const LEAST_MARGIN = 1e-2;
 
-/** Ranks that K-quants allow. */
-const LATENT = { rank: 256, queryRank: 0, valueDim: 64, isSplit: true } as const;
+/** A dense layer and one with experts; ranks that K-quants allow. */
+const LATENT = {
+  architecture: "deepseek2",
+  layers: 2,
+  latent: { rank: 256, queryRank: 0, valueDim: 64, isSplit: true },
+} as const;
 
 const MODELS: Record<string, TinyModelOptions> = {
   smallthinker: { architecture: "smallthinker" },
@@ -34,17 +38,18 @@ const MODELS: Record<string, TinyModelOptions> = {
   granitehybrid: { architecture: "granitehybrid", experts: 4 },
   lfm2: { architecture: "lfm2" },
   lfm2moe: { architecture: "lfm2moe", experts: 4 },
-  deepseek2: { architecture: "deepseek2", latent: LATENT },
+  deepseek2: { ...LATENT },
   "deepseek2 with compressed queries and a sigmoid": {
-    architecture: "deepseek2",
+    ...LATENT,
     score: "sigmoid",
-    latent: { ...LATENT, queryRank: 256 },
+    latent: { ...LATENT.latent, queryRank: 256 },
   },
   "deepseek2 with one tensor of keys and values": {
-    architecture: "deepseek2",
-    latent: { ...LATENT, isSplit: false },
+    ...LATENT,
+    latent: { ...LATENT.latent, isSplit: false },
   },
-  gemma4: { architecture: "gemma4", headDim: 128, tiedHead: true },
+  // A sliding layer and a full one.
+  gemma4: { architecture: "gemma4", layers: 2, headDim: 128, tiedHead: true },
   qwen2moe: { architecture: "qwen2moe" },
   bailingmoe2: { architecture: "bailingmoe2", experts: 16, topK: 4 },
   "ernie4_5-moe": { architecture: "ernie4_5-moe" },

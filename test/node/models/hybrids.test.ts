@@ -42,6 +42,8 @@ function scalesOf(spec: ModelSpec): Record<string, number> {
     },
     ...{ rmsNorm: () => x, attention: () => x, shortConv: () => x, mamba2: () => x },
     ...{ gatedUnit: () => x, experts: () => x, lastToken: () => x, logits: () => {} },
+    ...{ layerNorm: () => x, add: () => x, headLinear: () => x },
+    ...{ latentAttention: () => x, softcap: () => x },
     ...{ route: () => ({ topK: 1 }), routeByToken: () => ({ topK: 1 }) },
   } as Parameters<typeof spec.forward>[0]);
   return scales;
