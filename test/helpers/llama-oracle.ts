@@ -1,4 +1,5 @@
 import { getLlama, type Llama, LlamaLogLevel, type Token } from "node-llama-cpp";
+import { logprobOf } from "./logprob.ts";
 
 /**
  * llama.cpp on the CPU, by way of `node-llama-cpp`: what whole models are judged by. Node only.
@@ -112,14 +113,6 @@ export async function openLlamaOracle(
       await model.dispose();
     },
   };
-}
-
-/** The natural logarithm of a token's probability. */
-export function logprobOf(logits: ArrayLike<number>, token: number): number {
-  const all = Array.from(logits);
-  const highest = all.reduce((a, b) => Math.max(a, b));
-  const sum = all.reduce((sum, logit) => sum + Math.exp(logit - highest), 0);
-  return all[token]! - highest - Math.log(sum);
 }
 
 /** The token with the greatest logit, the lower id of equal ones, and how far it is from the next. */
