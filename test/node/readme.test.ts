@@ -3,6 +3,7 @@ import { expect, test } from "vitest";
 import { runtimes } from "../../src/cli/runtimes/registry.ts";
 import { evictionPolicies } from "../../src/experts/policies/registry.ts";
 import { predictors } from "../../src/experts/predictors/registry.ts";
+import { cacheFormats } from "../../src/formats/cache/registry.ts";
 import { weightFormats } from "../../src/formats/registry.ts";
 import { architectures } from "../../src/models/registry.ts";
 import { scoreFunctions } from "../../src/routing/registry.ts";
@@ -11,6 +12,7 @@ import { pacingRules } from "../../src/scheduler/pacing/registry.ts";
 const ROWS = {
   architectures,
   "weight formats": weightFormats,
+  "keys and values": cacheFormats,
   routers: scoreFunctions,
   "cache policies": evictionPolicies,
   predictors,

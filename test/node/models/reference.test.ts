@@ -18,6 +18,8 @@ const MODELS: readonly TinyModelOptions[] = [
   { architecture: "qwen3moe", ...SMALL },
   { architecture: "olmoe", ...SMALL, headDim: 4 },
   { architecture: "llama", ...SMALL, experts: 0 },
+  { architecture: "qwen2", ...SMALL, headDim: 4 },
+  { architecture: "gpt-oss", ...SMALL, window: 3 },
   { architecture: "llama", ...SMALL },
   { architecture: "sluice", ...SMALL, layers: 3, routerInput: "post-attention" },
   { architecture: "sluice", ...SMALL, layers: 3, routerInput: "pre-attention" },
