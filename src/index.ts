@@ -25,6 +25,7 @@ export type {
   Budget,
   BudgetBytes,
   Budgets,
+  CacheFormatName,
   ChatMessage,
   EngineStats,
   EvictionPolicyName,

@@ -1,5 +1,6 @@
 import { evictionPolicies } from "../experts/policies/registry.ts";
 import { predictors } from "../experts/predictors/registry.ts";
+import { cacheFormats } from "../formats/cache/registry.ts";
 import { weightFormats } from "../formats/registry.ts";
 import { architectures } from "../models/registry.ts";
 import { scoreFunctions } from "../routing/registry.ts";
@@ -12,6 +13,7 @@ import { runtimes } from "./runtimes/registry.ts";
 const REGISTRIES = {
   architectures,
   "weight formats": weightFormats,
+  "keys and values": cacheFormats,
   tokenizers: tokenizerKinds,
   "pre-tokenizers": preTokenizers,
   routers: scoreFunctions,

@@ -90,6 +90,7 @@ describe("options", () => {
       ...DEFAULTS,
       gpuBudget: "50%",
       context: "512",
+      kvCache: "f16",
       variants: "serial",
     });
 
@@ -105,7 +106,12 @@ describe("options", () => {
       topLogprobs: 3,
       trace: true,
     });
-    expect(load).toEqual({ gpuBudget: "50%", contextTokens: 512, variants: "serial" });
+    expect(load).toEqual({
+      gpuBudget: "50%",
+      contextTokens: 512,
+      kvCache: "f16",
+      variants: "serial",
+    });
   });
 
   test.for<[string, Partial<GenerateFlags>]>([
@@ -131,6 +137,7 @@ describe("options", () => {
     ["budget", { gpuBudget: "" }],
     ["budget", { gpuBudget: "150%" }],
     ["--context", { context: "0" }],
+    ["--kv-cache", { kvCache: "f64" }],
     ["--variants", { variants: "fast" }],
   ])("are refused with a bad %s: %o", ([name, flags]) => {
     expect(thrown(() => readLoadOptions({ ...DEFAULTS, ...flags }))).toEqual(badInput(name));

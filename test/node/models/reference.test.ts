@@ -18,6 +18,8 @@ const MODELS: readonly TinyModelOptions[] = [
   { architecture: "qwen3moe", ...SMALL },
   { architecture: "olmoe", ...SMALL, headDim: 4 },
   { architecture: "llama", ...SMALL, experts: 0 },
+  { architecture: "qwen2", ...SMALL, headDim: 4 },
+  { architecture: "gpt-oss", ...SMALL, window: 3 },
   { architecture: "llama", ...SMALL },
   { architecture: "granitehybrid", ...SMALL },
   { architecture: "lfm2", ...SMALL },

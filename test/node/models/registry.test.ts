@@ -50,6 +50,9 @@ describe.for<TinyModelOptions>([
   { architecture: "qwen3moe" },
   { architecture: "olmoe", headDim: 4 },
   { architecture: "llama" },
+  { architecture: "qwen2", headDim: 4 },
+  { architecture: "qwen3" },
+  { architecture: "gpt-oss" },
   { architecture: "llama", experts: 0, ropeFactors: "llama 3", ropeScale: 2 },
   { architecture: "granite", experts: 0 },
   { architecture: "granitemoe", tiedHead: true },
@@ -270,6 +273,37 @@ test("the scale of experts' weights is read, and 0 stands for none", async () =>
   expect([scale(undefined), scale(0), scale(2.5)]).toEqual([1, 1, 2.5]);
 });
 
+describe("a gpt-oss file", () => {
+  const read = async (keys: Readonly<Record<string, number | string | undefined>> = {}) => {
+    const { file } = await tinyFile({ architecture: "gpt-oss", layers: 4, window: 128 });
+    return readModel(changed(file, keys)).attention;
+  };
+
+  test("has windows in every other layer from the first on, or as its pattern says", async () => {
+    const pattern = "gpt-oss.attention.sliding_window_pattern";
+    const windows = async (step?: number) =>
+      (await read({ [pattern]: step })).map(({ window }) => window);
+
+    expect(await windows()).toEqual([128, undefined, 128, undefined]);
+    expect(await windows(4)).toEqual([128, 128, 128, undefined]);
+    expect(await windows(1)).toEqual(new Array(4).fill(undefined));
+    expect(await windows(0)).toEqual(new Array(4).fill(128));
+  });
+
+  test("may rotate layers with windows by another base", async () => {
+    const attention = await read({ "gpt-oss.rope.freq_base_swa": 1000 });
+
+    expect(attention.map(({ rope }) => rope?.base)).toEqual([1000, 10_000, 1000, 10_000]);
+  });
+
+  test("without a window is bad", async () => {
+    await expect(read({ "gpt-oss.attention.sliding_window": 0 })).rejects.toMatchObject({
+      code: "bad-file",
+      message: expect.stringContaining("gpt-oss.attention.sliding_window is 0"),
+    });
+  });
+});
+
 test("qwen3moe shares out the width of a token's experts when it is the only one given", async () => {
   const { file } = await tinyFile({ architecture: "qwen3moe", topK: 2 });
   const keys = {
@@ -382,8 +416,8 @@ describe("a llama file", () => {
 
 test("an unknown architecture is refused with the list of known ones", async () => {
   const { file } = await tinyFile({ architecture: "llama" });
-  expect(() => readModel(changed(file, { "general.architecture": "gpt-oss" }))).toThrow(
-    `Sluice does not know the architecture "gpt-oss". Choose a model of one of these: ${Object.keys(architectures).join(", ")}.`,
+  expect(() => readModel(changed(file, { "general.architecture": "gpt-2" }))).toThrow(
+    `Sluice does not know the architecture "gpt-2". Choose a model of one of these: ${Object.keys(architectures).join(", ")}.`,
   );
   expect(() => readModel(changed(file, { "general.architecture": "toString" }))).toThrow(
     expect.objectContaining({ code: "unsupported-model" }),

@@ -21,6 +21,7 @@ test("the page's entry exports these names", () => {
       "Budget",
       "BudgetBytes",
       "Budgets",
+      "CacheFormatName",
       "ChatCompletion",
       "ChatCompletionChunk",
       "ChatCompletionLogprobs",
