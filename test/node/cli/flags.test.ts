@@ -91,6 +91,7 @@ describe("options", () => {
       gpuBudget: "50%",
       context: "512",
       variants: "serial",
+      rules: "llama.cpp",
     });
 
     expect(generate).toEqual({
@@ -105,7 +106,12 @@ describe("options", () => {
       topLogprobs: 3,
       trace: true,
     });
-    expect(load).toEqual({ gpuBudget: "50%", contextTokens: 512, variants: "serial" });
+    expect(load).toEqual({
+      gpuBudget: "50%",
+      contextTokens: 512,
+      variants: "serial",
+      rules: "llama.cpp",
+    });
   });
 
   test.for<[string, Partial<GenerateFlags>]>([
@@ -132,6 +138,7 @@ describe("options", () => {
     ["budget", { gpuBudget: "150%" }],
     ["--context", { context: "0" }],
     ["--variants", { variants: "fast" }],
+    ["--rules", { rules: "none" }],
   ])("are refused with a bad %s: %o", ([name, flags]) => {
     expect(thrown(() => readLoadOptions({ ...DEFAULTS, ...flags }))).toEqual(badInput(name));
   });

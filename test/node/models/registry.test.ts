@@ -49,6 +49,10 @@ describe.for<TinyModelOptions>([
   { architecture: "olmoe", headDim: 4 },
   { architecture: "llama" },
   { architecture: "llama", experts: 0, ropeFactors: "llama 3", ropeScale: 2 },
+  { architecture: "qwen2moe" },
+  { architecture: "bailingmoe2", layers: 3 },
+  { architecture: "ernie4_5-moe", layers: 5, moeStep: 2 },
+  { architecture: "phimoe", ropeFactors: "longrope" },
   ...ROUTER_INPUTS.map((routerInput) => ({ architecture: "sluice", routerInput }) as const),
 ])("%o", (options) => {
   test("names every tensor of its file once, with its shape", async () => {
