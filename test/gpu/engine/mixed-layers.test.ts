@@ -74,3 +74,12 @@ describe.for(Object.keys(MODELS))("%s", (name) => {
     }
   });
 });
+
+test("rules that nobody has are refused with those that there are", async () => {
+  const model = tinyModel({ ...SMALL, architecture: "phimoe" });
+  const rules = "guessed" as "published";
+  await expect(loadCold(engine, model.buffer, { rules })).rejects.toMatchObject({
+    code: "bad-input",
+    message: expect.stringContaining("one of published, llama.cpp"),
+  });
+});

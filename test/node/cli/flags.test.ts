@@ -92,6 +92,7 @@ describe("options", () => {
       context: "512",
       kvCache: "f16",
       variants: "serial",
+      rules: "llama.cpp",
     });
 
     expect(generate).toEqual({
@@ -111,6 +112,7 @@ describe("options", () => {
       contextTokens: 512,
       kvCache: "f16",
       variants: "serial",
+      rules: "llama.cpp",
     });
   });
 
@@ -139,6 +141,7 @@ describe("options", () => {
     ["--context", { context: "0" }],
     ["--kv-cache", { kvCache: "f64" }],
     ["--variants", { variants: "fast" }],
+    ["--rules", { rules: "none" }],
   ])("are refused with a bad %s: %o", ([name, flags]) => {
     expect(thrown(() => readLoadOptions({ ...DEFAULTS, ...flags }))).toEqual(badInput(name));
   });

@@ -60,6 +60,10 @@ describe.for<TinyModelOptions>([
   { architecture: "granitehybrid", layers: 3, experts: 0 },
   { architecture: "lfm2", layers: 3 },
   { architecture: "lfm2moe", layers: 4 },
+  { architecture: "qwen2moe" },
+  { architecture: "bailingmoe2", layers: 3 },
+  { architecture: "ernie4_5-moe", layers: 5, moeStep: 2 },
+  { architecture: "phimoe", ropeFactors: "longrope" },
   ...ROUTER_INPUTS.map((routerInput) => ({ architecture: "sluice", routerInput }) as const),
 ])("%o", (options) => {
   test("names every tensor of its file once, with its shape", async () => {
