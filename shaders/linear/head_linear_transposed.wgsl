@@ -1,9 +1,10 @@
-// y[token, head, col] = sum over `rows` rows r of weight[head, first_row + r, col] * x[token, head, r]
+// y[token, head, col] =
+//   sum over `rows` rows r of weight[head, first_row + r, col] * x[token, head, r]
 // weight [heads, head_rows, cols]; x [tokens, heads, x_width], of which each head reads the first
 // `rows`; y [tokens, heads, cols]. cols is a multiple of 8.
-// A thread has 8 columns, ROWS threads side by side read neighbouring words; LANES threads share the
-// rows. TOKENS is 1 or 4: how many tokens a decoded weight serves. x has room for a multiple of
-// TOKENS tokens.
+// A thread has 8 columns, ROWS threads side by side read neighbouring words; LANES threads share
+// the rows. TOKENS is 1 or 4: how many tokens a decoded weight serves. x has room for a multiple
+// of TOKENS tokens.
 // Needs: load_weights (shaders/formats), row_sum4 (shaders/reduce), control (shaders/control).
 override LANES: u32 = 1u;
 override ROWS: u32 = 64u;

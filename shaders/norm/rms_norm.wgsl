@@ -1,6 +1,6 @@
 // y[token, i] = x[token, i] / sqrt(mean(x[token, :]^2) + epsilon) * weight[i]
-// FINISHES 1: y[token, i] = (factor * that + residual[token, i]) * scale[0], where without has_residual
-// and has_scale nothing is added, or multiplied, and the buffer is not read; FINISHES 0 reads neither.
+// With FINISHES 1: y[token, i] = (factor * that + residual[token, i]) * scale[0]; without
+// has_residual, residual is not read, without has_scale, scale is not. FINISHES 0 reads neither.
 // x, residual and y [tokens, width]; weight [width]; scale [1]; all f32. One workgroup a token.
 // width is a multiple of 4.
 // Needs: row_sum (shaders/reduce), control (shaders/control).

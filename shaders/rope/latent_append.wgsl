@@ -1,6 +1,7 @@
 // Readies queries, keys and values of one layer of multi-head latent attention. A token's keys and
 // values, of all heads, are one row: a compressed part, which is normalised, and a rotated part.
-//   q_out[token, head, :] = absorbed[token, head, :], rotate(q[token, head, q_width - rope_dims ..])
+//   q_out[token, head, :] =
+//     absorbed[token, head, :], rotate(q[token, head, q_width - rope_dims ..])
 //   cache[(position + token) % rows, :] = norm(kv[token, 0 .. rank]), rotate(kv[token, rank ..])
 // absorbed [tokens, heads, rank]; q [tokens, heads, q_width]; kv [tokens, rank + rope_dims];
 // norm [rank]; table [context, rope_dims / 2]: cos and sin of the angles, from the host;

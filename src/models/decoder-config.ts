@@ -124,7 +124,8 @@ export function readDecoder(
     }
   }
   const isPaired = Number.isInteger(ropeDims / 2) && ropeDims > 0 && ropeDims <= headDim;
-  const groups = kvHeadsOf.map((count) => heads / count);
+  const attending = recurrent ? kvHeadsOf.filter((count) => count !== 0) : kvHeadsOf;
+  const groups = attending.map((count) => heads / count);
   const areWhole = [headDim / 2, valueDim / 2, ...groups].every(Number.isInteger);
   if (!isPaired || !areWhole) {
     throw new SluiceError(
