@@ -54,6 +54,7 @@ function settingsOf(options: TinyModelOptions): TinySettings {
     routerInput: "post-attention",
     ropeScale: 1,
     ropeFactors: "none",
+    fused: false,
     vocab: LEAST_TOKENS,
     keys: {},
     seed: 1,

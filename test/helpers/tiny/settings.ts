@@ -50,6 +50,8 @@ export interface TinyModelOptions {
   readonly ropeScale?: number;
   /** llama only: has `rope_freqs.weight`, or LongRoPE's two tensors. Default none. */
   readonly ropeFactors?: "llama 3" | "longrope" | "none";
+  /** llama only: queries, keys and values come from one matrix, with a bias. Default false. */
+  readonly fused?: boolean;
   /** Default and least 320: every byte, a few merges and some special tokens. */
   readonly vocab?: number;
   /** Keys to add or to put in the place of others, such as a chat template. */
