@@ -1,6 +1,6 @@
-// y[token, at] = scale * (dot(weight[row, :], x[token, :]) + bias[at]) + residual[token, at]
-// where at = first_row + row. weight [rows, cols], x [tokens, cols], bias [all_rows], residual and y
-// [tokens, all_rows]; cols is a multiple of 8. Without has_bias, bias is not read; without
+// y[token, at] = scale * (weight[row, :] . x[token, :] + bias[at]) + residual[token, at]
+// where at = first_row + row. weight [rows, cols], x [tokens, cols], bias [all_rows], residual and
+// y [tokens, all_rows]; cols is a multiple of 8. Without has_bias, bias is not read; without
 // has_residual, residual is not. A matrix in several buffers takes a dispatch for each.
 // Each weight is decoded once for 4 tokens. LANES lanes share a row, ROWS rows share a workgroup. x
 // has room for a multiple of 4 tokens; what it holds past the last one reaches no other token.

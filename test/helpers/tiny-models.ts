@@ -56,6 +56,7 @@ function settingsOf(options: TinyModelOptions): TinySettings {
     ropeScale: 1,
     ropeFactors: "none",
     latent: { rank: 64, queryRank: 0, valueDim: 64, isSplit: true },
+    fused: false,
     vocab: LEAST_TOKENS,
     keys: {},
     seed: 1,

@@ -126,6 +126,7 @@ const CASES: readonly TinyModelOptions[] = [
   { architecture: "gpt-oss", ...SMALL, layers: 4, window: 3, topK: 4 },
   { architecture: "llama", ...SMALL },
   { architecture: "llama", ...SMALL, ropeFactors: "llama 3", ropeScale: 4, tiedHead: true },
+  { architecture: "llama", ...SMALL, fused: true },
   { architecture: "llama", ...SMALL, keys: scaled("yarn", 64) },
   { architecture: "llama", ...SMALL, ropeFactors: "longrope", keys: scaled("longrope", 64) },
   { architecture: "llama", ...SMALL, ropeFactors: "longrope", keys: scaled("longrope", 512) },

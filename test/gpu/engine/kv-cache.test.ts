@@ -69,6 +69,21 @@ describe.for(Object.keys(cacheFormats) as CacheFormatName[])("a cache in %s", (k
   });
 });
 
+test("queries, keys and values of one matrix give llama.cpp's scores", async () => {
+  const sizes = { hidden: 64, ffn: 64, heads: 4, kvHeads: 2, headDim: 32 };
+  const oracle = await commands.oracle({ architecture: "llama", fused: true, ...sizes, steps: 2 });
+  const url = new URL(oracle.url, location.href).href;
+  const scores: number[][] = [];
+  for (const kvCache of ["f32", "f16"] as const) {
+    await loadCold(engine, url, { kvCache });
+    const { logprobs } = await engine.score([...oracle.prompt, ...oracle.tokens]);
+    scores.push([...logprobs]);
+  }
+
+  expect(greatestDifference(scores[0]!, oracle.scores)).toBeLessThan(TOLERANCES.f32);
+  expect(greatestDifference(scores[1]!, oracle.scores)).toBeLessThan(TOLERANCES.f16);
+});
+
 test("takes fewer bytes where keys and values are packed, and a window's ring is short", async () => {
   const bytes = new Map<CacheFormatName, number>();
   for (const kvCache of Object.keys(cacheFormats) as CacheFormatName[]) {

@@ -65,6 +65,8 @@ export interface TinyModelOptions {
   readonly ropeFactors?: "llama 3" | "longrope" | "none";
   /** deepseek2 only. Default: DeepSeek-V2-Lite's form. */
   readonly latent?: TinyLatent;
+  /** llama only: queries, keys and values come from one matrix, with a bias. Default false. */
+  readonly fused?: boolean;
   /** Default and least 320: every byte, a few merges and some special tokens. */
   readonly vocab?: number;
   /** Keys to add or to put in the place of others, such as a chat template. */
