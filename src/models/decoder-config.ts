@@ -124,7 +124,7 @@ export function readDecoder(
     }
   }
   const isPaired = Number.isInteger(ropeDims / 2) && ropeDims > 0 && ropeDims <= headDim;
-  const attending = recurrent ? kvHeadsOf.filter((count) => count !== 0) : kvHeadsOf;
+  const attending = kvHeadsOf.filter((count) => count !== 0);
   const groups = attending.map((count) => heads / count);
   const areWhole = [headDim / 2, valueDim / 2, ...groups].every(Number.isInteger);
   if (!isPaired || !areWhole) {
