@@ -117,7 +117,7 @@ export function plainDecoder(config: DecoderConfig, layers: DecoderLayers): Mode
       x = attentionBlock(ops, x, spec, config.epsilon);
       const moe = experts.get(spec.layer);
       x = moe
-        ? moeBlock(ops, x, moe, config.epsilon, shared(spec.layer))
+        ? moeBlock(ops, x, moe, config.epsilon, { shared: shared(spec.layer) })
         : denseBlock(ops, x, spec.layer, config.epsilon);
     }
     finish(ops, x, config);
@@ -214,15 +214,16 @@ export function feedForward<Tensor extends Activation, Choice extends Routing>(
 export type SharedExperts = "none" | "plain" | "gated";
 
 /**
- * `x + shared(norm(x)) + moe(norm(x))`, where the router reads what the experts read. The shared experts come between
- * the router and the others, which may be on their way meanwhile. x `[tokens, hidden]` -> `[tokens, hidden]`
+ * `x + scale * shared(norm(x)) + moe(norm(x))`, where the router reads what the experts read; a scale of theirs is in
+ * `spec.scale`. The shared experts come between the router and the others, which may be on their way meanwhile.
+ * x `[tokens, hidden]` -> `[tokens, hidden]`
  */
 export function moeBlock<Tensor extends Activation, Choice extends Routing>(
   ops: Ops<Tensor, Choice>,
   x: Tensor,
   spec: MoeSpec,
   epsilon: number,
-  shared: SharedExperts = "none",
+  { shared = "none", scale = 1 }: { readonly shared?: SharedExperts; readonly scale?: number } = {},
 ): Tensor {
   const named = (part: string) => blockWeight(spec.layer, part);
   const normed = ops.rmsNorm(x, named("ffn_norm"), epsilon);
@@ -232,9 +233,9 @@ export function moeBlock<Tensor extends Activation, Choice extends Routing>(
   function withShared(): Tensor {
     if (shared === "none") return x;
     const ofShared = (part: string) => named(`${part}_shexp`);
-    if (shared === "plain") return feedForward(ops, normed, ofShared, { residual: x });
+    if (shared === "plain") return feedForward(ops, normed, ofShared, { residual: x, scale });
     const gate = ops.linear(normed, ofShared("ffn_gate_inp")); // [tokens, 1]
-    return ops.add(x, feedForward(ops, normed, ofShared), { gate });
+    return ops.add(x, feedForward(ops, normed, ofShared, { scale }), { gate });
   }
 }
 

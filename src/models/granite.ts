@@ -1,13 +1,13 @@
-import type { Activation, AttentionSpec, MoeSpec, Ops, Routing } from "../ops/ops.ts";
+import type { AttentionSpec, MoeSpec } from "../ops/ops.ts";
 import {
   attentionLayers,
   decoderSpec,
   denseBlock,
-  feedForward,
   finish,
+  moeBlock,
   moeLayers,
 } from "./decoder.ts";
-import { blockWeight, type DecoderConfig, readCount, readDecoder } from "./decoder-config.ts";
+import { type DecoderConfig, readCount, readDecoder } from "./decoder-config.ts";
 import { mixerBlock, mixersOf } from "./mixers.ts";
 import type { Architecture, ModelFile } from "./model.ts";
 import { mamba2Layers } from "./recurrent.ts";
@@ -49,7 +49,10 @@ function graniteOf(architecture: string): Architecture {
           x = mixerBlock(ops, x, mixer, config.epsilon, { scale });
           const experts = moe[layer];
           x = experts
-            ? expertsBlock(ops, x, experts, config, { scale, shared: widths.shared.has(layer) })
+            ? moeBlock(ops, x, experts, config.epsilon, {
+                shared: widths.shared.has(layer) ? "plain" : "none",
+                scale,
+              })
             : denseBlock(ops, x, layer, config.epsilon, { scale });
         }
         finish(ops, x, config, { scale: 1 / scales.logits });
@@ -110,19 +113,4 @@ function readWidths(
   return hasExperts
     ? { dense: new Map(), shared: everywhere(metadata.optionalNumber(shared) ?? 0) }
     : { dense: everywhere(readCount(metadata, dense)), shared: new Map() };
-}
-
-/** `x + scale * (moe(norm(x)) + shared(norm(x)))`. x `[tokens, hidden]` -> `[tokens, hidden]` */
-function expertsBlock<Tensor extends Activation, Choice extends Routing>(
-  ops: Ops<Tensor, Choice>,
-  x: Tensor,
-  spec: MoeSpec,
-  { epsilon }: DecoderConfig,
-  { scale, shared }: { readonly scale: number; readonly shared: boolean },
-): Tensor {
-  const named = (part: string) => blockWeight(spec.layer, `${part}_shexp`);
-  const normed = ops.rmsNorm(x, blockWeight(spec.layer, "ffn_norm"), epsilon);
-  const choice = ops.route(normed, spec);
-  const residual = shared ? feedForward(ops, normed, named, { residual: x, scale }) : x;
-  return ops.experts(normed, choice, spec, { residual });
 }

@@ -1,8 +1,8 @@
-import { SluiceError } from "../errors.ts";
 import { moeLayers } from "./decoder.ts";
 import { type DecoderConfig, readCount, unsupported } from "./decoder-config.ts";
 import { lfm2Spec, readLfm2 } from "./lfm2.ts";
 import type { Architecture, ModelFile } from "./model.ts";
+import { readDenseLead } from "./moe-config.ts";
 
 /**
  * LFM2 with experts in all layers but the first ones: sigmoid router with a bias for the choice alone, renormalised.
@@ -12,29 +12,22 @@ export const lfm2moe: Architecture = {
   read(file) {
     const config = readLfm2(file, "lfm2moe", { keys: ["leading_dense_block_count"] });
     checkGating(file, config);
-    const moe = moeLayers(file, config, {
+    const lead = readDenseLead(file, config);
+    const rule = {
       ffn: readCount(file.metadata, "lfm2moe.expert_feed_forward_length"),
       routerInput: "post-attention",
       score: "sigmoid",
       renormalise: true,
       activation: "silu",
-    });
-    const last = moe.slice(leadingLayers(file, config)).map((spec, pool) => ({
+    } as const;
+    const layers = Array.from({ length: config.layers - lead }, (_, index) => lead + index);
+    const moe = moeLayers(file, config, rule, layers).map((spec) => ({
       ...spec,
-      pool,
       selectionBias: `blk.${spec.layer}.exp_probs_b.bias`,
     }));
-    return lfm2Spec(file, config, last);
+    return lfm2Spec(file, config, moe);
   },
 };
-
-/** How many of the first layers are dense. */
-function leadingLayers({ metadata }: ModelFile, { layers }: DecoderConfig): number {
-  const key = "lfm2moe.leading_dense_block_count";
-  const leading = metadata.optionalNumber(key) ?? 0;
-  if (Number.isInteger(leading) && leading >= 0 && leading <= layers) return leading;
-  throw new SluiceError("bad-file", `${key} is ${leading}; the model has ${layers} layers.`);
-}
 
 /** Numbers are llama.cpp's `llama_expert_gating_func_type`. */
 const SIGMOID = 2;

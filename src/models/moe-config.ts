@@ -57,9 +57,15 @@ export function selectionBias(file: ModelFile, layer: number): Pick<MoeSpec, "se
   return file.shape(name) ? { selectionBias: name } : {};
 }
 
-/** The first layers, which have a dense network. */
-export function readDenseLead({ metadata }: ModelFile, { architecture }: DecoderConfig): number {
-  return metadata.optionalNumber(`${architecture}.leading_dense_block_count`) ?? 0;
+/** How many of the first layers have a dense network. Throws "bad-file" for more than there are. */
+export function readDenseLead(
+  { metadata }: ModelFile,
+  { architecture, layers }: DecoderConfig,
+): number {
+  const key = `${architecture}.leading_dense_block_count`;
+  const lead = metadata.optionalNumber(key) ?? 0;
+  if (Number.isInteger(lead) && lead >= 0 && lead <= layers) return lead;
+  throw new SluiceError("bad-file", `${key} is ${lead}; the model has ${layers} layers.`);
 }
 
 /** The layers of a decoder whose layers without experts are dense, and those with experts have shared ones so wide. */

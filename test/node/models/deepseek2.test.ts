@@ -184,7 +184,7 @@ test("a model without experts is dense in all layers", () => {
 
 test.for<[Keys, string, string]>([
   [{ "rope.scaling.type": "linear" }, "unsupported-model", "linear rope scaling"],
-  [{ expert_group_count: 3, expert_group_used_count: 1 }, "bad-file", "not so many groups"],
+  [{ expert_group_count: 3, expert_group_used_count: 1 }, "bad-file", "groups of one size"],
   [{ "attention.temperature_scale": 0.1 }, "unsupported-model", "by position"],
   [{ expert_gating_func: 9 }, "unsupported-model", "gating function 9"],
   [{ "attention.kv_lora_rank": 0 }, "bad-file", "kv_lora_rank is 0"],
