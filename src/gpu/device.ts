@@ -1,6 +1,6 @@
 import { SluiceError } from "../errors.ts";
 import { GpuMemory } from "./memory.ts";
-import { PipelineCache } from "./pipelines.ts";
+import { type ParamsBinding, PipelineCache } from "./pipelines.ts";
 
 /** An opened GPU device and what hangs on it. Owned by the engine, which calls `dispose`. */
 export interface GpuContext {
@@ -73,7 +73,7 @@ export async function openGpu(gpu: GPU | undefined, maxBufferBytes?: number): Pr
     adapterName: name || (software ? "unnamed software adapter" : "unnamed adapter"),
     software,
     memory,
-    pipelines: new PipelineCache(device),
+    pipelines: new PipelineCache(device, paramsBinding(device, software)),
     lost,
     check() {
       if (failure) throw failure;
@@ -82,6 +82,21 @@ export async function openGpu(gpu: GPU | undefined, maxBufferBytes?: number): Pr
       device.destroy();
     },
   };
+}
+
+/** The most storage buffers that a kernel binds, and its params. */
+const STORAGE_BUFFERS_WITH_PARAMS = REQUIRED_LIMITS.maxStorageBuffersPerShaderStage + 1;
+
+/**
+ * What kernels read their params from. Firefox's software adapter is Mesa's lavapipe, which writes the values of uniforms
+ * into the shader where that lets it unroll a loop or drop a branch. Mesa 22.3 (Debian 12) does so at every dispatch and
+ * keeps each compilation: 1.3 MB and 10 ms for a router. It leaves storage buffers alone. To be deleted when no such
+ * version matters any more.
+ */
+function paramsBinding({ limits }: GPUDevice, software: boolean): ParamsBinding {
+  const isFirefox = typeof navigator !== "undefined" && navigator.userAgent?.includes("Firefox");
+  const hasRoom = limits.maxStorageBuffersPerShaderStage >= STORAGE_BUFFERS_WITH_PARAMS;
+  return isFirefox && software && hasRoom ? "read" : "uniform";
 }
 
 async function requestDevice(

@@ -25,14 +25,24 @@ export function linkKernel(kernel: Kernel, parts: readonly string[]): string {
   return linkWgsl([kernel.source, ...control, ...parts]);
 }
 
+/** Their structs have the same layout in both: they hold nothing but numbers of 4 bytes. */
+function withStoredParams(code: string): string {
+  return code.replace("var<uniform> params:", "var<storage, read> params:");
+}
+
+/** What kind of binding a kernel's `params` is. See `paramsBinding` in device.ts. */
+export type ParamsBinding = "uniform" | "read";
+
 /** Compiles kernels once for each device; two callers that ask for the same text share one compilation. */
 export class PipelineCache {
   readonly #device: GPUDevice;
+  readonly #params: ParamsBinding;
   readonly #pipelines = new Map<string, Promise<CompiledKernel>>();
   readonly #layouts = new Map<string, GPUBindGroupLayout>();
 
-  constructor(device: GPUDevice) {
+  constructor(device: GPUDevice, params: ParamsBinding = "uniform") {
     this.#device = device;
+    this.#params = params;
   }
 
   /** Pipelines made so far. */
@@ -45,7 +55,8 @@ export class PipelineCache {
    * @param constants replaces the kernel's defaults
    */
   compile(kernel: Kernel, parts: readonly string[], constants: Constants): Promise<CompiledKernel> {
-    const code = linkKernel(kernel, parts);
+    const linked = linkKernel(kernel, parts);
+    const code = this.#params === "uniform" ? linked : withStoredParams(linked);
     const key = `${JSON.stringify(constants)}\n${code}`;
     let compiled = this.#pipelines.get(key);
     if (!compiled) {
@@ -58,7 +69,7 @@ export class PipelineCache {
   /** The layouts of a kernel's bind groups. */
   layouts(kernel: Kernel): KernelLayouts {
     return {
-      buffers: this.#layout(["uniform", ...Object.values(kernel.buffers)]),
+      buffers: this.#layout([this.#params, ...Object.values(kernel.buffers)]),
       weights: kernel.weights ? this.#layout(["read"]) : undefined,
       control: kernel.control === "none" ? undefined : this.#layout([kernel.control]),
     };

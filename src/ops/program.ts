@@ -97,7 +97,7 @@ export interface Dispatch<
   readonly single?: boolean;
 }
 
-/** WebGPU's default `minUniformBufferOffsetAlignment`, which no device exceeds. */
+/** WebGPU's default alignment of offsets into uniform and storage buffers, which no device exceeds. */
 const UNIFORM_STRIDE = 256;
 
 /** Least size of a storage buffer: `GpuMemory.create` makes none smaller. */
@@ -167,8 +167,9 @@ export class Recorder {
     const compiled = await Promise.all(this.#steps.map((step) => step.compiled));
     const owned: GPUBuffer[] = [];
     await memory.guard("the scratch buffers", () => {
-      const uniform = GPUBufferUsage.UNIFORM | GPUBufferUsage.COPY_DST;
-      owned.push(memory.create("params", this.#uniforms * UNIFORM_STRIDE, uniform));
+      const { UNIFORM, STORAGE, COPY_DST } = GPUBufferUsage;
+      const usage = UNIFORM | STORAGE | COPY_DST; // either: see `paramsBinding` in gpu/device.ts
+      owned.push(memory.create("params", this.#uniforms * UNIFORM_STRIDE, usage));
       owned.push(...this.#allocate());
     });
     const params = owned[0]!;
