@@ -1,6 +1,7 @@
 import { playwright } from "@vitest/browser-playwright";
 import { defineConfig, type TestProjectInlineConfiguration } from "vitest/config";
 import packageJson from "./package.json" with { type: "json" };
+import { memoryCommands } from "./test/helpers/memory-command.ts";
 import { oracleCommands } from "./test/helpers/oracle-command.ts";
 import { serverCommands } from "./test/helpers/server-command.ts";
 import { CHROMIUM_ARGS, findChromium } from "./tools/browsers/chromium.ts";
@@ -42,7 +43,7 @@ function gpuProject(
         screenshotFailures: false,
         connectTimeout: 180_000, // a browser's start on two busy cores
         instances: [{ browser }],
-        commands: { ...oracleCommands, ...serverCommands },
+        commands: { ...memoryCommands, ...oracleCommands, ...serverCommands },
         provider,
       },
     },
