@@ -89,7 +89,7 @@ function describe({ model, tensors, expert, gpu, limits, budgets }: ModelReport)
       `${formatBytes(gpu.residentBytes)}: weights ${formatBytes(gpu.weightBytes)}, ` +
         `KV cache ${formatBytes(gpu.kvCacheBytes)} (${gpu.kvCache}), ` +
         (gpu.stateBytes > 0 ? `recurrent state ${formatBytes(gpu.stateBytes)}, ` : "") +
-        `scratch about ${formatBytes(gpu.scratchBytes)}`,
+        `scratch ${formatBytes(gpu.scratchBytes)}`,
     ],
     ...limits.map(
       (row) => [`over ${formatBytes(DEFAULT_BINDING_BYTES)}`, describeLimit(row)] as const,

@@ -1,6 +1,8 @@
+import { kvCacheBytes } from "../engine/kv-cache.ts";
 import { planRowParts } from "../engine/matrix-parts.ts";
 import type { PoolLayout } from "../engine/pool-layout.ts";
 import { formatOf, tensorOf } from "../engine/weights.ts";
+import { type CacheFormatName, cacheFormats } from "../formats/cache/registry.ts";
 import { planPlanes } from "../formats/format.ts";
 import type { GgufFile } from "../gguf/gguf.ts";
 import type { ModelSpec } from "../models/model.ts";
@@ -27,14 +29,20 @@ export type LimitRow =
   /** What is never cut: it needs a device that binds `bytes`. */
   | { readonly kind: "device"; readonly what: string; readonly bytes: number };
 
-/** What of a model exceeds the limits that every device has, for a KV cache of `contextTokens` tokens. */
+/** The KV cache that is asked for. */
+export interface CacheChoice {
+  readonly contextTokens: number;
+  readonly kvCache: CacheFormatName;
+}
+
+/** What of a model exceeds the limits that every device has. */
 export function findLimits(
   file: GgufFile,
   spec: ModelSpec,
   pools: readonly PoolLayout[],
-  contextTokens: number,
+  cache: CacheChoice,
 ): LimitRow[] {
-  return [...longMatrices(file, spec), ...longCaches(spec, contextTokens), ...longRecords(pools)];
+  return [...longMatrices(file, spec), ...longCaches(spec, cache), ...longRecords(pools)];
 }
 
 function longMatrices(file: GgufFile, spec: ModelSpec): LimitRow[] {
@@ -50,13 +58,14 @@ function longMatrices(file: GgufFile, spec: ModelSpec): LimitRow[] {
   return oneOfEach(rows);
 }
 
-/** Bytes of a layer's keys and values, for each token of the context: see `allocateFixed` of the engine. */
-function longCaches({ attention }: ModelSpec, contextTokens: number): LimitRow[] {
-  const tokenBytes = attention.map(({ kvHeads, headDim }) => 4 * 2 * kvHeads * headDim);
-  const most = Math.max(0, ...tokenBytes);
-  const bytes = most * contextTokens;
+function longCaches({ attention }: ModelSpec, { contextTokens, kvCache }: CacheChoice): LimitRow[] {
+  const longest = (tokens: number) =>
+    Math.max(0, ...attention.map((spec) => kvCacheBytes(spec, cacheFormats[kvCache], tokens)));
+  const bytes = longest(contextTokens);
   if (bytes <= DEFAULT_BINDING_BYTES) return [];
-  const fitting = Math.floor(DEFAULT_BINDING_BYTES / most);
+  // Rows of a cache take the same bytes each, but for what is rounded up at its end.
+  let fitting = Math.floor((contextTokens * DEFAULT_BINDING_BYTES) / bytes);
+  while (longest(fitting) > DEFAULT_BINDING_BYTES) fitting--;
   return [{ kind: "kv-cache", what: "keys and values of a layer", bytes, contextTokens: fitting }];
 }
 

@@ -1,5 +1,6 @@
+import { dryRun } from "../engine/dry-run.ts";
 import { kvCacheBytes } from "../engine/kv-cache.ts";
-import { planPools } from "../engine/pool-layout.ts";
+import { type PoolLayout, planPools } from "../engine/pool-layout.ts";
 import { formatOf, tensorOf } from "../engine/weights.ts";
 import { SluiceError } from "../errors.ts";
 import {
@@ -12,9 +13,7 @@ import { ggmlTypeName } from "../gguf/ggml-types.ts";
 import { type GgufFile, openGguf } from "../gguf/gguf.ts";
 import type { ModelSpec } from "../models/model.ts";
 import { readModel } from "../models/registry.ts";
-import { valueDimOf } from "../ops/kv-layout.ts";
-import type { AttentionSpec } from "../ops/ops.ts";
-import { projectedWidth, stateValues } from "../ops/recurrent.ts";
+import { stateValues } from "../ops/recurrent.ts";
 import {
   fullBudgetBytes,
   type GpuNeeds,
@@ -57,7 +56,7 @@ export interface ModelReport {
     readonly kvCacheBytes: number;
     /** Of recurrent layers, whatever the context. */
     readonly stateBytes: number;
-    /** An estimate, rather too high: the engine learns it when it records a pass. */
+    /** Of the passes, with their tables of angles. */
     readonly scratchBytes: number;
     /** What is always there: the sum of the four. */
     readonly residentBytes: number;
@@ -111,7 +110,8 @@ const BUDGETS = ["25%", "50%", "75%", "100%", "2GB", "4GB", "8GB"] as const;
 
 /**
  * Reads a model's header and plans its memory as the engine would.
- * Throws "bad-file", "truncated-file", "unsupported-model", "unsupported-format", and "bad-input" for options.
+ * Throws "bad-file", "truncated-file", "unsupported-model", "unsupported-format", "shape-mismatch", and "bad-input" for
+ * options.
  */
 export async function reportModel(
   source: ByteSource,
@@ -150,14 +150,15 @@ export async function reportModel(
       minGpuBudgetBytes: minBudgetBytes(needs),
       fullGpuBudgetBytes: fullBudgetBytes(needs),
     },
-    limits: findLimits(file, spec, pools, contextTokens),
+    limits: findLimits(file, spec, pools, { contextTokens, kvCache: gpu.kvCache }),
     budgets: planBudgets(needs, gpuBudget),
   };
 }
 
 /**
  * Reads a model's header and plans what it needs of the GPU.
- * Throws "bad-file", "truncated-file", "unsupported-model", "unsupported-format", and "bad-input" for the context.
+ * Throws "bad-file", "truncated-file", "unsupported-model", "unsupported-format", "shape-mismatch", and "bad-input" for
+ * the context.
  */
 export async function planModel(
   source: ByteSource,
@@ -170,7 +171,7 @@ export async function planModel(
   });
   const contextTokens = readContext(wanted, spec);
   const pools = planPools(file, spec.moe);
-  const gpu = planGpu(file, spec, contextTokens, kvCache ?? DEFAULT_CACHE_FORMAT);
+  const gpu = planGpu(file, spec, pools, contextTokens, kvCache ?? DEFAULT_CACHE_FORMAT);
   const needs: GpuNeeds = {
     residentBytes: gpu.weightBytes + gpu.kvCacheBytes + gpu.stateBytes + gpu.scratchBytes,
     recordBytes: pools.map(({ recordBytes }) => recordBytes),
@@ -208,7 +209,13 @@ function planBudgets(needs: GpuNeeds, gpuBudget: string | undefined): BudgetRow[
   });
 }
 
-function planGpu(file: GgufFile, spec: ModelSpec, contextTokens: number, kvCache: CacheFormatName) {
+function planGpu(
+  file: GgufFile,
+  spec: ModelSpec,
+  pools: readonly PoolLayout[],
+  contextTokens: number,
+  kvCache: CacheFormatName,
+) {
   const weightBytes = spec.resident.reduce((sum, { name, shape, idsBelow, decoded }) => {
     const info = tensorOf(file, name);
     // Vectors and small tensors are expanded to f32, ids are u32.
@@ -225,47 +232,15 @@ function planGpu(file: GgufFile, spec: ModelSpec, contextTokens: number, kvCache
   const stateBytes = spec.recurrent
     .flatMap((recurrent) => Object.values(stateValues(recurrent)))
     .reduce((sum, values) => sum + 4 * values, 0);
-  const scratchBytes = estimateScratch(spec) + ropeBytes(spec, contextTokens);
+  const options = { contextTokens, cacheFormat: cacheFormats[kvCache] };
+  const scratchBytes = dryRun(file, spec, pools, options) + ropeBytes(spec, contextTokens);
   return { weightBytes, kvCache, kvCacheBytes: cacheBytes, stateBytes, scratchBytes };
 }
-
-/** Tokens that are in work at once: a prefill chunk, and the decode pass with its own buffers. */
-const SCRATCH_TOKENS = 33;
-/** Activations as wide as the widest that are alive at once in a layer. */
-const LIVE_ACTIVATIONS = 6;
 
 /** Tables of the angles of each position: a sine and a cosine for two dimensions. */
 function ropeBytes({ attention }: ModelSpec, contextTokens: number): number {
   const kinds = new Map(attention.map(({ rope }) => [JSON.stringify(rope), rope?.dims ?? 0]));
   return [...kinds.values()].reduce((sum, dims) => sum + 4 * contextTokens * dims, 0);
-}
-
-/** Activations of the passes, the expert products of one layer, and the logits. */
-function estimateScratch({
-  attention,
-  recurrent,
-  moe,
-  resident,
-  hidden,
-  vocab,
-}: ModelSpec): number {
-  const networks = resident.filter(({ name }) => /\.ffn_up(_shexp)?\.weight$/.test(name));
-  const widest = Math.max(
-    hidden,
-    ...attention.map(widestOf),
-    ...recurrent.map(projectedWidth),
-    ...networks.map(({ shape }) => shape[0]!),
-  );
-  const products = Math.max(0, ...moe.map(({ topK, ffn, hidden }) => topK * (ffn + hidden)));
-  return 4 * (SCRATCH_TOKENS * (LIVE_ACTIVATIONS * widest + products) + 2 * vocab);
-}
-
-/** The widest activation of an attention block. */
-function widestOf(spec: AttentionSpec): number {
-  const { heads, kvHeads, headDim, fused } = spec;
-  const valueDim = valueDimOf(spec);
-  const all = (heads + kvHeads) * headDim + kvHeads * valueDim;
-  return fused === undefined ? heads * Math.max(headDim, valueDim) : all;
 }
 
 function tabulate(file: GgufFile, spec: ModelSpec): TensorRow[] {

@@ -7,6 +7,7 @@ import type { GgufFile } from "../gguf/gguf.ts";
 import type { GpuContext } from "../gpu/device.ts";
 import { type VariantName, variants } from "../kernels/parts.ts";
 import type { ModelSpec } from "../models/model.ts";
+import { checkVector } from "../ops/checks.ts";
 import type { GpuResources } from "../ops/gpu-resources.ts";
 import type { RopeSpec } from "../ops/ops.ts";
 import { stateValues } from "../ops/recurrent.ts";
@@ -476,13 +477,4 @@ function allocateFixed(
       ropeTable,
     },
   };
-}
-
-function checkVector(name: string, got: number, wanted: number): void {
-  if (got !== wanted) {
-    throw new SluiceError(
-      "shape-mismatch",
-      `${name} has ${got} values, the model wants ${wanted}. The model file does not fit its architecture.`,
-    );
-  }
 }

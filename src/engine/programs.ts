@@ -1,7 +1,7 @@
 import type { GpuContext } from "../gpu/device.ts";
 import type { ModelSpec } from "../models/model.ts";
 import { GpuOps, type RecordOptions } from "../ops/gpu-ops.ts";
-import type { GpuResources } from "../ops/gpu-resources.ts";
+import type { ExpertArenas, GpuResources } from "../ops/gpu-resources.ts";
 import type { Program } from "../ops/program.ts";
 import type { GpuNeeds } from "../scheduler/budget.ts";
 import { biasesOf, type PoolLayout } from "./pool-layout.ts";
@@ -23,37 +23,49 @@ export function planNeeds(
   fixed: Omit<GpuResources, "arenas">,
   options: Pick<RecordOptions, "guesses"> = {},
 ): GpuNeeds {
-  const arenas = (pool: number) => {
-    const layout = pools[pool]!;
-    const { gate, up, down, downByColumns } = layout;
-    return {
-      slots: 0,
-      slotsPerArena: 1,
-      slotWords: 0,
-      gateFirst: 0,
-      upFirst: 0,
-      downFirst: 0,
-      biases: biasesOf(layout),
-      gateFormat: gate.format,
-      upFormat: up.format,
-      downFormat: down.format,
-      downByColumns,
-      arenas: [fixed.result],
-    };
+  const arenas = (pool: number) => arenasWithoutSlots(pools[pool]!, fixed.result);
+  // Before what is allocated is counted: vectors and tables of angles are made when they are first asked for.
+  const ofPrograms = programBytes({ ...fixed, arenas }, spec, options);
+  return {
+    residentBytes: context.memory.bytes + ofPrograms,
+    recordBytes: pools.map(({ recordBytes }) => recordBytes),
+    experts: expertsOf(spec),
+    topK: Math.max(0, ...spec.moe.map(({ topK }) => topK)),
   };
-  const programBytes = Object.values(recordings(options)).reduce((sum, recording) => {
-    const ops = new GpuOps({ ...fixed, arenas }, spec.moe, recording);
+}
+
+/** An arena as `buffer` that holds no expert: for recording what is never run. */
+export function arenasWithoutSlots(layout: PoolLayout, buffer: GPUBuffer): ExpertArenas {
+  const { gate, up, down, downByColumns } = layout;
+  return {
+    slots: 0,
+    slotsPerArena: 1,
+    slotWords: 0,
+    gateFirst: 0,
+    upFirst: 0,
+    downFirst: 0,
+    biases: biasesOf(layout),
+    gateFormat: gate.format,
+    upFormat: up.format,
+    downFormat: down.format,
+    downByColumns,
+    arenas: [buffer],
+  };
+}
+
+/** GPU bytes that both programs will take: scratch, parameters and choices. Throws as recording does. */
+export function programBytes(
+  resources: GpuResources,
+  spec: ModelSpec,
+  options: Pick<RecordOptions, "guesses"> = {},
+): number {
+  return Object.values(recordings(options)).reduce((sum, recording) => {
+    const ops = new GpuOps(resources, spec.moe, recording);
     spec.forward(ops);
     const { bytes } = ops;
     ops.discard();
     return sum + bytes;
   }, 0);
-  return {
-    residentBytes: context.memory.bytes + programBytes,
-    recordBytes: pools.map(({ recordBytes }) => recordBytes),
-    experts: expertsOf(spec),
-    topK: Math.max(0, ...spec.moe.map(({ topK }) => topK)),
-  };
 }
 
 /** Experts of a layer; 0 in a dense model. */

@@ -37,3 +37,12 @@ export function checkMost(what: string, got: number, most: number): void {
     `${what} is ${got}; Sluice's kernels take at most ${most}. Use another model.`,
   );
 }
+
+/** Throws "shape-mismatch" unless a vector of weights has as many values as the model wants. */
+export function checkVector(name: string, got: number, wanted: number): void {
+  if (got === wanted) return;
+  throw new SluiceError(
+    "shape-mismatch",
+    `${name} has ${got} values, the model wants ${wanted}. The model file does not fit its architecture.`,
+  );
+}

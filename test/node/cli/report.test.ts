@@ -53,3 +53,22 @@ test.for([
     expect(gpu.residentBytes).toBe(gpu.weightBytes + gpu.kvCacheBytes + gpu.scratchBytes);
   },
 );
+
+test("finds from the header what kernels cannot compute", async () => {
+  const model = tinyModel({
+    ...{ architecture: "qwen3moe", experts: 513, hidden: 8, ffn: 8, heads: 1, kvHeads: 1 },
+    ...{ headDim: 8, layers: 1 },
+  });
+
+  await expect(
+    reportModel(memorySource(model), {
+      contextTokens: 16,
+      kvCache: undefined,
+      gpuBudget: undefined,
+      signal: new AbortController().signal,
+    }),
+  ).rejects.toMatchObject({
+    code: "unsupported-model",
+    message: expect.stringContaining("the number of experts of layer 0 is 513"),
+  });
+});
