@@ -45,6 +45,7 @@ test.for([
 ])("$name leaves nothing in the browser's memory", async ({ run }) => {
   await run(0); // takes what later runs use again
   const before = await commands.browserBytes();
+  if (navigator.platform.startsWith("Linux")) expect(before).toBeGreaterThan(1e8);
 
   const passes = (await run(1)) + (await run(2));
 
