@@ -50,37 +50,30 @@ function gpuProject(
   };
 }
 
-/**
- * In the order in which they run. Both browsers run at the same time: many of their tests wait for a slow link, and
- * times are not what they look at.
- */
-const groups = [
-  [nodeProject("node", 30_000)],
-  [
-    gpuProject(
-      "chromium",
-      playwright({
-        launchOptions: { executablePath: findChromium(), args: [...CHROMIUM_ARGS] },
-      }),
-    ),
-    gpuProject("firefox", firefox),
-  ],
-  [nodeProject("parity", 300_000)],
-  [nodeProject("page", 300_000)],
+const projects = [
+  nodeProject("node", 30_000),
+  gpuProject(
+    "chromium",
+    playwright({
+      launchOptions: { executablePath: findChromium(), args: [...CHROMIUM_ARGS] },
+    }),
+  ),
+  gpuProject("firefox", firefox),
+  nodeProject("parity", 300_000),
+  nodeProject("page", 300_000),
 ];
 
 /**
  * Kernels and workers run in real browsers on software adapters; everything pure runs in Node.
- * `parity` compares whole models with llama.cpp, `page` drives the demo pages.
+ * `parity` compares whole models with llama.cpp, `page` drives the demo pages. One project runs
+ * after the other: each software adapter takes all cores.
  */
 export default defineConfig({
   test: {
     reporters: ["default", new ClosingLine()],
-    projects: groups.flatMap((projects, groupOrder) =>
-      projects.map((project) => ({
-        ...project,
-        test: { ...project.test, sequence: { groupOrder } },
-      })),
-    ),
+    projects: projects.map((project, groupOrder) => ({
+      ...project,
+      test: { ...project.test, sequence: { groupOrder } },
+    })),
   },
 });

@@ -15,7 +15,7 @@ interface Process {
   readonly bytes: number;
 }
 
-/** Both browsers run at the same time: a project's is told by the name of its first process. */
+/** A browser stays open while the next project's runs: a project's is told by the name of its first process. */
 const browserBytes: BrowserCommand<[]> = async ({ project }) => {
   const processes = await listProcesses();
   const childrenOf = (id: number) => [...processes].filter(([, { parent }]) => parent === id);
