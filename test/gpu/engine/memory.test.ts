@@ -4,8 +4,11 @@ import { createEngine } from "../../../src/engine/engine.ts";
 import type { Engine } from "../../../src/engine/types.ts";
 import { loadCold, replyOf } from "../../helpers/engine.ts";
 
-/** A driver that compiled kernels at each dispatch and kept them took 3 to 9 MB a pass; browsers' ups and downs take less. */
-const MOST_BYTES_A_PASS = 2e6;
+/** A driver that compiled kernels at each dispatch and kept them took 6 to 10 MB a pass; browsers' ups and downs take less. */
+const MOST_BYTES_A_PASS = 4e6;
+
+/** So many that those ups and downs are small beside what passes would leave. */
+const LEAST_PASSES = 48;
 
 /** Passes of 32 tokens. */
 const CHUNKS = 12;
@@ -34,7 +37,8 @@ async function decode(seed: number): Promise<number> {
 
 /** Prompts with nothing in common, so that all of each is computed; the passes that it took. */
 async function prefill(seed: number): Promise<number> {
-  const tokens = Array.from({ length: 32 * CHUNKS }, (_, i) => 5 + 400 * seed + i);
+  const first = 5 + ((400 * seed) % 1600);
+  const tokens = Array.from({ length: 32 * CHUNKS }, (_, i) => first + i);
   await replyOf(engine, { tokens }, { maxTokens: 1 });
   return CHUNKS;
 }
@@ -47,9 +51,9 @@ test.for([
   const before = await commands.browserBytes();
   if (navigator.platform.startsWith("Linux")) expect(before).toBeGreaterThan(1e8);
 
-  const passes = (await run(1)) + (await run(2));
+  let passes = 0;
+  for (let seed = 1; passes < LEAST_PASSES; seed++) passes += await run(seed);
 
-  expect(passes).toBeGreaterThan(20);
   const grown = (await commands.browserBytes()) - before;
   expect(grown / passes).toBeLessThan(MOST_BYTES_A_PASS);
 });
