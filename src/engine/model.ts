@@ -5,12 +5,9 @@ import { type EvictionPolicyName, evictionPolicies } from "../experts/policies/r
 import { type CacheFormatName, cacheFormats } from "../formats/cache/registry.ts";
 import type { GgufFile } from "../gguf/gguf.ts";
 import type { GpuContext } from "../gpu/device.ts";
-import { type VariantName, variants } from "../kernels/parts.ts";
+import type { VariantName } from "../kernels/parts.ts";
 import type { ModelSpec } from "../models/model.ts";
-import { checkVector } from "../ops/checks.ts";
 import type { GpuResources } from "../ops/gpu-resources.ts";
-import type { RopeSpec } from "../ops/ops.ts";
-import { stateValues } from "../ops/recurrent.ts";
 import {
   fullBudgetBytes,
   type GpuNeeds,
@@ -25,16 +22,16 @@ import type { PrefetchCosts } from "../scheduler/prefetch-gauge.ts";
 import type { ByteSource } from "../storage/byte-source.ts";
 import type { RecordStore } from "../storage/store/record-store.ts";
 import { calibrate, type PassCosts } from "./calibration.ts";
-import { CONTROL_WORDS, Executor } from "./executor.ts";
+import { Executor } from "./executor.ts";
 import { ExpertStore } from "./expert-store.ts";
-import { cacheRows, kvCacheBytes } from "./kv-cache.ts";
+import { allocateFixed } from "./fixed-resources.ts";
+import { kvCacheBytes } from "./kv-cache.ts";
 import { Pacer } from "./pacer.ts";
 import { type PassOptions, type PassResult, runPass } from "./pass.ts";
 import { type PoolLayout, planPools } from "./pool-layout.ts";
 import { type PredictorChoice, Prefetch } from "./prefetch.ts";
-import { CHUNK_TOKENS, expertsOf, type Programs, planNeeds, recordPrograms } from "./programs.ts";
+import { type Programs, planNeeds, recordPrograms } from "./programs.ts";
 import { Records } from "./records.ts";
-import { ropeAngles, ropeFactors } from "./rope.ts";
 import { TokenChoices } from "./token-choices.ts";
 import { ResidentWeights } from "./weights.ts";
 
@@ -389,92 +386,4 @@ function isWhole(cache: ExpertCache, pool: number): boolean {
 /** A share is worth what it takes; bytes are a promise that is kept, and shown as given. */
 function budgetBytesOf(budget: ParsedBudget | undefined, gpuBytes: number): number {
   return budget?.kind === "bytes" ? budget.bytes : gpuBytes;
-}
-
-/** The buffers whose size does not depend on the budget, and the look-ups that programs bind through. */
-function allocateFixed(
-  context: GpuContext,
-  spec: ModelSpec,
-  weights: ResidentWeights,
-  options: ModelOptions,
-): {
-  readonly resources: Omit<GpuResources, "arenas">;
-  readonly counts: GPUBuffer;
-  readonly owned: readonly GPUBuffer[];
-} {
-  const { memory, device } = context;
-  const { contextTokens } = options;
-  const owned: GPUBuffer[] = [];
-  const storage = (label: string, bytes: number) => {
-    const buffer = memory.storage(label, bytes);
-    owned.push(buffer);
-    return buffer;
-  };
-  const experts = expertsOf(spec);
-  const control = storage("control", 4 * (CONTROL_WORDS + CHUNK_TOKENS + 1));
-  const pageTable = storage("page table", 4 * spec.moe.length * experts);
-  const result = storage("result", 4);
-  const scores = storage("scores", 4 * CHUNK_TOKENS);
-  const counts = storage("token counts", 4 * CHUNK_TOKENS);
-  device.queue.writeBuffer(
-    counts,
-    0,
-    Uint32Array.from({ length: CHUNK_TOKENS }, (_, i) => i + 1),
-  );
-  const format = cacheFormats[options.kvCache];
-  const kvCaches = new Map(
-    spec.attention.map((attention) => {
-      const bytes = kvCacheBytes(attention, format, contextTokens);
-      const buffer = storage(`KV cache of layer ${attention.layer}`, bytes);
-      return [attention.layer, { buffer, rows: cacheRows(attention, contextTokens), format }];
-    }),
-  );
-  // What is in a state before a pass at position 0 is never read.
-  const states = new Map(
-    spec.recurrent.flatMap((recurrent) =>
-      Object.entries(stateValues(recurrent)).map(([part, values]) => {
-        const key = `${recurrent.layer} ${part}`;
-        return [key, storage(`state (${part}) of layer ${recurrent.layer}`, 4 * values)] as const;
-      }),
-    ),
-  );
-  const tables = new Map<string, GPUBuffer>();
-  const ropeTable = (rope: RopeSpec) => {
-    const key = JSON.stringify(rope);
-    let buffer = tables.get(key);
-    if (!buffer) {
-      const tensor = ropeFactors(rope, contextTokens);
-      const factors = tensor === undefined ? undefined : weights.values(tensor);
-      const angles = ropeAngles(rope, contextTokens, factors);
-      buffer = storage("rope angles", angles.byteLength);
-      device.queue.writeBuffer(buffer, 0, angles);
-      tables.set(key, buffer);
-    }
-    return buffer;
-  };
-  const vector = (name: string, width: number) => {
-    checkVector(name, weights.values(name).length, width);
-    return weights.vectors([name]);
-  };
-  return {
-    owned,
-    counts,
-    resources: {
-      context,
-      variant: variants[options.variants],
-      contextTokens,
-      control,
-      pageTable,
-      pageFirst: (pool) => pool * experts,
-      result,
-      scores,
-      matrix: (name) => weights.matrix(name),
-      table: (name) => weights.table(name),
-      vector,
-      vectors: (...names) => weights.vectors(names),
-      kvCache: (layer) => kvCaches.get(layer)!,
-      state: (layer, part) => states.get(`${layer} ${part}`)!,
-      ropeTable,
-    },
-  };
 }

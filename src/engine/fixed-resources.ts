@@ -1,0 +1,111 @@
+import { type CacheFormatName, cacheFormats } from "../formats/cache/registry.ts";
+import type { GpuContext } from "../gpu/device.ts";
+import { type VariantName, variants } from "../kernels/parts.ts";
+import type { ModelSpec } from "../models/model.ts";
+import { checkVector } from "../ops/checks.ts";
+import type { GpuResources } from "../ops/gpu-resources.ts";
+import type { RopeSpec } from "../ops/ops.ts";
+import { stateValues } from "../ops/recurrent.ts";
+import { CONTROL_WORDS } from "./executor.ts";
+import { cacheRows, kvCacheBytes } from "./kv-cache.ts";
+import { CHUNK_TOKENS, expertsOf } from "./programs.ts";
+import { ropeAngles, ropeFactors } from "./rope.ts";
+import type { ResidentWeights } from "./weights.ts";
+
+/** What the size and form of the fixed buffers depend on. */
+export interface FixedOptions {
+  readonly contextTokens: number;
+  readonly kvCache: CacheFormatName;
+  readonly variants: VariantName;
+}
+
+/**
+ * The buffers whose size does not depend on the budget, and the look-ups that programs bind through. The caller owns
+ * `owned`.
+ */
+export function allocateFixed(
+  context: GpuContext,
+  spec: ModelSpec,
+  weights: ResidentWeights,
+  options: FixedOptions,
+): {
+  readonly resources: Omit<GpuResources, "arenas">;
+  readonly counts: GPUBuffer;
+  readonly owned: readonly GPUBuffer[];
+} {
+  const { memory, device } = context;
+  const { contextTokens } = options;
+  const owned: GPUBuffer[] = [];
+  const storage = (label: string, bytes: number) => {
+    const buffer = memory.storage(label, bytes);
+    owned.push(buffer);
+    return buffer;
+  };
+  const experts = expertsOf(spec);
+  const control = storage("control", 4 * (CONTROL_WORDS + CHUNK_TOKENS + 1));
+  const pageTable = storage("page table", 4 * spec.moe.length * experts);
+  const result = storage("result", 4);
+  const scores = storage("scores", 4 * CHUNK_TOKENS);
+  const counts = storage("token counts", 4 * CHUNK_TOKENS);
+  device.queue.writeBuffer(
+    counts,
+    0,
+    Uint32Array.from({ length: CHUNK_TOKENS }, (_, i) => i + 1),
+  );
+  const format = cacheFormats[options.kvCache];
+  const kvCaches = new Map(
+    spec.attention.map((attention) => {
+      const bytes = kvCacheBytes(attention, format, contextTokens);
+      const buffer = storage(`KV cache of layer ${attention.layer}`, bytes);
+      return [attention.layer, { buffer, rows: cacheRows(attention, contextTokens), format }];
+    }),
+  );
+  // What is in a state before a pass at position 0 is never read.
+  const states = new Map(
+    spec.recurrent.flatMap((recurrent) =>
+      Object.entries(stateValues(recurrent)).map(([part, values]) => {
+        const key = `${recurrent.layer} ${part}`;
+        return [key, storage(`state (${part}) of layer ${recurrent.layer}`, 4 * values)] as const;
+      }),
+    ),
+  );
+  const tables = new Map<string, GPUBuffer>();
+  const ropeTable = (rope: RopeSpec) => {
+    const key = JSON.stringify(rope);
+    let buffer = tables.get(key);
+    if (!buffer) {
+      const tensor = ropeFactors(rope, contextTokens);
+      const factors = tensor === undefined ? undefined : weights.values(tensor);
+      const angles = ropeAngles(rope, contextTokens, factors);
+      buffer = storage("rope angles", angles.byteLength);
+      device.queue.writeBuffer(buffer, 0, angles);
+      tables.set(key, buffer);
+    }
+    return buffer;
+  };
+  const vector = (name: string, width: number) => {
+    checkVector(name, weights.values(name).length, width);
+    return weights.vectors([name]);
+  };
+  return {
+    owned,
+    counts,
+    resources: {
+      context,
+      variant: variants[options.variants],
+      contextTokens,
+      control,
+      pageTable,
+      pageFirst: (pool) => pool * experts,
+      result,
+      scores,
+      matrix: (name) => weights.matrix(name),
+      table: (name) => weights.table(name),
+      vector,
+      vectors: (...names) => weights.vectors(names),
+      kvCache: (layer) => kvCaches.get(layer)!,
+      state: (layer, part) => states.get(`${layer} ${part}`)!,
+      ropeTable,
+    },
+  };
+}
