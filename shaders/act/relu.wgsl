@@ -2,3 +2,7 @@
 fn gated(gate: f32, up: f32) -> f32 {
   return max(gate, 0.0) * up;
 }
+
+fn is_closed(gate: f32) -> bool {
+  return gate <= 0.0;
+}

@@ -1,25 +1,37 @@
-// y[at] = scale * (dot(weight[row, :], x) + bias[at]) + residual[at], for one token
-// where at = first_row + row. weight [rows, cols]; x [cols]; bias, residual and y [all_rows].
-// Without has_bias, bias is not read; without has_residual, residual is not. A matrix in several
-// buffers takes a dispatch for each.
-// LANES lanes share a row, ROWS rows share a workgroup. cols is a multiple of 8.
-// Needs: load_weights (shaders/formats), row_sum (shaders/reduce), control (shaders/control).
+// y[token, at] = scale * (weight[row, :] . input[token, :] + bias[row]) + residual[token, at]
+// for one to three matrices weight [rows_a, cols], [rows_b, cols] and [rows_c, cols] of one input,
+// whose results stand side by side: at = first_row + row for the first, and so on behind it.
+// input = x, or its RMS norm (shaders/linear/input). x [tokens, cols]; residual and y
+// [tokens, all_rows]; without has_residual, residual is not read.
+// vectors: the norm's weights, if there is one, and biases, from where the params say.
+// LANES lanes share four rows, ROWS such fours share a workgroup, which has rows of one matrix.
+// cols is a multiple of 8. Workgroups over x and y are fours of rows, over z tokens.
+// Needs: row_dots of each matrix (row_dots.wgsl), matrix_dots (matrices), input_factor (input),
+// row_sum4 (shaders/reduce), control (shaders/control).
 override LANES: u32 = 1u;
-override ROWS: u32 = 64u;
+override ROWS: u32 = 16u;
+
+// Start of a bias that is not there.
+const NONE = 0xffffffffu;
 
 struct Params {
-  rows: u32,
   cols: u32,
-  has_bias: u32,
-  has_residual: u32,
+  rows_a: u32,
+  rows_b: u32,
+  rows_c: u32,
+  bias_a: u32,
+  bias_b: u32,
+  bias_c: u32,
   first_row: u32,
   all_rows: u32,
+  has_residual: u32,
   scale: f32,
+  epsilon: f32,
 }
 
 @group(0) @binding(0) var<uniform> params: Params;
 @group(0) @binding(1) var<storage, read> x: array<vec4f>;
-@group(0) @binding(2) var<storage, read> bias: array<f32>;
+@group(0) @binding(2) var<storage, read> vectors: array<vec4f>;
 @group(0) @binding(3) var<storage, read> residual: array<f32>;
 @group(0) @binding(4) var<storage, read_write> y: array<f32>;
 
@@ -29,30 +41,49 @@ fn main(
   @builtin(num_workgroups) grid: vec3u,
   @builtin(local_invocation_id) local: vec3u,
 ) {
-  if (control.fault != 0u) {
+  let token = group.z;
+  if (control.fault != 0u || token >= control.tokens) {
     return;
   }
-  let wanted = (group.y * grid.x + group.x) * ROWS + local.y;
-  // Rows past the end compute the last one again: all lanes have to reach the barriers of row_sum.
-  let row = min(wanted, params.rows - 1u);
-  let units = params.cols / 8u;
-  let count = params.rows * params.cols;
-  var sum = 0.0;
-  for (var unit = local.x; unit < units; unit += LANES) {
-    let w = load_weights(0u, count, row * units + unit);
-    sum += dot(w[0], x[2u * unit]) + dot(w[1], x[2u * unit + 1u]);
+  let group_rows = 4u * ROWS;
+  var index = 0u;
+  var place = group.y * grid.x + group.x;
+  var rows = params.rows_a;
+  var first_row = params.first_row;
+  var bias = params.bias_a;
+  let groups_a = (params.rows_a + group_rows - 1u) / group_rows;
+  if (place >= groups_a && params.rows_b > 0u) {
+    index = 1u;
+    place -= groups_a;
+    first_row += rows;
+    rows = params.rows_b;
+    bias = params.bias_b;
+    let groups_b = (rows + group_rows - 1u) / group_rows;
+    if (place >= groups_b && params.rows_c > 0u) {
+      index = 2u;
+      place -= groups_b;
+      first_row += rows;
+      rows = params.rows_c;
+      bias = params.bias_c;
+    }
   }
-  let total = row_sum(sum, local.x, local.y);
-  if (local.x == 0u && wanted < params.rows) {
-    let index = params.first_row + row;
-    var value = total;
-    if (params.has_bias != 0u) {
-      value += bias[index];
+  // Rows past the end compute the last one again: all lanes have to reach the barriers of row_sum4.
+  let row = (place * ROWS + local.y) * 4u;
+  let dots = matrix_dots(index, row, token * params.cols / 4u, local.x);
+  let sums = row_sum4(dots.sums, local.x, local.y) * input_factor(dots.squares, local.x, local.y);
+  if (local.x != 0u) {
+    return;
+  }
+  for (var i = 0u; i < 4u && row + i < rows; i++) {
+    var value = sums[i];
+    if (bias != NONE) {
+      value += vectors[(bias + row + i) / 4u][(bias + row + i) % 4u];
     }
     value *= params.scale;
+    let at = token * params.all_rows + first_row + row + i;
     if (params.has_residual != 0u) {
-      value += residual[index];
+      value += residual[at];
     }
-    y[index] = value;
+    y[at] = value;
   }
 }

@@ -1,20 +1,27 @@
-// y[pair, row] = gated(gate[row, :] . x[token, :] + gate_bias[row],
-//                      up[row, :] . x[token, :] + up_bias[row])
-// for each pair = token * top_k + choice of a token and one of its experts.
-// x [tokens, hidden]; y [pairs, ffn]; slots [pairs]: the slot in which the pair's expert lies.
-// A slot is slot_words words; gate and up [ffn, hidden], each in any format, start at gate_first
+// y[pair, row] = gated(gate[row, :] . input[token, :] + gate_bias[row],
+//                      up[row, :] . input[token, :] + up_bias[row])
+// for each pair = token * top_k + choice of a token and one of its experts; input = x, or its RMS
+// norm (shaders/linear/input).
+// x [tokens, cols]; y [pairs, ffn]; slots [pairs]: the slot in which the pair's expert lies.
+// A slot is slot_words words; gate and up [ffn, cols], each in any format, start at gate_first
 // and up_first within it. Only pairs whose slot lies in this arena, which holds the slots
 // [arena_first, arena_first + arena_slots), are computed.
 // With BIASED, gate_bias and up_bias [ffn], f32, start at gate_bias_first and up_bias_first.
-// LANES lanes share a row, ROWS rows share a workgroup. hidden is a multiple of 8.
-// Needs: load_gate and load_up (shaders/formats), row_sum4 (shaders/reduce), gated (shaders/act),
-// control (shaders/control).
+// With SHARED a token has one pair more, of the experts that all tokens share: shared_ffn numbers of
+// each token from number shared_first of y on. With SHARED 2, they are followed, from number
+// shared_weights_first on, by sigmoid(row . input) of each token, row being vector shared_gate.
+// vectors: the norm's weights [cols], if any, then shared_gate [cols] from number shared_gate on.
+// LANES lanes share four rows, ROWS such fours share a workgroup. cols is a multiple of 8.
+// Needs: row_dots_gate and row_dots_up (shaders/linear/row_dots.wgsl), shared_gate_dots and
+// shared_up_dots (shared), input_factor (shaders/linear/input), row_sum and row_sum4
+// (shaders/reduce), gated and is_closed (shaders/act), control (shaders/control).
 override LANES: u32 = 1u;
-override ROWS: u32 = 64u;
+override ROWS: u32 = 16u;
 override BIASED: u32 = 0u;
+override SHARED: u32 = 0u;
 
 struct Params {
-  hidden: u32,
+  cols: u32,
   ffn: u32,
   top_k: u32,
   routing_first: u32,
@@ -25,52 +32,94 @@ struct Params {
   arena_slots: u32,
   gate_bias_first: u32,
   up_bias_first: u32,
+  shared_ffn: u32,
+  shared_first: u32,
+  shared_gate: u32,
+  shared_weights_first: u32,
+  epsilon: f32,
 }
 
 @group(0) @binding(0) var<uniform> params: Params;
 @group(0) @binding(1) var<storage, read> x: array<vec4f>;
-@group(0) @binding(2) var<storage, read> slots: array<u32>;
-@group(0) @binding(3) var<storage, read_write> y: array<f32>;
+@group(0) @binding(2) var<storage, read> vectors: array<vec4f>;
+@group(0) @binding(3) var<storage, read> slots: array<u32>;
+@group(0) @binding(4) var<storage, read_write> y: array<f32>;
+
+// Four rows of the shared experts of a token whose input starts at quad `first`.
+fn compute_shared(token: u32, row: u32, first: u32, local: vec3u) {
+  let gates = shared_gate_dots(row, first, local.x);
+  let ups = shared_up_dots(row, first, local.x);
+  var weight = 0.0;
+  if (SHARED == 2u && row == 0u) {
+    for (var quad = local.x; quad < params.cols / 4u; quad += LANES) {
+      weight += dot(vectors[params.shared_gate / 4u + quad], weighted(x[first + quad], quad));
+    }
+  }
+  let factor = input_factor(gates.squares, local.x, local.y);
+  let gate = row_sum4(gates.sums, local.x, local.y) * factor;
+  let up = row_sum4(ups.sums, local.x, local.y) * factor;
+  let logit = row_sum(weight, local.x, local.y) * factor;
+  if (local.x != 0u) {
+    return;
+  }
+  for (var i = 0u; i < 4u && row + i < params.shared_ffn; i++) {
+    y[params.shared_first + token * params.shared_ffn + row + i] = gated(gate[i], up[i]);
+  }
+  if (SHARED == 2u && row == 0u) {
+    y[params.shared_weights_first + token] = 1.0 / (1.0 + exp(-logit));
+  }
+}
 
 @compute @workgroup_size(LANES, ROWS)
 fn main(
   @builtin(workgroup_id) group: vec3u,
   @builtin(local_invocation_id) local: vec3u,
 ) {
-  let pair = group.y;
-  let token = pair / params.top_k;
+  let pairs = params.top_k + min(SHARED, 1u);
+  let token = group.y / pairs;
+  let choice = group.y % pairs;
+  let row = (group.x * ROWS + local.y) * 4u;
+  let first = token * params.cols / 4u;
   if (control.fault != 0u || token >= control.tokens) {
     return;
   }
+  if (choice == params.top_k) {
+    compute_shared(token, row, first, local);
+    return;
+  }
+  let pair = token * params.top_k + choice;
   // Wraps for slots before the arena and for ABSENT, which then are out of range as well.
   let slot = slots[params.routing_first + pair] - params.arena_first;
   if (slot >= params.arena_slots) {
     return;
   }
-  let wanted = group.x * ROWS + local.y;
-  // Rows past the end compute the last one again: all lanes have to reach the barriers of row_sum4.
-  let row = min(wanted, params.ffn - 1u);
-  let units = params.hidden / 8u;
-  let count = params.ffn * params.hidden;
   let base = slot * params.slot_words;
-  let first = token * units * 2u;
-  var gate = 0.0;
-  var up = 0.0;
-  for (var unit = local.x; unit < units; unit += LANES) {
-    let low = x[first + 2u * unit];
-    let high = x[first + 2u * unit + 1u];
-    let g = load_gate(base + params.gate_first, count, row * units + unit);
-    gate += dot(g[0], low) + dot(g[1], high);
-    let u = load_up(base + params.up_first, count, row * units + unit);
-    up += dot(u[0], low) + dot(u[1], high);
+  let gates = row_dots_gate(base + params.gate_first, params.ffn, params.cols, row, first, local.x);
+  let factor = input_factor(gates.squares, local.x, local.y);
+  var gate = row_sum4(gates.sums, local.x, local.y) * factor;
+  let open = row < params.ffn;
+  if (BIASED != 0u && open) {
+    gate += biases(base + params.gate_bias_first, row);
   }
-  let sums = row_sum4(vec4f(gate, up, 0.0, 0.0), local.x, local.y);
-  if (local.x == 0u && wanted < params.ffn) {
-    var biases = vec2f(0.0);
-    if (BIASED != 0u) {
-      biases.x = bitcast<f32>(weights[base + params.gate_bias_first + row]);
-      biases.y = bitcast<f32>(weights[base + params.up_bias_first + row]);
-    }
-    y[pair * params.ffn + row] = gated(sums.x + biases.x, sums.y + biases.y);
+  // Rows past the end are the last one: their gates are of no account.
+  var up_sums = vec4f();
+  if (!all(vec4<bool>(is_closed(gate.x), is_closed(gate.y), is_closed(gate.z), is_closed(gate.w)))) {
+    up_sums = row_dots_up(base + params.up_first, params.ffn, params.cols, row, first, local.x).sums;
   }
+  var up = row_sum4(up_sums, local.x, local.y) * factor;
+  if (local.x != 0u || !open) {
+    return;
+  }
+  if (BIASED != 0u) {
+    up += biases(base + params.up_bias_first, row);
+  }
+  for (var i = 0u; i < 4u && row + i < params.ffn; i++) {
+    y[pair * params.ffn + row + i] = gated(gate[i], up[i]);
+  }
+}
+
+// Those of four rows; of the last one for rows past the end.
+fn biases(first: u32, row: u32) -> vec4f {
+  let at = vec4u(first) + min(vec4u(row, row + 1u, row + 2u, row + 3u), vec4u(params.ffn - 1u));
+  return bitcast<vec4f>(vec4u(weights[at.x], weights[at.y], weights[at.z], weights[at.w]));
 }

@@ -1,23 +1,26 @@
 // Chooses experts for each token and, when looks_up, looks them up in the page table and reports
 // what is absent. Without looks_up the host reads the ids and writes the slots itself.
-//   logits = router x + router bias;  ids = the top_k experts by key, best first, ties to the lower
+//   logits = router input + router bias, input = x or its RMS norm (shaders/linear/input);  ids = the top_k experts by key, best first, ties to the lower
 //   index, keys being logits or scores with a selection bias and groups (shaders/routing/rank);
 //   weights = scores of the chosen, divided by max(their sum, 2^-14) when renormalise, times scale,
 //   times expert scale;
 //   slots = page_table[page_first + ids];  an absent one sets control.fault = moe_index + 1
-// x [tokens, hidden]; router [experts, hidden] in any format; page_table [pools, experts];
+// x [tokens, cols]; router [experts, cols] in any format; page_table [pools, experts];
 // ids, slots and weights [moe layers, max_tokens, top_k]: this layer's start at routing_first;
-// vectors: router bias, selection bias and expert scale, each [experts], from where the params say.
-// One workgroup a token. experts <= 512, experts * PARTS <= 2048, top_k <= 32, hidden a multiple of
-// 8, PARTS divides LANES.
-// Needs: load_weights (shaders/formats), router_terms, router_score and chosen_score
+// vectors: the norm's weights [cols], if there is one, then router bias, selection bias and expert
+// scale, each [experts], from where the params say.
+// One workgroup a token; PARTS lanes share four experts. experts <= 512, experts * PARTS <= 2048,
+// top_k <= 32, cols a multiple of 8, PARTS divides LANES and is at most 64.
+// Needs: row_dots_router (shaders/linear/row_dots.wgsl), input_factor (shaders/linear/input),
+// row_sum (shaders/reduce/serial.wgsl), router_terms, router_score and chosen_score
 // (shaders/routing), rank_experts and rank_key (shaders/routing/rank),
 // control (shaders/control/write.wgsl).
 override LANES: u32 = 64u;
 override PARTS: u32 = 1u;
 
 const MAX_EXPERTS = 512u;
-const MAX_PARTIALS = 2048u;
+const MAX_PARTIALS = 512u;
+const MAX_PARTS = 64u;
 const MAX_TOP_K = 32u;
 const ABSENT = 0xffffffffu;
 const MIN_SUM = 6.103515625e-5;
@@ -25,7 +28,7 @@ const MIN_SUM = 6.103515625e-5;
 const NONE = 0xffffffffu;
 
 struct Params {
-  hidden: u32,
+  cols: u32,
   experts: u32,
   top_k: u32,
   moe_index: u32,
@@ -39,17 +42,20 @@ struct Params {
   expert_scale: u32,
   groups: u32,
   groups_kept: u32,
+  epsilon: f32,
 }
 
 @group(0) @binding(0) var<uniform> params: Params;
 @group(0) @binding(1) var<storage, read> x: array<vec4f>;
 @group(0) @binding(2) var<storage, read> page_table: array<u32>;
-@group(0) @binding(3) var<storage, read> vectors: array<f32>;
+@group(0) @binding(3) var<storage, read> vectors: array<vec4f>;
 @group(0) @binding(4) var<storage, read_write> ids: array<u32>;
 @group(0) @binding(5) var<storage, read_write> slots: array<u32>;
 @group(0) @binding(6) var<storage, read_write> expert_weights: array<f32>;
 
-var<workgroup> partials: array<f32, MAX_PARTIALS>;
+// Of four experts each, PARTS of them for the same four; and what they found of the input's squares.
+var<workgroup> partials: array<vec4f, MAX_PARTIALS>;
+var<workgroup> squares: array<f32, MAX_PARTS>;
 var<workgroup> logits: array<f32, MAX_EXPERTS>;
 var<workgroup> chosen: array<u32, MAX_TOP_K>;
 var<workgroup> chosen_scores: array<f32, MAX_TOP_K>;
@@ -59,7 +65,7 @@ fn expert_vector(first: u32, expert: u32, otherwise: f32) -> f32 {
   if (first == NONE) {
     return otherwise;
   }
-  return vectors[first + expert];
+  return vectors[(first + expert) / 4u][(first + expert) % 4u];
 }
 
 @compute @workgroup_size(LANES)
@@ -68,25 +74,28 @@ fn main(
   @builtin(local_invocation_index) lane: u32,
 ) {
   let token = group.x;
-  let units = params.hidden / 8u;
-  let count = params.experts * params.hidden;
-  let first = token * units * 2u;
-  for (var task = lane; task < params.experts * PARTS; task += LANES) {
-    let expert = task / PARTS;
-    var sum = 0.0;
-    for (var unit = task % PARTS; unit < units; unit += PARTS) {
-      let w = load_weights(0u, count, expert * units + unit);
-      sum += dot(w[0], x[first + 2u * unit]) + dot(w[1], x[first + 2u * unit + 1u]);
+  let first = token * params.cols / 4u;
+  let fours = (params.experts + 3u) / 4u;
+  for (var task = lane; task < fours * PARTS; task += LANES) {
+    let four = task / PARTS;
+    let dots = row_dots_router(0u, params.experts, params.cols, 4u * four, first, task % PARTS);
+    partials[task] = dots.sums;
+    if (four == 0u) {
+      squares[task] = dots.squares;
     }
-    partials[task] = sum;
   }
   workgroupBarrier();
+  var squares_sum = 0.0;
+  for (var part = 0u; part < PARTS; part++) {
+    squares_sum += squares[part];
+  }
+  let factor = input_factor(squares_sum, lane, 0u);
   for (var expert = lane; expert < params.experts; expert += LANES) {
     var sum = 0.0;
     for (var part = 0u; part < PARTS; part++) {
-      sum += partials[expert * PARTS + part];
+      sum += partials[expert / 4u * PARTS + part][expert % 4u];
     }
-    logits[expert] = sum + expert_vector(params.router_bias, expert, 0.0);
+    logits[expert] = sum * factor + expert_vector(params.router_bias, expert, 0.0);
   }
   if (lane < MAX_TOP_K) {
     chosen[lane] = lane;

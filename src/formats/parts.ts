@@ -7,18 +7,46 @@ import type { WeightFormat } from "./format.ts";
  * lists of all of them: the linker keeps one of each part.
  *
  * @param name what the kernel calls the format's `load_X`
+ * @param binding of group 1: a kernel that reads several buffers takes each from a binding of its own
  * @example
- * parts: [...weightParts(gate.format, "load_gate"), ...weightParts(up.format, "load_up")]
+ * parts: [...weightParts(gate.format, "load_gate"), ...weightParts(up.format, "load_up", 1)]
  */
-export function weightParts(format: WeightFormat, name = "load_weights"): readonly string[] {
-  return [weights, ...format.parts, loader(format, name)];
+export function weightParts(
+  format: WeightFormat,
+  name = "load_weights",
+  binding = 0,
+): readonly string[] {
+  const parts = [weights, ...format.parts];
+  if (binding === 0) return [...parts, loader(name, `load_${format.name}`, format)];
+  const suffix = `_${binding}`;
+  return [
+    ...withSuffix(parts, suffix).map((part) =>
+      part.replace("@group(1) @binding(0)", `@group(1) @binding(${binding})`),
+    ),
+    loader(name, `load_${format.name}${suffix}`, format),
+  ];
 }
 
 /** WGSL has no alias for a function; compilers inline this one. */
-function loader(format: WeightFormat, name: string): string {
+function loader(name: string, of: string, format: WeightFormat): string {
   return `// ${name}: reads ${format.name}.
 fn ${name}(base: u32, count: u32, unit: u32) -> array<vec4f, 2> {
-  return load_${format.name}(base, count, unit);
+  return ${of}(base, count, unit);
 }
 `;
+}
+
+/** What a part declares at its top level. */
+const DECLARED = /^(?:@[^\n]*\s)?(?:fn|const|override|struct|alias|var(?:<[^>]*>)?)\s+(\w+)/gm;
+
+/**
+ * The parts with all that they declare renamed, so that they can be linked beside themselves: a function reads the one
+ * buffer that its text names, and WGSL passes no buffers.
+ */
+function withSuffix(parts: readonly string[], suffix: string): readonly string[] {
+  const names = new Set(
+    parts.flatMap((part) => [...part.matchAll(DECLARED)].map(([, name]) => name!)),
+  );
+  const anyName = new RegExp(`\\b(?:${[...names].join("|")})\\b`, "g");
+  return parts.map((part) => part.replace(anyName, (name) => `${name}${suffix}`));
 }

@@ -19,7 +19,7 @@ export type Constants = Readonly<Record<string, number>>;
  * What a kernel is: its WGSL and everything that the host must know to bind and dispatch it.
  *
  * Group 0 holds the uniform `params` at binding 0 and `buffers` from binding 1 on, in order. Group 1 holds the words of
- * a weight tensor, or of a KV cache, read by the format's part. Group 2 holds the pass's control block (`shaders/control`).
+ * weight tensors, or of a KV cache, read by the formats' parts. Group 2 holds the pass's control block (`shaders/control`).
  */
 export interface Kernel<
   Params extends Record<string, ParamType> = Record<string, ParamType>,
@@ -29,8 +29,8 @@ export interface Kernel<
   readonly source: string;
   readonly params: Params;
   readonly buffers: Buffers;
-  /** Whether group 1 is bound and a format's part is linked. */
-  readonly weights: boolean;
+  /** How many buffers of weights group 1 has, each read by a format's part; `true` is one. */
+  readonly weights: boolean | number;
   /** Which view of the control block is linked as group 2. */
   readonly control: "none" | Access;
   readonly constants: Constants;

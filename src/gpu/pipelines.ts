@@ -70,7 +70,9 @@ export class PipelineCache {
   layouts(kernel: Kernel): KernelLayouts {
     return {
       buffers: this.#layout([this.#params, ...Object.values(kernel.buffers)]),
-      weights: kernel.weights ? this.#layout(["read"]) : undefined,
+      weights: kernel.weights
+        ? this.#layout(new Array<Access>(Number(kernel.weights)).fill("read"))
+        : undefined,
       control: kernel.control === "none" ? undefined : this.#layout([kernel.control]),
     };
   }

@@ -76,7 +76,7 @@ interface PendingStep {
   /** Other values for the same dispatch. */
   readonly otherParams: ArrayBuffer | undefined;
   readonly bound: readonly Bound[];
-  readonly weights: GPUBuffer | undefined;
+  readonly weights: readonly GPUBuffer[];
   readonly grid: (tokens: number) => Grid;
 }
 
@@ -89,8 +89,8 @@ export interface Dispatch<
   /** Makes a second step of the same dispatch, to be encoded in place of the first. */
   readonly otherParams?: ParamValues<Params>;
   readonly buffers: { readonly [name in keyof Buffers]: Bound };
-  /** The words of group 1. */
-  readonly weights?: GPUBuffer;
+  /** The words of group 1; the last one stands for those that are left out, too. */
+  readonly weights?: GPUBuffer | readonly GPUBuffer[];
   readonly parts?: readonly string[];
   readonly constants?: Constants;
   /** Dispatch for one token, whatever the pass has. */
@@ -151,7 +151,7 @@ export class Recorder {
       params: encodeParams(kernel.params, dispatch.params),
       otherParams: dispatch.otherParams && encodeParams(kernel.params, dispatch.otherParams),
       bound,
-      weights: dispatch.weights,
+      weights: weightBuffers(Number(kernel.weights), dispatch.weights),
       grid: (tokens) => kernel.grid(dispatch.params, constants, dispatch.single ? 1 : tokens),
     });
   }
@@ -181,17 +181,7 @@ export class Recorder {
       return { buffer: params, offset, size: values.byteLength };
     };
 
-    const shared = new Map<GPUBindGroupLayout, Map<GPUBuffer, GPUBindGroup>>();
-    const groupOf = (layout: GPUBindGroupLayout, buffer: GPUBuffer) => {
-      const groups = shared.get(layout) ?? new Map<GPUBuffer, GPUBindGroup>();
-      shared.set(layout, groups);
-      let group = groups.get(buffer);
-      if (!group) {
-        group = device.createBindGroup({ layout, entries: [{ binding: 0, resource: { buffer } }] });
-        groups.set(buffer, group);
-      }
-      return group;
-    };
+    const shared = new SharedGroups(device);
     const bind = (step: PendingStep, index: number, values: ArrayBuffer): Step => {
       const { pipeline, layouts } = compiled[index]!;
       const uniform = place(values);
@@ -208,8 +198,8 @@ export class Recorder {
         pipeline,
         groups: [
           group,
-          layouts.weights && step.weights ? groupOf(layouts.weights, step.weights) : undefined,
-          layouts.control ? groupOf(layouts.control, control) : undefined,
+          layouts.weights && shared.group(layouts.weights, step.weights),
+          layouts.control && shared.group(layouts.control, [control]),
         ],
         grid: step.grid,
       };
@@ -274,6 +264,39 @@ export class Recorder {
     }
     return { sizes, places };
   }
+}
+
+/** Bind groups of buffers alone, one for each list of them. */
+class SharedGroups {
+  readonly #device: GPUDevice;
+  readonly #groups = new Map<
+    GPUBindGroupLayout,
+    { readonly buffers: readonly GPUBuffer[]; readonly group: GPUBindGroup }[]
+  >();
+
+  constructor(device: GPUDevice) {
+    this.#device = device;
+  }
+
+  group(layout: GPUBindGroupLayout, buffers: readonly GPUBuffer[]): GPUBindGroup {
+    const groups = this.#groups.get(layout) ?? [];
+    this.#groups.set(layout, groups);
+    const known = groups.find((group) => group.buffers.every((each, i) => each === buffers[i]));
+    if (known) return known.group;
+    const entries = buffers.map((buffer, binding) => ({ binding, resource: { buffer } }));
+    const group = this.#device.createBindGroup({ layout, entries });
+    groups.push({ buffers, group });
+    return group;
+  }
+}
+
+/** A buffer for each of a kernel's weight bindings. */
+function weightBuffers(
+  bindings: number,
+  weights: GPUBuffer | readonly GPUBuffer[] = [],
+): readonly GPUBuffer[] {
+  const given = Array.isArray(weights) ? weights : [weights as GPUBuffer];
+  return Array.from({ length: bindings }, (_, index) => given[Math.min(index, given.length - 1)]!);
 }
 
 function isScratch(bound: Bound): bound is Scratch {

@@ -1,0 +1,43 @@
+// y[token, row] = gated(gate[row, :] . input[token, :], up[row, :] . input[token, :])
+// gate and up [rows, cols], each in a buffer and format of its own; input = x, or its RMS norm
+// (shaders/linear/input), x [tokens, cols]; y [tokens, rows]. vectors: the norm's weights, if any.
+// LANES lanes share four rows, ROWS such fours share a workgroup; a workgroup over y has a token.
+// cols is a multiple of 8.
+// Needs: row_dots_gate and row_dots_up (row_dots.wgsl), input_factor (input), row_sum4
+// (shaders/reduce), gated (shaders/act), control (shaders/control).
+override LANES: u32 = 1u;
+override ROWS: u32 = 16u;
+
+struct Params {
+  rows: u32,
+  cols: u32,
+  epsilon: f32,
+}
+
+@group(0) @binding(0) var<uniform> params: Params;
+@group(0) @binding(1) var<storage, read> x: array<vec4f>;
+@group(0) @binding(2) var<storage, read> vectors: array<vec4f>;
+@group(0) @binding(3) var<storage, read_write> y: array<f32>;
+
+@compute @workgroup_size(LANES, ROWS)
+fn main(
+  @builtin(workgroup_id) group: vec3u,
+  @builtin(local_invocation_id) local: vec3u,
+) {
+  let token = group.y;
+  if (control.fault != 0u || token >= control.tokens) {
+    return;
+  }
+  let row = (group.x * ROWS + local.y) * 4u;
+  let first = token * params.cols / 4u;
+  let gates = row_dots_gate(0u, params.rows, params.cols, row, first, local.x);
+  let ups = row_dots_up(0u, params.rows, params.cols, row, first, local.x);
+  let factor = input_factor(gates.squares, local.x, local.y);
+  let gate = row_sum4(gates.sums, local.x, local.y) * factor;
+  let up = row_sum4(ups.sums, local.x, local.y) * factor;
+  if (local.x == 0u) {
+    for (var i = 0u; i < 4u && row + i < params.rows; i++) {
+      y[token * params.rows + row + i] = gated(gate[i], up[i]);
+    }
+  }
+}

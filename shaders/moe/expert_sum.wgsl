@@ -1,0 +1,96 @@
+// y[token, row] = residual[token, row] + sum over choices of
+//   weight[pair] * (down[row, :] . x[pair, :] + bias[row]), where pair = token * top_k + choice,
+// in the router's order; without has_residual, residual is not read.
+// With SHARED, shared_scale * shared_down[row, :] . x_shared[token, :] is added, too: x_shared are
+// shared_ffn numbers of each token from number shared_first of x on. With SHARED 2 it counts by the
+// number of its token, from number shared_weights_first of x on, besides.
+// x [pairs, ffn]; residual and y [tokens, hidden]; slots and expert_weights [pairs]. All experts lie
+// in one arena of arena_slots slots, laid out as expert_gate_up.wgsl says; what lies in none counts
+// nothing. down [hidden, ffn] starts at down_first and, with BIASED, bias [hidden] at bias_first.
+// LANES lanes share four rows, ROWS such fours share a workgroup. ffn and shared_ffn are multiples
+// of 8.
+// Needs: weights, row_dots_down (shaders/linear/row_dots.wgsl), shared_down_dots (shared), row_sum4
+// (shaders/reduce), control (shaders/control).
+override LANES: u32 = 1u;
+override ROWS: u32 = 16u;
+override BIASED: u32 = 0u;
+override SHARED: u32 = 0u;
+
+struct Params {
+  hidden: u32,
+  ffn: u32,
+  top_k: u32,
+  routing_first: u32,
+  slot_words: u32,
+  down_first: u32,
+  arena_slots: u32,
+  bias_first: u32,
+  has_residual: u32,
+  shared_ffn: u32,
+  shared_first: u32,
+  shared_weights_first: u32,
+  shared_scale: f32,
+}
+
+@group(0) @binding(0) var<uniform> params: Params;
+@group(0) @binding(1) var<storage, read> x: array<vec4f>;
+@group(0) @binding(2) var<storage, read> slots: array<u32>;
+@group(0) @binding(3) var<storage, read> expert_weights: array<f32>;
+@group(0) @binding(4) var<storage, read> residual: array<f32>;
+@group(0) @binding(5) var<storage, read_write> y: array<f32>;
+
+@compute @workgroup_size(LANES, ROWS)
+fn main(
+  @builtin(workgroup_id) group: vec3u,
+  @builtin(local_invocation_id) local: vec3u,
+) {
+  let token = group.y;
+  if (control.fault != 0u || token >= control.tokens) {
+    return;
+  }
+  let row = (group.x * ROWS + local.y) * 4u;
+  // A lane's shares of all experts are added up before the lanes are.
+  var sums = vec4f();
+  var biases = vec4f();
+  for (var choice = 0u; choice < params.top_k; choice++) {
+    let pair = token * params.top_k + choice;
+    let slot = slots[params.routing_first + pair];
+    if (slot < params.arena_slots) {
+      let weight = expert_weights[params.routing_first + pair];
+      let base = slot * params.slot_words;
+      let first = pair * params.ffn / 4u;
+      let down = base + params.down_first;
+      sums += weight * row_dots_down(down, params.hidden, params.ffn, row, first, local.x).sums;
+      if (BIASED != 0u && local.x == 0u) {
+        biases += weight * biases_of(base + params.bias_first, row);
+      }
+    }
+  }
+  if (SHARED != 0u) {
+    var weight = params.shared_scale;
+    if (SHARED == 2u) {
+      let at = params.shared_weights_first + token;
+      weight *= x[at / 4u][at % 4u];
+    }
+    let first = (params.shared_first + token * params.shared_ffn) / 4u;
+    sums += weight * shared_down_dots(row, first, local.x).sums;
+  }
+  let totals = row_sum4(sums, local.x, local.y) + biases;
+  if (local.x != 0u) {
+    return;
+  }
+  for (var i = 0u; i < 4u && row + i < params.hidden; i++) {
+    let at = token * params.hidden + row + i;
+    var value = totals[i];
+    if (params.has_residual != 0u) {
+      value += residual[at];
+    }
+    y[at] = value;
+  }
+}
+
+// Those of four rows; of the last one for rows past the end.
+fn biases_of(first: u32, row: u32) -> vec4f {
+  let at = vec4u(first) + min(vec4u(row, row + 1u, row + 2u, row + 3u), vec4u(params.hidden - 1u));
+  return bitcast<vec4f>(vec4u(weights[at.x], weights[at.y], weights[at.z], weights[at.w]));
+}
