@@ -19,16 +19,30 @@ export const rankingParts = { byLogit, byScore } as const;
 /** Shader parts of what goes into a causal convolution and what becomes of it. */
 export const convParts = { gated: gatedConv, activated: activatedConv } as const;
 
-/** How the lanes of a workgroup share a row's dot product, and the sizes that suit it. */
-export interface Variant {
-  /** Supplies `row_sum`. */
+/** The sizes of a family's workgroups. */
+export interface Sizes {
+  readonly constants: Constants;
+}
+
+/** How the lanes of a workgroup share a row's sum, and the sizes that suit it. */
+export interface Reduction extends Sizes {
+  /** Supplies `row_sum` and `row_sum4`. */
   readonly reduce: string;
-  readonly matrix: Constants;
-  readonly columns: Constants;
-  readonly norm: Constants;
-  readonly rotate: Constants;
-  readonly attention: Constants;
-  readonly router: Constants;
+}
+
+/** One choice for each family of kernels: those of a family do the same kind of work, so the same suits them. */
+export interface Variant {
+  /** Products of a matrix and one token's row; also the scan of a recurrent layer. */
+  readonly matrix: Reduction;
+  /** Products of a matrix and several tokens' rows. */
+  readonly batch: Reduction;
+  readonly experts: Reduction;
+  /** Experts' down products by columns. */
+  readonly columns: Sizes;
+  readonly norm: Reduction;
+  readonly rotate: Reduction;
+  readonly attention: Sizes;
+  readonly router: Sizes;
 }
 
 /**
@@ -37,22 +51,24 @@ export interface Variant {
  */
 export const variants = {
   serial: {
-    reduce: serial,
-    matrix: { LANES: 1, ROWS: 64 },
-    columns: { LANES: 64, SPLITS: 1 },
-    norm: { LANES: 1, ROWS: 1 },
-    rotate: { LANES: 1, ROWS: 1 },
-    attention: { LANES: 32 },
-    router: { LANES: 32, PARTS: 1 },
+    matrix: { reduce: serial, constants: { LANES: 1, ROWS: 64 } },
+    batch: { reduce: serial, constants: { LANES: 1, ROWS: 64 } },
+    experts: { reduce: serial, constants: { LANES: 1, ROWS: 64 } },
+    columns: { constants: { LANES: 64, SPLITS: 1 } },
+    norm: { reduce: serial, constants: { LANES: 1, ROWS: 1 } },
+    rotate: { reduce: serial, constants: { LANES: 1, ROWS: 1 } },
+    attention: { constants: { LANES: 32 } },
+    router: { constants: { LANES: 32, PARTS: 1 } },
   },
   workgroup: {
-    reduce: workgroup,
-    matrix: { LANES: 32, ROWS: 4 },
-    columns: { LANES: 32, SPLITS: 8 },
-    norm: { LANES: 128, ROWS: 1 },
-    rotate: { LANES: 32, ROWS: 1 },
-    attention: { LANES: 64 },
-    router: { LANES: 256, PARTS: 4 },
+    matrix: { reduce: workgroup, constants: { LANES: 32, ROWS: 4 } },
+    batch: { reduce: workgroup, constants: { LANES: 32, ROWS: 4 } },
+    experts: { reduce: workgroup, constants: { LANES: 32, ROWS: 4 } },
+    columns: { constants: { LANES: 32, SPLITS: 8 } },
+    norm: { reduce: workgroup, constants: { LANES: 128, ROWS: 1 } },
+    rotate: { reduce: workgroup, constants: { LANES: 32, ROWS: 1 } },
+    attention: { constants: { LANES: 64 } },
+    router: { constants: { LANES: 256, PARTS: 4 } },
   },
 } as const satisfies Record<string, Variant>;
 

@@ -103,8 +103,8 @@ export class GpuOps implements Ops<GpuTensor, GpuRouting> {
         scale: scale === undefined ? weights : gpu.vector(scale, 1),
         y: y.scratch,
       },
-      parts: [gpu.variant.reduce],
-      constants: { ...gpu.variant.norm, FINISHES: finishes ? 1 : 0 },
+      parts: [gpu.variant.norm.reduce],
+      constants: { ...gpu.variant.norm.constants, FINISHES: finishes ? 1 : 0 },
       single: x.single,
     });
     return y;
@@ -121,8 +121,8 @@ export class GpuOps implements Ops<GpuTensor, GpuRouting> {
     recorder.dispatch(layerNorm, {
       params: { width: x.width, epsilon, centred: centred ? 1 : 0 },
       buffers: { x: x.scratch, weight_bias: gpu.vectors(weight, bias), y: y.scratch },
-      parts: [gpu.variant.reduce],
-      constants: gpu.variant.norm,
+      parts: [gpu.variant.norm.reduce],
+      constants: gpu.variant.norm.constants,
       single: x.single,
     });
     return y;
@@ -149,6 +149,7 @@ export class GpuOps implements Ops<GpuTensor, GpuRouting> {
     checkMultiple(`cols of ${weight}`, cols, UNIT_WEIGHTS);
     if (residual) checkWidth(weight, residual.width, rows);
     const single = x.single || maxTokens === 1;
+    const variant = single ? gpu.variant.matrix : gpu.variant.batch;
     const y = this.#recording.tensor(rows, x.single);
     for (const part of parts) {
       recorder.dispatch(single ? matvec : matmul, {
@@ -169,8 +170,8 @@ export class GpuOps implements Ops<GpuTensor, GpuRouting> {
           y: y.scratch,
         },
         weights: part.buffer,
-        parts: [...weightParts(format), gpu.variant.reduce],
-        constants: gpu.variant.matrix,
+        parts: [...weightParts(format), variant.reduce],
+        constants: variant.constants,
         single,
       });
     }

@@ -136,8 +136,8 @@ function recordRotation(
       q_out: rotated.scratch,
       cache: buffer,
     },
-    parts: [gpu.variant.reduce],
-    constants: gpu.variant.rotate,
+    parts: [gpu.variant.rotate.reduce],
+    constants: gpu.variant.rotate.constants,
   });
   return rotated;
 }
@@ -175,7 +175,7 @@ function recordProducts(
   const { layer, heads, kvHeads, headDim, sinks, scale, softcap = 0, valuesInKeys } = spec;
   const { buffer, format } = gpu.kvCache(layer);
   const valueDim = valueDimOf(spec);
-  const own = gpu.variant.attention;
+  const own = gpu.variant.attention.constants;
   const out = recording.tensor(heads * valueDim);
   recorder.dispatch(attention, {
     params: {

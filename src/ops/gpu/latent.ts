@@ -25,13 +25,15 @@ export function recordHeadLinear(
   checkMultiple(`a head's part of what ${weight} reads`, share, 4);
   checkLeast(weight, headRows, first + count);
   checkLeast(weight, share, transposed ? count : cols);
+  const single = recording.maxTokens === 1;
+  const variant = single ? gpu.variant.matrix : gpu.variant.batch;
   const y = recording.tensor(heads * (transposed ? cols : count));
   recorder.dispatch(transposed ? headLinearTransposed : headLinear, {
     params: { heads, head_rows: headRows, first_row: first, rows: count, cols, x_width: share },
     buffers: { x: x.scratch, y: y.scratch },
     weights: parts[0]!.buffer,
-    parts: [...weightParts(format), gpu.variant.reduce],
-    constants: { ...gpu.variant.matrix, TOKENS: recording.maxTokens === 1 ? 1 : TOKEN_TILE },
+    parts: [...weightParts(format), variant.reduce],
+    constants: { ...variant.constants, TOKENS: single ? 1 : TOKEN_TILE },
   });
   return y;
 }
@@ -68,8 +70,8 @@ export function recordLatentAttention(
         q_out: rotated.scratch,
         cache: buffer,
       },
-      parts: [gpu.variant.reduce],
-      constants: gpu.variant.rotate,
+      parts: [gpu.variant.rotate.reduce],
+      constants: gpu.variant.rotate.constants,
     });
     return rotated;
   });

@@ -156,7 +156,7 @@ export class MoeRecording {
         ...score.parts,
         ranksByScore(spec) ? rankingParts.byScore : rankingParts.byLogit,
       ],
-      constants: this.#recording.gpu.variant.router,
+      constants: this.#recording.gpu.variant.router.constants,
     });
   }
 
@@ -205,7 +205,7 @@ export class MoeRecording {
       },
     }));
     const { biases } = pool;
-    const constants = { ...variant.matrix, BIASED: biases ? 1 : 0 };
+    const constants = { ...variant.experts.constants, BIASED: biases ? 1 : 0 };
     for (const { buffer, params } of arenas) {
       this.#recording.recorder.dispatch(expertGateUp, {
         params: {
@@ -220,7 +220,7 @@ export class MoeRecording {
         parts: [
           ...weightParts(pool.gateFormat, "load_gate"),
           ...weightParts(pool.upFormat, "load_up"),
-          variant.reduce,
+          variant.experts.reduce,
           activationParts[spec.activation],
         ],
         constants,
@@ -236,14 +236,14 @@ export class MoeRecording {
           buffers,
           weights: buffer,
           parts: loader,
-          constants: variant.columns,
+          constants: variant.columns.constants,
         });
       } else {
         this.#recording.recorder.dispatch(expertDown, {
           params: { ...down, bias_first: biases?.downFirst ?? 0 },
           buffers,
           weights: buffer,
-          parts: [...loader, variant.reduce],
+          parts: [...loader, variant.experts.reduce],
           constants,
         });
       }

@@ -92,8 +92,8 @@ function recordScan(
       state: gpu.state(layer, "scan"),
       y: y.scratch,
     },
-    parts: [gpu.variant.reduce],
-    constants: gpu.variant.matrix,
+    parts: [gpu.variant.matrix.reduce],
+    constants: gpu.variant.matrix.constants,
   });
   return y;
 }
@@ -110,8 +110,8 @@ function recordGatedNorm(
   recorder.dispatch(gatedNorm, {
     params: { groups, width: x.width / groups, gates_width: projected.width, epsilon },
     buffers: { x: x.scratch, gates: projected.scratch, weight: gpu.vectors(norm), y: y.scratch },
-    parts: [gpu.variant.reduce, activationParts.silu],
-    constants: gpu.variant.norm,
+    parts: [gpu.variant.norm.reduce, activationParts.silu],
+    constants: gpu.variant.norm.constants,
   });
   return y;
 }

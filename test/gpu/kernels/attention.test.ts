@@ -131,7 +131,7 @@ describe.for(CASES)("attention, $variant, $format.name", ({ variant, format, num
         const drawnNumbers = randomInput(random, count, choice.plant);
         spoilUnseen(drawnNumbers, layout, { first: position - window + 1, end: position + tokens });
         const cache = packed(format, drawnNumbers);
-        const own = variants[variant].attention.LANES;
+        const own = variants[variant].attention.constants.LANES;
         const lanes = valueDim > 8 * own ? 64 : own;
         const input = {
           heads,
@@ -181,9 +181,9 @@ describe.for(CASES)("attention, $variant, $format.name", ({ variant, format, num
     const places = { keyStride: stride, valueStride: stride, valuesFirst: CONTEXT * stride };
     const input = { ...single, ...places, position, q: Float32Array.of(1, 0, 0, 0) };
 
-    const out = await attend(run, input, cache, variants[variant].attention);
+    const out = await attend(run, input, cache, variants[variant].attention.constants);
 
-    const tile = variants[variant].attention.LANES;
+    const tile = variants[variant].attention.constants.LANES;
     expectWithin(out, attentionReference({ ...input, cache: cache.numbers, tile }));
   });
 
@@ -197,7 +197,7 @@ describe.for(CASES)("attention, $variant, $format.name", ({ variant, format, num
       buffers: { q: new Float32Array(4), sinks: 16, out: 16 },
       weights: new Uint8Array(512),
       parts: [format.read],
-      constants: variants[variant].attention,
+      constants: variants[variant].attention.constants,
       control: { tokens: 1, fault: 1 },
     });
 

@@ -8,7 +8,13 @@ import { linkKernel, PipelineCache } from "../../../src/gpu/pipelines.ts";
 import { attention } from "../../../src/kernels/attention.ts";
 import { kernels } from "../../../src/kernels/index.ts";
 import { packCache } from "../../../src/kernels/pack_cache.ts";
-import { activationParts, convParts, rankingParts, variants } from "../../../src/kernels/parts.ts";
+import {
+  activationParts,
+  convParts,
+  rankingParts,
+  type Sizes,
+  variants,
+} from "../../../src/kernels/parts.ts";
 import { scoreFunctions } from "../../../src/routing/registry.ts";
 import { gpuTest } from "../../helpers/gpu.ts";
 
@@ -41,9 +47,7 @@ function partsFor(kernel: Kernel, loaded: readonly WeightFormat[], reduce: strin
 
 /** What variants decide; a kernel's other constants say what it computes. */
 const sizeNames = new Set(
-  Object.values(variants.serial).flatMap((part) =>
-    typeof part === "object" ? Object.keys(part) : [],
-  ),
+  Object.values(variants.serial).flatMap(({ constants }) => Object.keys(constants)),
 );
 
 /** The names of what a variant decides. */
@@ -67,12 +71,13 @@ describe.for(Object.entries(variants))("variant %s", ([, variant]) => {
     const cache = pipelines(device);
     const compiled = await Promise.all(
       all.map((kernel) => {
-        const chosen = Object.values(variant).find(
-          (part): part is Record<string, number> =>
-            typeof part === "object" && sizes(kernel.constants) === sizes(part),
+        const families: readonly Sizes[] = Object.values(variant);
+        const chosen = families.find(
+          ({ constants }) => sizes(kernel.constants) === sizes(constants),
         );
-        const constants = { ...kernel.constants, ...chosen };
-        const parts = partsFor(kernel, [weightFormats.f32, weightFormats.q4_k], variant.reduce);
+        const constants = { ...kernel.constants, ...chosen?.constants };
+        const { reduce } = variant.matrix;
+        const parts = partsFor(kernel, [weightFormats.f32, weightFormats.q4_k], reduce);
         return cache.compile(kernel, parts, constants);
       }),
     );
@@ -85,7 +90,7 @@ describe.for(Object.entries(variants))("variant %s", ([, variant]) => {
     async ({ read, write }, { device }) => {
       const cache = pipelines(device);
       const compiled = await Promise.all([
-        cache.compile(attention as never, [read], variant.attention),
+        cache.compile(attention as never, [read], variant.attention.constants),
         ...(write === undefined
           ? []
           : [cache.compile(packCache as never, [write], packCache.constants)]),
@@ -106,7 +111,7 @@ describe.for(Object.entries(variants))("variant %s", ([, variant]) => {
       ...Object.values(scoreFunctions).flatMap((score) =>
         Object.values(rankingParts).map((ranking) => {
           const parts = [...weightParts(weightFormats.f32), ...score.parts, ranking];
-          return cache.compile(router as never, parts, variant.router);
+          return cache.compile(router as never, parts, variant.router.constants);
         }),
       ),
     ]);
@@ -126,7 +131,7 @@ describe.for(formats)("every kernel that reads weights is valid", (format) => {
     const modules = readers.flatMap((kernel) => {
       const choices = loadersOf(kernel).length > 1 ? [[format], [format, next]] : [[format]];
       return choices.map((loaded) =>
-        linkKernel(kernel, partsFor(kernel, loaded, variants.serial.reduce)),
+        linkKernel(kernel, partsFor(kernel, loaded, variants.serial.matrix.reduce)),
       );
     });
     const found = await Promise.all(

@@ -20,7 +20,7 @@ const ARENAS = [
 const SLOTS = [0, 1, 2, 3, ABSENT];
 
 describe.for(formatCases)("expert_down, $name", ({ format, variant }) => {
-  const { matrix, reduce } = variant;
+  const { constants: matrix, reduce } = variant.experts;
   const parts = [...weightParts(format), reduce];
 
   kernelTest("agrees with f64 for the pairs in its arena alone", async ({ run }) => {
@@ -98,32 +98,40 @@ describe.for(formatCases)("expert_down, $name", ({ format, variant }) => {
   });
 });
 
-describe.for(Object.entries(variants))("expert_down, %s", ([, { matrix: constants, reduce }]) => {
-  kernelTest("does nothing once a router has faulted", async ({ run }) => {
-    const format = weightFormats.f32;
-    const [hidden, ffn] = [8, 8];
-    const shape = { rows: 8, cols: 8 };
-    const arena = randomArena(createRandom(1), [format, format], { first: 0, slots: 1 }, shape);
+describe.for(Object.entries(variants))(
+  "expert_down, %s",
+  ([
+    ,
+    {
+      experts: { constants, reduce },
+    },
+  ]) => {
+    kernelTest("does nothing once a router has faulted", async ({ run }) => {
+      const format = weightFormats.f32;
+      const [hidden, ffn] = [8, 8];
+      const shape = { rows: 8, cols: 8 };
+      const arena = randomArena(createRandom(1), [format, format], { first: 0, slots: 1 }, shape);
 
-    const { y } = await run(expertDown, {
-      params: {
-        hidden,
-        ffn,
-        top_k: 2,
-        routing_first: 0,
-        slot_words: arena.slotWords,
-        down_first: arena.firstWords[1]!,
-        arena_first: 0,
-        arena_slots: 1,
-        bias_first: 0,
-      },
-      buffers: { x: new Float32Array(16), slots: new Uint32Array(2), y: 4 * 16 },
-      weights: arena.packed,
-      parts: [...weightParts(format), reduce],
-      constants,
-      control: { tokens: 1, fault: 1 },
+      const { y } = await run(expertDown, {
+        params: {
+          hidden,
+          ffn,
+          top_k: 2,
+          routing_first: 0,
+          slot_words: arena.slotWords,
+          down_first: arena.firstWords[1]!,
+          arena_first: 0,
+          arena_slots: 1,
+          bias_first: 0,
+        },
+        buffers: { x: new Float32Array(16), slots: new Uint32Array(2), y: 4 * 16 },
+        weights: arena.packed,
+        parts: [...weightParts(format), reduce],
+        constants,
+        control: { tokens: 1, fault: 1 },
+      });
+
+      expect(y.words).toEqual(y.before);
     });
-
-    expect(y.words).toEqual(y.before);
-  });
-});
+  },
+);

@@ -22,7 +22,7 @@ const SLOTS = [0, 1, 2, 3, ABSENT];
 const MANY_COLS = 64 * 8 + 1;
 
 describe.for(formatCases)("expert_down_columns, $name", ({ format, variant }) => {
-  const constants = variant.columns;
+  const constants = variant.columns.constants;
   const least = leastCols(format);
   const wide = Math.ceil(MANY_COLS / least) * least;
 
@@ -99,30 +99,38 @@ describe.for(formatCases)("expert_down_columns, $name", ({ format, variant }) =>
   });
 });
 
-describe.for(Object.entries(variants))("expert_down_columns, %s", ([, { columns: constants }]) => {
-  kernelTest("does nothing once a router has faulted", async ({ run }) => {
-    const format = weightFormats.f32;
-    const shape = { rows: 8, cols: 8 };
-    const arena = randomArena(createRandom(1), [format], { first: 0, slots: 1 }, shape);
+describe.for(Object.entries(variants))(
+  "expert_down_columns, %s",
+  ([
+    ,
+    {
+      columns: { constants },
+    },
+  ]) => {
+    kernelTest("does nothing once a router has faulted", async ({ run }) => {
+      const format = weightFormats.f32;
+      const shape = { rows: 8, cols: 8 };
+      const arena = randomArena(createRandom(1), [format], { first: 0, slots: 1 }, shape);
 
-    const { y } = await run(expertDownColumns, {
-      params: {
-        hidden: 8,
-        ffn: 8,
-        top_k: 2,
-        routing_first: 0,
-        slot_words: arena.slotWords,
-        down_first: arena.firstWords[0]!,
-        arena_first: 0,
-        arena_slots: 1,
-      },
-      buffers: { x: new Float32Array(16), slots: new Uint32Array(2), y: 4 * 16 },
-      weights: arena.packed,
-      parts: weightParts(format),
-      constants,
-      control: { tokens: 1, fault: 1 },
+      const { y } = await run(expertDownColumns, {
+        params: {
+          hidden: 8,
+          ffn: 8,
+          top_k: 2,
+          routing_first: 0,
+          slot_words: arena.slotWords,
+          down_first: arena.firstWords[0]!,
+          arena_first: 0,
+          arena_slots: 1,
+        },
+        buffers: { x: new Float32Array(16), slots: new Uint32Array(2), y: 4 * 16 },
+        weights: arena.packed,
+        parts: weightParts(format),
+        constants,
+        control: { tokens: 1, fault: 1 },
+      });
+
+      expect(y.words).toEqual(y.before);
     });
-
-    expect(y.words).toEqual(y.before);
-  });
-});
+  },
+);

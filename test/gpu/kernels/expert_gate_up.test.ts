@@ -38,7 +38,7 @@ const CASES = [
 ];
 
 describe.for(CASES)("expert_gate_up, $name", ({ gate, up, variant }) => {
-  const { matrix, reduce } = variant;
+  const { constants: matrix, reduce } = variant.experts;
   const parts = [...loaders(gate, up), reduce, activationParts.silu];
   const widest = gate.blockWeights > up.blockWeights ? gate : up;
 
@@ -124,7 +124,12 @@ describe.for(CASES)("expert_gate_up, $name", ({ gate, up, variant }) => {
 
 describe.for(Object.entries(variants))(
   "expert_gate_up, %s",
-  ([, { matrix: constants, reduce }]) => {
+  ([
+    ,
+    {
+      experts: { constants, reduce },
+    },
+  ]) => {
     kernelTest("does nothing once a router has faulted", async ({ run }) => {
       const format = weightFormats.f32;
       const [hidden, ffn] = [8, 8];

@@ -78,8 +78,8 @@ describe.for(Object.entries(KERNELS))("%s", ([, { kernel, reference, transposed 
               y: 4 * outWidth * (tokens + 1),
             },
             weights: packed,
-            parts: [...weightParts(format), variant.reduce],
-            constants: { ...variant.matrix, TOKENS: atOnce },
+            parts: [...weightParts(format), variant.matrix.reduce],
+            constants: { ...variant.matrix.constants, TOKENS: atOnce },
             control: { tokens },
             tokens: tokens + 1,
           });
@@ -100,8 +100,8 @@ describe.for(Object.entries(KERNELS))("%s", ([, { kernel, reference, transposed 
       params: paramsOf(shape),
       buffers: { x: new Float32Array(16), y: 4 * 16 },
       weights: encodeMatrix(format, new Float32Array(128)).packed,
-      parts: [...weightParts(format), variants.serial.reduce],
-      constants: variants.serial.matrix,
+      parts: [...weightParts(format), variants.serial.matrix.reduce],
+      constants: variants.serial.matrix.constants,
       control: { tokens: 1, fault: 1 },
     });
 

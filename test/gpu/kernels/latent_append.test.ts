@@ -12,118 +12,129 @@ const NUM_RUNS = 12;
 const CONTEXT = 12;
 const PAIRINGS = ["half-split", "interleaved"] as const;
 
-describe.for(Object.entries(variants))("latent_append, %s", ([, { rotate: constants, reduce }]) => {
-  kernelTest("agrees with f64 and changes no other row of the cache", async ({ run }) => {
-    const drawing = fc.record({
-      shape: fc.constantFrom(
-        { heads: 1, rank: 4, ropeDims: 2, qWidth: 2 },
-        { heads: 3, rank: 40, ropeDims: 12, qWidth: 20 },
-        { heads: 2, rank: 96, ropeDims: 80, qWidth: 130 },
-      ),
-      pairing: fc.constantFrom(...PAIRINGS),
-      epsilon: fc.constantFrom(1e-6, 0.5),
-      position: fc.integer({ min: 0, max: 7 }),
-      /** A ring that some of the drawn positions are beyond, or room for all of them. */
-      rows: fc.constantFrom(5, CONTEXT),
-      padding: fc.constantFrom(0, 3),
-      tokens: fc.integer({ min: 1, max: 4 }),
-      plant: fc.constantFrom(...plants),
-      seed: fc.integer(),
-    });
-    await fc.assert(
-      fc.asyncProperty(
-        drawing,
-        async ({ shape, pairing, position, tokens, plant, rows, ...drawn }) => {
-          const { heads, rank, ropeDims, qWidth } = shape;
-          const width = rank + ropeDims;
-          const stride = width + drawn.padding;
-          const random = createRandom(drawn.seed);
-          const q = randomInput(random, tokens * heads * qWidth, plant);
-          const absorbed = randomInput(random, tokens * heads * rank);
-          const kv = randomInput(random, tokens * width, plant);
-          const norm = randomInput(random, rank);
-          const turns = Array.from({ length: (CONTEXT * ropeDims) / 2 }, () => random.normal());
-          const table = Float32Array.from(
-            turns.flatMap((turn) => [Math.cos(turn), Math.sin(turn)]),
-          );
-          const rule = { heads, rank, ropeDims, pairing, epsilon: Math.fround(drawn.epsilon) };
+describe.for(Object.entries(variants))(
+  "latent_append, %s",
+  ([
+    ,
+    {
+      rotate: { constants, reduce },
+    },
+  ]) => {
+    kernelTest("agrees with f64 and changes no other row of the cache", async ({ run }) => {
+      const drawing = fc.record({
+        shape: fc.constantFrom(
+          { heads: 1, rank: 4, ropeDims: 2, qWidth: 2 },
+          { heads: 3, rank: 40, ropeDims: 12, qWidth: 20 },
+          { heads: 2, rank: 96, ropeDims: 80, qWidth: 130 },
+        ),
+        pairing: fc.constantFrom(...PAIRINGS),
+        epsilon: fc.constantFrom(1e-6, 0.5),
+        position: fc.integer({ min: 0, max: 7 }),
+        /** A ring that some of the drawn positions are beyond, or room for all of them. */
+        rows: fc.constantFrom(5, CONTEXT),
+        padding: fc.constantFrom(0, 3),
+        tokens: fc.integer({ min: 1, max: 4 }),
+        plant: fc.constantFrom(...plants),
+        seed: fc.integer(),
+      });
+      await fc.assert(
+        fc.asyncProperty(
+          drawing,
+          async ({ shape, pairing, position, tokens, plant, rows, ...drawn }) => {
+            const { heads, rank, ropeDims, qWidth } = shape;
+            const width = rank + ropeDims;
+            const stride = width + drawn.padding;
+            const random = createRandom(drawn.seed);
+            const q = randomInput(random, tokens * heads * qWidth, plant);
+            const absorbed = randomInput(random, tokens * heads * rank);
+            const kv = randomInput(random, tokens * width, plant);
+            const norm = randomInput(random, rank);
+            const turns = Array.from({ length: (CONTEXT * ropeDims) / 2 }, () => random.normal());
+            const table = Float32Array.from(
+              turns.flatMap((turn) => [Math.cos(turn), Math.sin(turn)]),
+            );
+            const rule = { heads, rank, ropeDims, pairing, epsilon: Math.fround(drawn.epsilon) };
 
-          const { q_out, cache } = await run(latentAppend, {
-            params: {
-              heads,
-              q_width: qWidth,
-              rank,
-              rope_dims: ropeDims,
-              rows,
-              row_stride: stride,
-              pairing: PAIRINGS.indexOf(pairing),
-              epsilon: drawn.epsilon,
-            },
-            buffers: {
-              q,
-              absorbed,
-              kv,
-              norm,
-              table,
-              q_out: 4 * heads * width * (tokens + 1),
-              cache: randomInput(random, rows * stride),
-            },
-            parts: [reduce],
-            constants,
-            control: { tokens, position },
-            tokens: tokens + 1,
-          });
-
-          const angles = table.subarray(position * ropeDims, (position + tokens) * ropeDims);
-          const written = tokens * heads * width;
-          expectWithin(q_out.floats.subarray(0, written), latentQueries(q, absorbed, angles, rule));
-          expect(q_out.words.subarray(written)).toEqual(q_out.before.subarray(written));
-          const expected = latentRows(kv, norm, angles, rule);
-          const others = cache.words.slice();
-          for (let token = 0; token < tokens; token++) {
-            const first = ((position + token) % rows) * stride;
-            const run = (values: ArrayLike<number>) =>
-              Array.from(values).slice(token * width, (token + 1) * width);
-            expectWithin(cache.floats.subarray(first, first + width), {
-              values: run(expected.values),
-              bounds: run(expected.bounds),
+            const { q_out, cache } = await run(latentAppend, {
+              params: {
+                heads,
+                q_width: qWidth,
+                rank,
+                rope_dims: ropeDims,
+                rows,
+                row_stride: stride,
+                pairing: PAIRINGS.indexOf(pairing),
+                epsilon: drawn.epsilon,
+              },
+              buffers: {
+                q,
+                absorbed,
+                kv,
+                norm,
+                table,
+                q_out: 4 * heads * width * (tokens + 1),
+                cache: randomInput(random, rows * stride),
+              },
+              parts: [reduce],
+              constants,
+              control: { tokens, position },
+              tokens: tokens + 1,
             });
-            others.set(cache.before.subarray(first, first + width), first);
-          }
-          expect(others).toEqual(cache.before);
-        },
-      ),
-      { numRuns: NUM_RUNS },
-    );
-  });
 
-  kernelTest("does nothing once a router has faulted", async ({ run }) => {
-    const { q_out, cache } = await run(latentAppend, {
-      params: {
-        heads: 2,
-        q_width: 4,
-        rank: 4,
-        rope_dims: 2,
-        rows: CONTEXT,
-        row_stride: 6,
-        pairing: 1,
-        epsilon: 1,
-      },
-      buffers: {
-        q: new Float32Array(8),
-        absorbed: new Float32Array(8),
-        kv: new Float32Array(6),
-        norm: new Float32Array(4),
-        table: new Float32Array(2 * CONTEXT),
-        q_out: 4 * 12,
-        cache: 4 * CONTEXT * 6,
-      },
-      parts: [reduce],
-      constants,
-      control: { tokens: 1, fault: 1 },
+            const angles = table.subarray(position * ropeDims, (position + tokens) * ropeDims);
+            const written = tokens * heads * width;
+            expectWithin(
+              q_out.floats.subarray(0, written),
+              latentQueries(q, absorbed, angles, rule),
+            );
+            expect(q_out.words.subarray(written)).toEqual(q_out.before.subarray(written));
+            const expected = latentRows(kv, norm, angles, rule);
+            const others = cache.words.slice();
+            for (let token = 0; token < tokens; token++) {
+              const first = ((position + token) % rows) * stride;
+              const run = (values: ArrayLike<number>) =>
+                Array.from(values).slice(token * width, (token + 1) * width);
+              expectWithin(cache.floats.subarray(first, first + width), {
+                values: run(expected.values),
+                bounds: run(expected.bounds),
+              });
+              others.set(cache.before.subarray(first, first + width), first);
+            }
+            expect(others).toEqual(cache.before);
+          },
+        ),
+        { numRuns: NUM_RUNS },
+      );
     });
 
-    expect(q_out.words).toEqual(q_out.before);
-    expect(cache.words).toEqual(cache.before);
-  });
-});
+    kernelTest("does nothing once a router has faulted", async ({ run }) => {
+      const { q_out, cache } = await run(latentAppend, {
+        params: {
+          heads: 2,
+          q_width: 4,
+          rank: 4,
+          rope_dims: 2,
+          rows: CONTEXT,
+          row_stride: 6,
+          pairing: 1,
+          epsilon: 1,
+        },
+        buffers: {
+          q: new Float32Array(8),
+          absorbed: new Float32Array(8),
+          kv: new Float32Array(6),
+          norm: new Float32Array(4),
+          table: new Float32Array(2 * CONTEXT),
+          q_out: 4 * 12,
+          cache: 4 * CONTEXT * 6,
+        },
+        parts: [reduce],
+        constants,
+        control: { tokens: 1, fault: 1 },
+      });
+
+      expect(q_out.words).toEqual(q_out.before);
+      expect(cache.words).toEqual(cache.before);
+    });
+  },
+);

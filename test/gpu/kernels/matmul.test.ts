@@ -25,7 +25,7 @@ const PLAIN = { has_bias: 0, has_residual: 0, first_row: 0, scale: 1 } as const;
 const TOKENS = 4;
 
 describe.for(formatCases)("matmul, $name", ({ format, variant }) => {
-  const { matrix: constants, reduce } = variant;
+  const { constants, reduce } = variant.batch;
 
   kernelTest("agrees with f64 and leaves tokens past the last alone", async ({ run }) => {
     const shape = fc.record({
@@ -93,43 +93,51 @@ describe.for(formatCases)("matmul, $name", ({ format, variant }) => {
   });
 });
 
-describe.for(Object.entries(variants))("matmul, %s", ([, { matrix: constants, reduce }]) => {
-  const format = weightFormats.f32;
-  const parts = [...weightParts(format), reduce];
+describe.for(Object.entries(variants))(
+  "matmul, %s",
+  ([
+    ,
+    {
+      batch: { constants, reduce },
+    },
+  ]) => {
+    const format = weightFormats.f32;
+    const parts = [...weightParts(format), reduce];
 
-  kernelTest("finds its row and its tokens in a grid of three dimensions", async ({ run }) => {
-    const rows = 5 * constants.ROWS + 1;
-    const cols = Math.max(...someCols(format));
-    const random = createRandom(1);
-    const { packed, weights } = randomMatrix(random, format, rows, cols);
-    const tokens = 2 * TOKENS;
-    const x = randomInput(random, tokens * cols);
+    kernelTest("finds its row and its tokens in a grid of three dimensions", async ({ run }) => {
+      const rows = 5 * constants.ROWS + 1;
+      const cols = Math.max(...someCols(format));
+      const random = createRandom(1);
+      const { packed, weights } = randomMatrix(random, format, rows, cols);
+      const tokens = 2 * TOKENS;
+      const x = randomInput(random, tokens * cols);
 
-    const { y } = await run(
-      { ...matmul, grid: () => [2, 3, 2] },
-      {
-        params: { rows, cols, ...PLAIN, all_rows: rows },
-        buffers: { x, bias: 16, residual: 16, y: 4 * tokens * rows },
-        weights: packed,
-        parts,
-        constants,
-        control: { tokens },
-      },
-    );
+      const { y } = await run(
+        { ...matmul, grid: () => [2, 3, 2] },
+        {
+          params: { rows, cols, ...PLAIN, all_rows: rows },
+          buffers: { x, bias: 16, residual: 16, y: 4 * tokens * rows },
+          weights: packed,
+          parts,
+          constants,
+          control: { tokens },
+        },
+      );
 
-    expectWithin(y.floats, matmulReference(weights, x, cols));
-  });
-
-  kernelTest("does nothing once a router has faulted", async ({ run }) => {
-    const { y } = await run(matmul, {
-      params: { rows: 5, cols: 8, ...PLAIN, all_rows: 5 },
-      buffers: { x: new Float32Array(4 * 8), bias: 16, residual: 16, y: 4 * 4 * 5 },
-      weights: encodeMatrix(format, new Float32Array(40)).packed,
-      parts,
-      constants,
-      control: { tokens: 4, fault: 1 },
+      expectWithin(y.floats, matmulReference(weights, x, cols));
     });
 
-    expect(y.words).toEqual(y.before);
-  });
-});
+    kernelTest("does nothing once a router has faulted", async ({ run }) => {
+      const { y } = await run(matmul, {
+        params: { rows: 5, cols: 8, ...PLAIN, all_rows: 5 },
+        buffers: { x: new Float32Array(4 * 8), bias: 16, residual: 16, y: 4 * 4 * 5 },
+        weights: encodeMatrix(format, new Float32Array(40)).packed,
+        parts,
+        constants,
+        control: { tokens: 4, fault: 1 },
+      });
+
+      expect(y.words).toEqual(y.before);
+    });
+  },
+);

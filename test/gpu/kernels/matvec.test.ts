@@ -22,7 +22,7 @@ const NUM_RUNS = 3;
 const PLAIN = { has_bias: 0, has_residual: 0, first_row: 0, scale: 1 } as const;
 
 describe.for(allFormatCases)("matvec, $name", ({ format, variant }) => {
-  const { matrix: constants, reduce } = variant;
+  const { constants, reduce } = variant.matrix;
 
   kernelTest("agrees with f64", async ({ run }) => {
     const shape = fc.record({
@@ -88,45 +88,53 @@ describe.for(allFormatCases)("matvec, $name", ({ format, variant }) => {
   });
 });
 
-describe.for(Object.entries(variants))("matvec, %s", ([, { matrix: constants, reduce }]) => {
-  const format = weightFormats.f32;
-  const parts = [...weightParts(format), reduce];
+describe.for(Object.entries(variants))(
+  "matvec, %s",
+  ([
+    ,
+    {
+      matrix: { constants, reduce },
+    },
+  ]) => {
+    const format = weightFormats.f32;
+    const parts = [...weightParts(format), reduce];
 
-  kernelTest("finds its row in a grid of two dimensions", async ({ run }) => {
-    const rows = 5 * constants.ROWS + 1;
-    const cols = Math.max(...someCols(format));
-    const random = createRandom(1);
-    const { packed, weights } = randomMatrix(random, format, rows, cols);
-    const x = randomInput(random, cols);
+    kernelTest("finds its row in a grid of two dimensions", async ({ run }) => {
+      const rows = 5 * constants.ROWS + 1;
+      const cols = Math.max(...someCols(format));
+      const random = createRandom(1);
+      const { packed, weights } = randomMatrix(random, format, rows, cols);
+      const x = randomInput(random, cols);
 
-    const { y } = await run(
-      { ...matvec, grid: () => [2, 3, 1] },
-      {
-        params: { rows, cols, ...PLAIN, all_rows: rows },
-        buffers: { x, bias: 16, residual: 16, y: 4 * rows },
-        weights: packed,
-        parts,
-        constants,
-        control: { tokens: 1 },
-      },
-    );
+      const { y } = await run(
+        { ...matvec, grid: () => [2, 3, 1] },
+        {
+          params: { rows, cols, ...PLAIN, all_rows: rows },
+          buffers: { x, bias: 16, residual: 16, y: 4 * rows },
+          weights: packed,
+          parts,
+          constants,
+          control: { tokens: 1 },
+        },
+      );
 
-    expectWithin(y.floats, matvecReference(weights, x));
-  });
-
-  kernelTest("does nothing once a router has faulted", async ({ run }) => {
-    const { y } = await run(matvec, {
-      params: { rows: 5, cols: 8, ...PLAIN, all_rows: 5 },
-      buffers: { x: new Float32Array(8), bias: 16, residual: 16, y: 4 * 5 },
-      weights: encodeMatrix(format, new Float32Array(40)).packed,
-      parts,
-      constants,
-      control: { tokens: 1, fault: 3 },
+      expectWithin(y.floats, matvecReference(weights, x));
     });
 
-    expect(y.words).toEqual(y.before);
-  });
-});
+    kernelTest("does nothing once a router has faulted", async ({ run }) => {
+      const { y } = await run(matvec, {
+        params: { rows: 5, cols: 8, ...PLAIN, all_rows: 5 },
+        buffers: { x: new Float32Array(8), bias: 16, residual: 16, y: 4 * 5 },
+        weights: encodeMatrix(format, new Float32Array(40)).packed,
+        parts,
+        constants,
+        control: { tokens: 1, fault: 3 },
+      });
+
+      expect(y.words).toEqual(y.before);
+    });
+  },
+);
 
 kernelTest("matvec's grid covers more rows than one dimension can", () => {
   const rows = 64 * 65_535 + 1;

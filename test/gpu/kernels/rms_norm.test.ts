@@ -12,101 +12,109 @@ const NUM_RUNS = 12;
 /** A norm with nothing done to it. */
 const PLAIN = { factor: 1, has_residual: 0, has_scale: 0 } as const;
 
-describe.for(Object.entries(variants))("rms_norm, %s", ([, { norm: constants, reduce }]) => {
-  kernelTest("agrees with f64 and leaves tokens past the last alone", async ({ run }) => {
-    const shape = fc.record({
-      width: fc.constantFrom(4, 12, 52, 512, 516, 1028),
-      tokens: fc.integer({ min: 1, max: 5 }),
-      // A row of zeros rests on epsilon alone.
-      epsilon: fc.constantFrom(1e-6, 1e-5, 1),
-      plant: fc.constantFrom(...plants),
-      seed: fc.integer(),
-    });
-    await fc.assert(
-      fc.asyncProperty(shape, async ({ width, tokens, epsilon, plant, seed }) => {
-        const random = createRandom(seed);
-        const x = randomInput(random, tokens * width, plant);
-        const weight = randomInput(random, width);
+describe.for(Object.entries(variants))(
+  "rms_norm, %s",
+  ([
+    ,
+    {
+      norm: { constants, reduce },
+    },
+  ]) => {
+    kernelTest("agrees with f64 and leaves tokens past the last alone", async ({ run }) => {
+      const shape = fc.record({
+        width: fc.constantFrom(4, 12, 52, 512, 516, 1028),
+        tokens: fc.integer({ min: 1, max: 5 }),
+        // A row of zeros rests on epsilon alone.
+        epsilon: fc.constantFrom(1e-6, 1e-5, 1),
+        plant: fc.constantFrom(...plants),
+        seed: fc.integer(),
+      });
+      await fc.assert(
+        fc.asyncProperty(shape, async ({ width, tokens, epsilon, plant, seed }) => {
+          const random = createRandom(seed);
+          const x = randomInput(random, tokens * width, plant);
+          const weight = randomInput(random, width);
 
-        const { y } = await run(rmsNorm, {
-          params: { width, epsilon, ...PLAIN },
-          // What is not added may be any buffer, and shorter: here all of it would spoil the result.
-          buffers: { x, weight, residual: 16, scale: 16, y: 4 * width * (tokens + 1) },
-          parts: [reduce],
-          constants,
-          control: { tokens },
-          tokens: tokens + 1,
-        });
+          const { y } = await run(rmsNorm, {
+            params: { width, epsilon, ...PLAIN },
+            // What is not added may be any buffer, and shorter: here all of it would spoil the result.
+            buffers: { x, weight, residual: 16, scale: 16, y: 4 * width * (tokens + 1) },
+            parts: [reduce],
+            constants,
+            control: { tokens },
+            tokens: tokens + 1,
+          });
 
-        const written = tokens * width;
-        expectWithin(
-          y.floats.subarray(0, written),
-          rmsNormReference(x, weight, Math.fround(epsilon)),
-        );
-        expect(y.words.subarray(written)).toEqual(y.before.subarray(written));
-      }),
-      { numRuns: NUM_RUNS },
-    );
-  });
-
-  kernelTest("finishes with a factor, a residual and a scale", async ({ run }) => {
-    const drawing = fc.record({
-      hasResidual: fc.boolean(),
-      hasScale: fc.boolean(),
-      factor: fc.constantFrom(1, 0.0188),
-      seed: fc.integer(),
-    });
-    const [width, tokens] = [52, 3];
-    await fc.assert(
-      fc.asyncProperty(drawing, async ({ hasResidual, hasScale, factor, seed }) => {
-        const random = createRandom(seed);
-        const x = randomInput(random, tokens * width);
-        const weight = randomInput(random, width);
-        const residual = hasResidual ? randomInput(random, tokens * width) : undefined;
-        const scale = hasScale ? randomInput(random, 1) : undefined;
-
-        const { y } = await run(rmsNorm, {
-          params: {
-            width,
-            epsilon: 1e-6,
-            factor,
-            has_residual: hasResidual ? 1 : 0,
-            has_scale: hasScale ? 1 : 0,
-          },
-          buffers: {
-            x,
-            weight,
-            residual: residual ?? 16,
-            scale: scale ?? 16,
-            y: 4 * width * tokens,
-          },
-          parts: [reduce],
-          constants: { ...constants, FINISHES: 1 },
-          control: { tokens },
-        });
-
-        const finish = { factor: Math.fround(factor), residual, scale: scale?.[0] };
-        expectWithin(y.floats, rmsNormReference(x, weight, Math.fround(1e-6), finish));
-      }),
-      { numRuns: NUM_RUNS },
-    );
-  });
-
-  kernelTest("does nothing once a router has faulted", async ({ run }) => {
-    const { y } = await run(rmsNorm, {
-      params: { width: 8, epsilon: 1, ...PLAIN },
-      buffers: {
-        x: new Float32Array(8),
-        weight: new Float32Array(8),
-        residual: 16,
-        scale: 16,
-        y: 4 * 8,
-      },
-      parts: [reduce],
-      constants,
-      control: { tokens: 1, fault: 1 },
+          const written = tokens * width;
+          expectWithin(
+            y.floats.subarray(0, written),
+            rmsNormReference(x, weight, Math.fround(epsilon)),
+          );
+          expect(y.words.subarray(written)).toEqual(y.before.subarray(written));
+        }),
+        { numRuns: NUM_RUNS },
+      );
     });
 
-    expect(y.words).toEqual(y.before);
-  });
-});
+    kernelTest("finishes with a factor, a residual and a scale", async ({ run }) => {
+      const drawing = fc.record({
+        hasResidual: fc.boolean(),
+        hasScale: fc.boolean(),
+        factor: fc.constantFrom(1, 0.0188),
+        seed: fc.integer(),
+      });
+      const [width, tokens] = [52, 3];
+      await fc.assert(
+        fc.asyncProperty(drawing, async ({ hasResidual, hasScale, factor, seed }) => {
+          const random = createRandom(seed);
+          const x = randomInput(random, tokens * width);
+          const weight = randomInput(random, width);
+          const residual = hasResidual ? randomInput(random, tokens * width) : undefined;
+          const scale = hasScale ? randomInput(random, 1) : undefined;
+
+          const { y } = await run(rmsNorm, {
+            params: {
+              width,
+              epsilon: 1e-6,
+              factor,
+              has_residual: hasResidual ? 1 : 0,
+              has_scale: hasScale ? 1 : 0,
+            },
+            buffers: {
+              x,
+              weight,
+              residual: residual ?? 16,
+              scale: scale ?? 16,
+              y: 4 * width * tokens,
+            },
+            parts: [reduce],
+            constants: { ...constants, FINISHES: 1 },
+            control: { tokens },
+          });
+
+          const finish = { factor: Math.fround(factor), residual, scale: scale?.[0] };
+          expectWithin(y.floats, rmsNormReference(x, weight, Math.fround(1e-6), finish));
+        }),
+        { numRuns: NUM_RUNS },
+      );
+    });
+
+    kernelTest("does nothing once a router has faulted", async ({ run }) => {
+      const { y } = await run(rmsNorm, {
+        params: { width: 8, epsilon: 1, ...PLAIN },
+        buffers: {
+          x: new Float32Array(8),
+          weight: new Float32Array(8),
+          residual: 16,
+          scale: 16,
+          y: 4 * 8,
+        },
+        parts: [reduce],
+        constants,
+        control: { tokens: 1, fault: 1 },
+      });
+
+      expect(y.words).toEqual(y.before);
+    });
+  },
+);

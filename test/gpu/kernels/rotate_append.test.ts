@@ -51,151 +51,159 @@ function sameThrice(x: Float32Array) {
   return { q: x, k: x, v: x };
 }
 
-describe.for(Object.entries(variants))("rotate_append, %s", ([, { rotate: constants, reduce }]) => {
-  kernelTest("agrees with f64 and changes no other row of the cache", async ({ run }) => {
-    const shape = fc.record({
-      shape: fc.constantFrom(
-        { heads: 1, kvHeads: 1, headDim: 4, ropeDims: 4 },
-        { heads: 3, kvHeads: 1, headDim: 6, ropeDims: 2 },
-        { heads: 4, kvHeads: 2, headDim: 64, ropeDims: 64 },
-        { heads: 4, kvHeads: 2, headDim: 80, ropeDims: 20 },
-        { heads: 2, kvHeads: 1, headDim: 12, ropeDims: 4, ropeFirst: 8 },
-        { heads: 2, kvHeads: 1, headDim: 80, ropeDims: 20, ropeFirst: 34 },
-        { heads: 2, kvHeads: 2, headDim: 8, ropeDims: 0 },
-        { heads: 2, kvHeads: 2, headDim: 8, ropeDims: 8, valueDim: 12 },
-      ),
-      fused: fc.boolean(),
-      padding: fc.constantFrom(0, 4),
-      pairing: fc.constantFrom(...PAIRINGS),
-      norm: fc.constantFrom(...NORMS),
-      normValues: fc.boolean(),
-      epsilon: fc.constantFrom(1e-6, 0.5),
-      position: fc.integer({ min: 0, max: 7 }),
-      tokens: fc.integer({ min: 1, max: 4 }),
-      plant: fc.constantFrom(...plants),
-      seed: fc.integer(),
-    });
-    await fc.assert(
-      fc.asyncProperty(shape, async (drawn) => {
-        const { pairing, norm, position, tokens, plant, seed, fused, padding } = drawn;
-        const { heads, kvHeads, headDim, ropeDims, ropeFirst = 0 } = drawn.shape;
-        const valueDim = drawn.shape.valueDim ?? headDim;
-        const random = createRandom(seed);
-        const widths = [heads * headDim, kvHeads * headDim, kvHeads * valueDim] as const;
-        const [qWidth, kWidth, vWidth] = widths;
-        const q = randomInput(random, tokens * qWidth, plant);
-        const k = randomInput(random, tokens * kWidth, plant);
-        const v = randomInput(random, tokens * vWidth);
-        const qNorm = randomInput(random, norm === "head" ? headDim : qWidth);
-        const kNorm = randomInput(random, norm === "head" ? headDim : kWidth);
-        const table = angleTable(ropeDims);
-        const [keyStride, valueStride] = [kWidth + padding, vWidth + padding];
-        const cacheBefore = randomInput(random, ROWS * (keyStride + valueStride));
-        const rule: RotateRule = {
-          headDim,
-          ropeDims,
-          ropeFirst,
-          pairing,
-          norm,
-          epsilon: Math.fround(drawn.epsilon),
-        };
+describe.for(Object.entries(variants))(
+  "rotate_append, %s",
+  ([
+    ,
+    {
+      rotate: { constants, reduce },
+    },
+  ]) => {
+    kernelTest("agrees with f64 and changes no other row of the cache", async ({ run }) => {
+      const shape = fc.record({
+        shape: fc.constantFrom(
+          { heads: 1, kvHeads: 1, headDim: 4, ropeDims: 4 },
+          { heads: 3, kvHeads: 1, headDim: 6, ropeDims: 2 },
+          { heads: 4, kvHeads: 2, headDim: 64, ropeDims: 64 },
+          { heads: 4, kvHeads: 2, headDim: 80, ropeDims: 20 },
+          { heads: 2, kvHeads: 1, headDim: 12, ropeDims: 4, ropeFirst: 8 },
+          { heads: 2, kvHeads: 1, headDim: 80, ropeDims: 20, ropeFirst: 34 },
+          { heads: 2, kvHeads: 2, headDim: 8, ropeDims: 0 },
+          { heads: 2, kvHeads: 2, headDim: 8, ropeDims: 8, valueDim: 12 },
+        ),
+        fused: fc.boolean(),
+        padding: fc.constantFrom(0, 4),
+        pairing: fc.constantFrom(...PAIRINGS),
+        norm: fc.constantFrom(...NORMS),
+        normValues: fc.boolean(),
+        epsilon: fc.constantFrom(1e-6, 0.5),
+        position: fc.integer({ min: 0, max: 7 }),
+        tokens: fc.integer({ min: 1, max: 4 }),
+        plant: fc.constantFrom(...plants),
+        seed: fc.integer(),
+      });
+      await fc.assert(
+        fc.asyncProperty(shape, async (drawn) => {
+          const { pairing, norm, position, tokens, plant, seed, fused, padding } = drawn;
+          const { heads, kvHeads, headDim, ropeDims, ropeFirst = 0 } = drawn.shape;
+          const valueDim = drawn.shape.valueDim ?? headDim;
+          const random = createRandom(seed);
+          const widths = [heads * headDim, kvHeads * headDim, kvHeads * valueDim] as const;
+          const [qWidth, kWidth, vWidth] = widths;
+          const q = randomInput(random, tokens * qWidth, plant);
+          const k = randomInput(random, tokens * kWidth, plant);
+          const v = randomInput(random, tokens * vWidth);
+          const qNorm = randomInput(random, norm === "head" ? headDim : qWidth);
+          const kNorm = randomInput(random, norm === "head" ? headDim : kWidth);
+          const table = angleTable(ropeDims);
+          const [keyStride, valueStride] = [kWidth + padding, vWidth + padding];
+          const cacheBefore = randomInput(random, ROWS * (keyStride + valueStride));
+          const rule: RotateRule = {
+            headDim,
+            ropeDims,
+            ropeFirst,
+            pairing,
+            norm,
+            epsilon: Math.fround(drawn.epsilon),
+          };
 
-        const { q_out, cache } = await run(rotateAppend, {
-          params: {
-            heads,
-            kv_heads: kvHeads,
-            value_heads: kvHeads,
-            head_dim: headDim,
-            value_dim: valueDim,
-            ...rowsOf(widths, fused),
-            rows: ROWS,
-            key_stride: keyStride,
-            value_stride: valueStride,
-            values_first: ROWS * keyStride,
-            rope_dims: ropeDims,
-            rope_first: ropeFirst,
-            pairing: PAIRINGS.indexOf(pairing),
-            norm_mode: NORMS.indexOf(norm),
-            norm_values: drawn.normValues ? 1 : 0,
-            epsilon: drawn.epsilon,
-          },
-          buffers: {
-            ...(fused ? sameThrice(sideBySide([q, k, v], widths, tokens)) : { q, k, v }),
-            norms: norm === "none" ? 16 : Float32Array.of(...qNorm, ...kNorm),
-            table,
-            q_out: 4 * qWidth * (tokens + 1),
-            cache: cacheBefore,
-          },
-          parts: [reduce],
-          constants,
-          control: { tokens, position },
-          tokens: tokens + 1,
-        });
+          const { q_out, cache } = await run(rotateAppend, {
+            params: {
+              heads,
+              kv_heads: kvHeads,
+              value_heads: kvHeads,
+              head_dim: headDim,
+              value_dim: valueDim,
+              ...rowsOf(widths, fused),
+              rows: ROWS,
+              key_stride: keyStride,
+              value_stride: valueStride,
+              values_first: ROWS * keyStride,
+              rope_dims: ropeDims,
+              rope_first: ropeFirst,
+              pairing: PAIRINGS.indexOf(pairing),
+              norm_mode: NORMS.indexOf(norm),
+              norm_values: drawn.normValues ? 1 : 0,
+              epsilon: drawn.epsilon,
+            },
+            buffers: {
+              ...(fused ? sameThrice(sideBySide([q, k, v], widths, tokens)) : { q, k, v }),
+              norms: norm === "none" ? 16 : Float32Array.of(...qNorm, ...kNorm),
+              table,
+              q_out: 4 * qWidth * (tokens + 1),
+              cache: cacheBefore,
+            },
+            parts: [reduce],
+            constants,
+            control: { tokens, position },
+            tokens: tokens + 1,
+          });
 
-        const angles = table.subarray(position * ropeDims, (position + tokens) * ropeDims);
-        const written = tokens * qWidth;
-        expectWithin(
-          q_out.floats.subarray(0, written),
-          rotatedReference(q, qWidth, qNorm, angles, rule),
-        );
-        expect(q_out.words.subarray(written)).toEqual(q_out.before.subarray(written));
+          const angles = table.subarray(position * ropeDims, (position + tokens) * ropeDims);
+          const written = tokens * qWidth;
+          expectWithin(
+            q_out.floats.subarray(0, written),
+            rotatedReference(q, qWidth, qNorm, angles, rule),
+          );
+          expect(q_out.words.subarray(written)).toEqual(q_out.before.subarray(written));
 
-        const keys = rotatedReference(k, kWidth, kNorm, angles, rule);
-        const values = drawn.normValues
-          ? rmsNormReference(v, new Float32Array(valueDim).fill(1), rule.epsilon)
-          : { values: v, bounds: new Float32Array(v.length) };
-        const others = cache.words.slice();
-        for (let token = 0; token < tokens; token++) {
-          const row = (position + token) % ROWS;
-          const key = { first: row * keyStride, width: kWidth };
-          const value = { first: ROWS * keyStride + row * valueStride, width: vWidth };
-          for (const [{ first, width }, expected] of [
-            [key, keys],
-            [value, values],
-          ] as const) {
-            const ofToken = (all: ArrayLike<number>) =>
-              Array.from(all).slice(token * width, (token + 1) * width);
-            expectWithin(cache.floats.subarray(first, first + width), {
-              values: ofToken(expected.values),
-              bounds: ofToken(expected.bounds),
-            });
-            others.set(cache.before.subarray(first, first + width), first);
+          const keys = rotatedReference(k, kWidth, kNorm, angles, rule);
+          const values = drawn.normValues
+            ? rmsNormReference(v, new Float32Array(valueDim).fill(1), rule.epsilon)
+            : { values: v, bounds: new Float32Array(v.length) };
+          const others = cache.words.slice();
+          for (let token = 0; token < tokens; token++) {
+            const row = (position + token) % ROWS;
+            const key = { first: row * keyStride, width: kWidth };
+            const value = { first: ROWS * keyStride + row * valueStride, width: vWidth };
+            for (const [{ first, width }, expected] of [
+              [key, keys],
+              [value, values],
+            ] as const) {
+              const ofToken = (all: ArrayLike<number>) =>
+                Array.from(all).slice(token * width, (token + 1) * width);
+              expectWithin(cache.floats.subarray(first, first + width), {
+                values: ofToken(expected.values),
+                bounds: ofToken(expected.bounds),
+              });
+              others.set(cache.before.subarray(first, first + width), first);
+            }
           }
-        }
-        expect(others).toEqual(cache.before);
-      }),
-      { numRuns: NUM_RUNS },
-    );
-  });
-
-  kernelTest("does nothing once a router has faulted", async ({ run }) => {
-    const { q_out, cache } = await run(rotateAppend, {
-      params: {
-        ...{ heads: 2, kv_heads: 1, value_heads: 1, head_dim: 4, value_dim: 4 },
-        ...rowsOf([8, 4, 4], false),
-        ...{ rows: CONTEXT, key_stride: 4, value_stride: 4, values_first: 4 * CONTEXT },
-        rope_dims: 4,
-        rope_first: 0,
-        pairing: 0,
-        norm_mode: 0,
-        norm_values: 0,
-        epsilon: 1,
-      },
-      buffers: {
-        q: new Float32Array(8),
-        k: new Float32Array(4),
-        v: new Float32Array(4),
-        norms: 16,
-        table: angleTable(4),
-        q_out: 4 * 8,
-        cache: 4 * 2 * CONTEXT * 4,
-      },
-      parts: [reduce],
-      constants,
-      control: { tokens: 1, fault: 1 },
+          expect(others).toEqual(cache.before);
+        }),
+        { numRuns: NUM_RUNS },
+      );
     });
 
-    expect(q_out.words).toEqual(q_out.before);
-    expect(cache.words).toEqual(cache.before);
-  });
-});
+    kernelTest("does nothing once a router has faulted", async ({ run }) => {
+      const { q_out, cache } = await run(rotateAppend, {
+        params: {
+          ...{ heads: 2, kv_heads: 1, value_heads: 1, head_dim: 4, value_dim: 4 },
+          ...rowsOf([8, 4, 4], false),
+          ...{ rows: CONTEXT, key_stride: 4, value_stride: 4, values_first: 4 * CONTEXT },
+          rope_dims: 4,
+          rope_first: 0,
+          pairing: 0,
+          norm_mode: 0,
+          norm_values: 0,
+          epsilon: 1,
+        },
+        buffers: {
+          q: new Float32Array(8),
+          k: new Float32Array(4),
+          v: new Float32Array(4),
+          norms: 16,
+          table: angleTable(4),
+          q_out: 4 * 8,
+          cache: 4 * 2 * CONTEXT * 4,
+        },
+        parts: [reduce],
+        constants,
+        control: { tokens: 1, fault: 1 },
+      });
+
+      expect(q_out.words).toEqual(q_out.before);
+      expect(cache.words).toEqual(cache.before);
+    });
+  },
+);

@@ -100,7 +100,7 @@ async function route(run: RunKernel, routed: RouterCase) {
       ...score.parts,
       ranksByScore(ruled(routed)) ? byScore : byLogit,
     ],
-    constants: routed.variant.router,
+    constants: routed.variant.router.constants,
     control: { tokens, fault: routed.fault ?? 0 },
     tokens: tokens + 1,
   });

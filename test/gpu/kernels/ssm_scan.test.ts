@@ -88,8 +88,8 @@ async function scan(
       state: Float32Array.from(input.state),
       y: 4 * inner * (tokens + 1),
     },
-    parts: [variant.reduce],
-    constants: variant.matrix,
+    parts: [variant.matrix.reduce],
+    constants: variant.matrix.constants,
     control: { tokens, position },
     tokens: tokens + 1,
   });
@@ -151,8 +151,8 @@ describe.for(Object.entries(variants))("ssm_scan, %s", ([, variant]) => {
         state: new Float32Array(16).fill(1),
         y: 4 * 4,
       },
-      parts: [variant.reduce],
-      constants: variant.matrix,
+      parts: [variant.matrix.reduce],
+      constants: variant.matrix.constants,
       control: { tokens: 1, position: 0, fault: 1 },
     });
 
