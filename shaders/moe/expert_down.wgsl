@@ -4,11 +4,11 @@
 // down [hidden, ffn] starts at down_first within the slot. Only pairs whose slot lies in this arena
 // are computed (see expert_gate_up.wgsl).
 // With BIASED, bias [hidden], f32, starts at bias_first within the slot.
-// LANES lanes share a row, ROWS rows share a workgroup. ffn is a multiple of 8.
-// Needs: weights and load_weights (shaders/formats), row_sum (shaders/reduce),
+// LANES lanes share four rows, ROWS such fours share a workgroup. ffn is a multiple of 8.
+// Needs: weights and row_dots_down (shaders/linear/row_dots.wgsl), row_sum4 (shaders/reduce),
 // control (shaders/control).
 override LANES: u32 = 1u;
-override ROWS: u32 = 64u;
+override ROWS: u32 = 16u;
 override BIASED: u32 = 0u;
 
 struct Params {
@@ -41,23 +41,20 @@ fn main(
   if (slot >= params.arena_slots) {
     return;
   }
-  let wanted = group.x * ROWS + local.y;
-  let row = min(wanted, params.hidden - 1u);
-  let units = params.ffn / 8u;
-  let count = params.ffn * params.hidden;
+  let row = (group.x * ROWS + local.y) * 4u;
   let base = slot * params.slot_words;
-  let first = pair * units * 2u;
-  var sum = 0.0;
-  for (var unit = local.x; unit < units; unit += LANES) {
-    let w = load_weights(base + params.down_first, count, row * units + unit);
-    sum += dot(w[0], x[first + 2u * unit]) + dot(w[1], x[first + 2u * unit + 1u]);
+  let first = pair * params.ffn / 4u;
+  let down = base + params.down_first;
+  let dots = row_dots_down(down, params.hidden, params.ffn, row, first, local.x);
+  let totals = row_sum4(dots.sums, local.x, local.y);
+  if (local.x != 0u) {
+    return;
   }
-  let total = row_sum(sum, local.x, local.y);
-  if (local.x == 0u && wanted < params.hidden) {
+  for (var i = 0u; i < 4u && row + i < params.hidden; i++) {
     var bias = 0.0;
     if (BIASED != 0u) {
-      bias = bitcast<f32>(weights[base + params.bias_first + row]);
+      bias = bitcast<f32>(weights[base + params.bias_first + row + i]);
     }
-    y[pair * params.hidden + row] = total + bias;
+    y[pair * params.hidden + row + i] = totals[i] + bias;
   }
 }

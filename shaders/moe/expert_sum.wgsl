@@ -1,6 +1,7 @@
 // y[token, row] = residual[token, row] + sum over choices of
 //   weight[pair] * (down[row, :] . x[pair, :] + bias[row]), where pair = token * top_k + choice,
-// in the router's order; without has_residual, residual is not read.
+// in the router's order and with the additions of expert_down.wgsl and combine.wgsl, whose work it
+// does at once. Without has_residual, residual is not read.
 // With SHARED, shared_scale * shared_down[row, :] . x_shared[token, :] is added, too: x_shared are
 // shared_ffn numbers of each token from number shared_first of x on. With SHARED 2 it counts by the
 // number of its token, from number shared_weights_first of x on, besides.
@@ -49,48 +50,52 @@ fn main(
     return;
   }
   let row = (group.x * ROWS + local.y) * 4u;
-  // A lane's shares of all experts are added up before the lanes are.
-  var sums = vec4f();
-  var biases = vec4f();
+  var totals = vec4f();
   for (var choice = 0u; choice < params.top_k; choice++) {
     let pair = token * params.top_k + choice;
     let slot = slots[params.routing_first + pair];
+    // The same in all lanes: they reach the barriers of row_sum4 together.
     if (slot < params.arena_slots) {
-      let weight = expert_weights[params.routing_first + pair];
       let base = slot * params.slot_words;
       let first = pair * params.ffn / 4u;
       let down = base + params.down_first;
-      sums += weight * row_dots_down(down, params.hidden, params.ffn, row, first, local.x).sums;
-      if (BIASED != 0u && local.x == 0u) {
-        biases += weight * biases_of(base + params.bias_first, row);
+      let dots = row_dots_down(down, params.hidden, params.ffn, row, first, local.x);
+      var sums = row_sum4(dots.sums, local.x, local.y);
+      if (BIASED != 0u) {
+        sums += biases(base + params.bias_first, row);
       }
+      totals += expert_weights[params.routing_first + pair] * sums;
     }
   }
+  var shared_sums = vec4f();
+  var shared_weight = 1.0;
   if (SHARED != 0u) {
-    var weight = params.shared_scale;
+    let first = (params.shared_first + token * params.shared_ffn) / 4u;
+    shared_sums = row_sum4(shared_down_dots(row, first, local.x).sums, local.x, local.y);
+    shared_sums *= params.shared_scale;
     if (SHARED == 2u) {
       let at = params.shared_weights_first + token;
-      weight *= x[at / 4u][at % 4u];
+      shared_weight = x[at / 4u][at % 4u];
     }
-    let first = (params.shared_first + token * params.shared_ffn) / 4u;
-    sums += weight * shared_down_dots(row, first, local.x).sums;
   }
-  let totals = row_sum4(sums, local.x, local.y) + biases;
   if (local.x != 0u) {
     return;
   }
   for (var i = 0u; i < 4u && row + i < params.hidden; i++) {
     let at = token * params.hidden + row + i;
-    var value = totals[i];
+    var rest = 0.0;
     if (params.has_residual != 0u) {
-      value += residual[at];
+      rest = residual[at];
     }
-    y[at] = value;
+    if (SHARED != 0u) {
+      rest += shared_weight * shared_sums[i];
+    }
+    y[at] = totals[i] + rest;
   }
 }
 
 // Those of four rows; of the last one for rows past the end.
-fn biases_of(first: u32, row: u32) -> vec4f {
+fn biases(first: u32, row: u32) -> vec4f {
   let at = vec4u(first) + min(vec4u(row, row + 1u, row + 2u, row + 3u), vec4u(params.hidden - 1u));
   return bitcast<vec4f>(vec4u(weights[at.x], weights[at.y], weights[at.z], weights[at.w]));
 }

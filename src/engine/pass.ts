@@ -319,7 +319,8 @@ class Pass {
       this.#options.ahead && place.router + 1 < place.first && !this.#faulted.has(place.moe);
     let waited = false;
     if (this.#tokens > 1) store.warm(moe[place.moe + 1]?.pool);
-    let slots: Uint32Array | undefined; // written, but not submitted yet
+    let slots: Uint32Array | undefined; // found, but not submitted yet
+    let all: Uint32Array | undefined;
     for (let round = plan.next(); round; round = plan.next()) {
       const { loads, waits } = round;
       if (ahead) this.#executor.count("exactLoads", loads.length);
@@ -332,11 +333,16 @@ class Pass {
       if (instant) for (const load of loads) store.loadNow(pool, load);
       else await this.#wait(pool, loads, waits);
       const found = plan.dispatch();
-      if (found) slots = slots ? merged(slots, found) : found;
+      if (!found) continue;
+      all = all && all !== slots ? merged(all, found) : undefined;
+      slots = slots ? merged(slots, found) : found;
+      all ??= slots;
     }
     if (waited) this.#executor.count("faults", 1);
-    if (slots) this.#executor.writeSlots(this.#program, place.moe, slots);
-    else this.#cursor = place.end;
+    if (slots && all !== slots) this.#submitExperts(place, slots);
+    // What follows may read the slots of all rounds at once.
+    if (all) this.#executor.writeSlots(this.#program, place.moe, all);
+    if (all !== slots) this.#cursor = place.end;
   }
 
   #submitExperts(place: MoeSteps, slots: Uint32Array): void {

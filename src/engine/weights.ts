@@ -26,6 +26,7 @@ export class ResidentWeights {
   readonly #matrices = new Map<string, GpuMatrix>();
   readonly #tables = new Map<string, GpuTable>();
   readonly #vectors = new Map<string, Float32Array<ArrayBuffer>>();
+  readonly #decodedShapes = new Map<string, readonly [rows: number, cols: number]>();
   readonly #vectorBuffers = new Map<string, GPUBuffer>();
 
   constructor(context: GpuContext) {
@@ -33,9 +34,18 @@ export class ResidentWeights {
   }
 
   matrix(name: string): GpuMatrix {
-    const matrix = this.#matrices.get(name);
+    const matrix = this.#matrices.get(name) ?? this.#decodedMatrix(name);
     if (!matrix) throw new Error(`unreachable: ${name} is not among the model's matrices`);
     return matrix;
+  }
+
+  /** A matrix that was decoded, as it lies among the vectors. */
+  #decodedMatrix(name: string): GpuMatrix | undefined {
+    const shape = this.#decodedShapes.get(name);
+    if (!shape) return undefined;
+    const [rows, cols] = shape;
+    const parts = [{ buffer: this.vectors([name]), firstRow: 0, rows }];
+    return { parts, rows, cols, format: weightFormats.f32 };
   }
 
   /** A table of ids. */
@@ -122,6 +132,8 @@ export class ResidentWeights {
     const format = formatOf(info);
     // The file may leave out leading axes of length 1, or have some more.
     if (decoded || shape.length === 1) {
+      const cols = shape.at(-1)!;
+      this.#decodedShapes.set(info.name, [shape.reduce((a, b) => a * b) / cols, cols]);
       const { byteOffset, bytes } = info;
       return [{ byteOffset, bytes, take: (blocks) => this.#takeVector(info, format, blocks) }];
     }

@@ -1,5 +1,6 @@
 import source from "../../shaders/moe/expert_down.wgsl?raw";
 import { defineKernel } from "../gpu/kernel.ts";
+import { TILE_ROWS } from "./matvec.ts";
 
 /**
  * `down x + bias` of every chosen expert that lies in one arena; without `BIASED` there is no bias.
@@ -23,6 +24,10 @@ export const expertDown = defineKernel({
   buffers: { x: "read", slots: "read", y: "read_write" },
   weights: true,
   control: "read",
-  constants: { LANES: 1, ROWS: 64, BIASED: 0 },
-  grid: ({ hidden, top_k }, { ROWS = 64 }, tokens) => [Math.ceil(hidden / ROWS), tokens * top_k, 1],
+  constants: { LANES: 1, ROWS: 16, BIASED: 0 },
+  grid: ({ hidden, top_k }, { ROWS = 16 }, tokens) => [
+    Math.ceil(hidden / (TILE_ROWS * ROWS)),
+    tokens * top_k,
+    1,
+  ],
 });

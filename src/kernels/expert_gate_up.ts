@@ -1,17 +1,21 @@
 import source from "../../shaders/moe/expert_gate_up.wgsl?raw";
 import { defineKernel } from "../gpu/kernel.ts";
+import { TILE_ROWS } from "./matvec.ts";
 
 /**
- * `gated(gate x + gate bias, up x + up bias)` of every chosen expert that lies in one arena; without `BIASED` there are
- * no biases.
+ * `gated(gate input + gate bias, up input + up bias)` of every chosen expert that lies in one arena, and of the experts
+ * that all tokens share; the input is x or its RMS norm. Without `BIASED` there are no biases. `SHARED` is 0 (none), 1,
+ * or 2 where the shared ones count by the sigmoid of a number of their own.
  *
- * x [tokens, hidden] · slots [MoE layers, max tokens, top_k] · y [pairs, ffn]. `hidden` is a multiple of 8.
+ * x [tokens, cols] · vectors: the norm's weights, then the row that makes that number · slots [MoE layers, max tokens,
+ * top_k] · y [pairs, ffn], then [tokens, shared_ffn] and [tokens] from where params say. Buffers of weights: the arena,
+ * then gate and up of the shared experts. `cols` is a multiple of 8.
  */
 export const expertGateUp = defineKernel({
   name: "expert_gate_up",
   source,
   params: {
-    hidden: "u32",
+    cols: "u32",
     ffn: "u32",
     top_k: "u32",
     routing_first: "u32",
@@ -22,10 +26,19 @@ export const expertGateUp = defineKernel({
     arena_slots: "u32",
     gate_bias_first: "u32",
     up_bias_first: "u32",
+    shared_ffn: "u32",
+    shared_first: "u32",
+    shared_gate: "u32",
+    shared_weights_first: "u32",
+    epsilon: "f32",
   },
-  buffers: { x: "read", slots: "read", y: "read_write" },
-  weights: true,
+  buffers: { x: "read", vectors: "read", slots: "read", y: "read_write" },
+  weights: 3,
   control: "read",
-  constants: { LANES: 1, ROWS: 64, BIASED: 0 },
-  grid: ({ ffn, top_k }, { ROWS = 64 }, tokens) => [Math.ceil(ffn / ROWS), tokens * top_k, 1],
+  constants: { LANES: 1, ROWS: 16, BIASED: 0, SHARED: 0 },
+  grid: ({ ffn, top_k, shared_ffn }, { ROWS = 16, SHARED = 0 }, tokens) => [
+    Math.ceil(Math.max(ffn, SHARED ? shared_ffn : 0) / (TILE_ROWS * ROWS)),
+    tokens * (top_k + Math.min(SHARED, 1)),
+    1,
+  ],
 });

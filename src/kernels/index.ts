@@ -7,6 +7,8 @@ import { embed } from "./embed.ts";
 import { expertDown } from "./expert_down.ts";
 import { expertDownColumns } from "./expert_down_columns.ts";
 import { expertGateUp } from "./expert_gate_up.ts";
+import { expertSum } from "./expert_sum.ts";
+import { gateUp } from "./gate_up.ts";
 import { gatedNorm } from "./gated_norm.ts";
 import { gatedUnit } from "./gated_unit.ts";
 import { hashRouter } from "./hash_router.ts";
@@ -36,6 +38,8 @@ export const kernels = [
   expertDown,
   expertDownColumns,
   expertGateUp,
+  expertSum,
+  gateUp,
   gatedNorm,
   gatedUnit,
   hashRouter,

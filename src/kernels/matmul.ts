@@ -1,11 +1,17 @@
 import source from "../../shaders/linear/matmul.wgsl?raw";
 import { defineKernel, foldGrid } from "../gpu/kernel.ts";
+import { TILE_ROWS } from "./matvec.ts";
+
+/** Tokens for which a weight is decoded once. */
+const TILE_TOKENS = 4;
 
 /**
- * `y = scale (x Wᵀ + bias) + residual` for several tokens, 4 at a time, or `rows` of each token's row from `first_row` on.
+ * `y = scale (W input + bias) + residual` for several tokens, or `rows` of it from row `first_row` on; the input is x or
+ * its RMS norm.
  *
- * weight [rows, cols] in any format · x [tokens, cols], with room for a multiple of 4 tokens · bias [all_rows] · residual, y [tokens, all_rows]
- * f32. `cols` is a multiple of 8.
+ * weight [rows, cols] in any format · x [tokens, cols] · vectors: the norm's weights, then the bias [rows] from where
+ * params say, `NO_VECTOR` for none · residual, y [tokens, all_rows] f32. `cols` is a multiple of 8; x has room for a
+ * multiple of 4 tokens.
  */
 export const matmul = defineKernel({
   name: "matmul",
@@ -13,16 +19,17 @@ export const matmul = defineKernel({
   params: {
     rows: "u32",
     cols: "u32",
-    has_bias: "u32",
-    has_residual: "u32",
+    bias: "u32",
     first_row: "u32",
     all_rows: "u32",
+    has_residual: "u32",
     scale: "f32",
+    epsilon: "f32",
   },
-  buffers: { x: "read", bias: "read", residual: "read", y: "read_write" },
+  buffers: { x: "read", vectors: "read", residual: "read", y: "read_write" },
   weights: true,
   control: "read",
-  constants: { LANES: 1, ROWS: 64 },
-  grid: ({ rows }, { ROWS = 64 }, tokens) =>
-    foldGrid(Math.ceil(rows / ROWS), Math.ceil(tokens / 4)),
+  constants: { LANES: 1, ROWS: 16 },
+  grid: ({ rows }, { ROWS = 16 }, tokens) =>
+    foldGrid(Math.ceil(rows / (TILE_ROWS * ROWS)), Math.ceil(tokens / TILE_TOKENS)),
 });

@@ -1,26 +1,46 @@
 import source from "../../shaders/linear/matvec.wgsl?raw";
 import { defineKernel, foldGrid } from "../gpu/kernel.ts";
 
+/** Start of a vector that a kernel does not have. */
+export const NO_VECTOR = 0xffff_ffff;
+
+/** Rows that share what is read of an input. */
+export const TILE_ROWS = 4;
+
 /**
- * `y = scale (W x + bias) + residual` for one token, or `rows` of it from row `first_row` on.
+ * `y = scale (W input + bias) + residual` for one to three matrices of one input, x or its RMS norm; results stand side
+ * by side. A token at a time.
  *
- * weight [rows, cols] in any format · x [cols] · bias, residual, y [all_rows] f32. `cols` is a multiple of 8.
+ * weight [rows_a, cols], [rows_b, cols] and [rows_c, cols], in any format, each in a buffer of its own; those that are
+ * not there have no rows · x [tokens, cols] · vectors: the norm's weights, then biases from where params say,
+ * {@link NO_VECTOR} for none · residual, y [tokens, all_rows] f32. `cols` is a multiple of 8.
  */
 export const matvec = defineKernel({
   name: "matvec",
   source,
   params: {
-    rows: "u32",
     cols: "u32",
-    has_bias: "u32",
-    has_residual: "u32",
+    rows_a: "u32",
+    rows_b: "u32",
+    rows_c: "u32",
+    bias_a: "u32",
+    bias_b: "u32",
+    bias_c: "u32",
     first_row: "u32",
     all_rows: "u32",
+    has_residual: "u32",
     scale: "f32",
+    epsilon: "f32",
   },
-  buffers: { x: "read", bias: "read", residual: "read", y: "read_write" },
-  weights: true,
+  buffers: { x: "read", vectors: "read", residual: "read", y: "read_write" },
+  weights: 3,
   control: "read",
-  constants: { LANES: 1, ROWS: 64 },
-  grid: ({ rows }, { ROWS = 64 }) => foldGrid(Math.ceil(rows / ROWS)),
+  constants: { LANES: 1, ROWS: 16 },
+  grid: ({ rows_a, rows_b, rows_c }, { ROWS = 16 }, tokens) => {
+    const groups = [rows_a, rows_b, rows_c].map((rows) => Math.ceil(rows / (TILE_ROWS * ROWS)));
+    return foldGrid(
+      groups.reduce((a, b) => a + b),
+      tokens,
+    );
+  },
 });

@@ -2,12 +2,25 @@ import gelu from "../../shaders/act/gelu.wgsl?raw";
 import relu from "../../shaders/act/relu.wgsl?raw";
 import silu from "../../shaders/act/silu.wgsl?raw";
 import swigluOai from "../../shaders/act/swiglu_oai.wgsl?raw";
+import normed from "../../shaders/linear/input/normed.wgsl?raw";
+import plain from "../../shaders/linear/input/plain.wgsl?raw";
+import one from "../../shaders/linear/matrices/one.wgsl?raw";
+import three from "../../shaders/linear/matrices/three.wgsl?raw";
+import two from "../../shaders/linear/matrices/two.wgsl?raw";
+import rowDots from "../../shaders/linear/row_dots.wgsl?raw";
+import rowDotsType from "../../shaders/linear/row_dots_type.wgsl?raw";
+import sharedDown from "../../shaders/moe/shared/down.wgsl?raw";
+import sharedGateUp from "../../shaders/moe/shared/gate_up.wgsl?raw";
+import noSharedDown from "../../shaders/moe/shared/no_down.wgsl?raw";
+import noSharedGateUp from "../../shaders/moe/shared/no_gate_up.wgsl?raw";
 import activatedConv from "../../shaders/recurrent/activated_conv.wgsl?raw";
 import gatedConv from "../../shaders/recurrent/gated_conv.wgsl?raw";
 import serial from "../../shaders/reduce/serial.wgsl?raw";
 import workgroup from "../../shaders/reduce/workgroup.wgsl?raw";
 import byLogit from "../../shaders/routing/rank/by_logit.wgsl?raw";
 import byScore from "../../shaders/routing/rank/by_score.wgsl?raw";
+import type { WeightFormat } from "../formats/format.ts";
+import { weightParts } from "../formats/parts.ts";
 import type { Constants } from "../gpu/kernel.ts";
 
 /** Shader parts of the activation functions. */
@@ -15,6 +28,47 @@ export const activationParts = { silu, relu, gelu, "swiglu-oai": swigluOai } as 
 
 /** Shader parts of what routers rank experts by. */
 export const rankingParts = { byLogit, byScore } as const;
+
+/** Shader parts of what a product reads: its input as it is, or the RMS norm of it. */
+export const inputParts = { plain, normed } as const;
+
+/** Shader parts of a matvec of one, two or three matrices. */
+export const matricesParts = [one, two, three] as const;
+
+/** Shader parts of layers with and without shared experts. */
+export const sharedParts = {
+  gateUp: sharedGateUp,
+  noGateUp: noSharedGateUp,
+  down: sharedDown,
+  noDown: noSharedDown,
+} as const;
+
+/** How a kernel calls the products with one of its matrices. */
+export interface RowDotsOptions {
+  /** Of group 1: which buffer the matrix lies in. */
+  readonly binding?: number;
+  /** The constant that says how many lanes share a row. */
+  readonly lanes?: string;
+}
+
+/**
+ * The parts of `row_dots_NAME`, the products with a matrix of `format`: see `shaders/linear/row_dots.wgsl`.
+ *
+ * @example
+ * parts: [...rowDotsParts(q.format, "a"), ...rowDotsParts(k.format, "b", { binding: 1 })]
+ */
+export function rowDotsParts(
+  format: WeightFormat,
+  name: string,
+  { binding = 0, lanes = "LANES" }: RowDotsOptions = {},
+): readonly string[] {
+  const loader = `load_${name}`;
+  const dots = rowDots
+    .replaceAll("load_weights", loader)
+    .replaceAll("row_dots", `row_dots_${name}`)
+    .replaceAll("LANES", lanes);
+  return [rowDotsType, dots, ...weightParts(format, loader, binding)];
+}
 
 /** Shader parts of what goes into a causal convolution and what becomes of it. */
 export const convParts = { gated: gatedConv, activated: activatedConv } as const;
@@ -51,9 +105,9 @@ export interface Variant {
  */
 export const variants = {
   serial: {
-    matrix: { reduce: serial, constants: { LANES: 1, ROWS: 64 } },
-    batch: { reduce: serial, constants: { LANES: 1, ROWS: 64 } },
-    experts: { reduce: serial, constants: { LANES: 1, ROWS: 64 } },
+    matrix: { reduce: serial, constants: { LANES: 1, ROWS: 16 } },
+    batch: { reduce: serial, constants: { LANES: 1, ROWS: 16 } },
+    experts: { reduce: serial, constants: { LANES: 1, ROWS: 16 } },
     columns: { constants: { LANES: 64, SPLITS: 1 } },
     norm: { reduce: serial, constants: { LANES: 1, ROWS: 1 } },
     rotate: { reduce: serial, constants: { LANES: 1, ROWS: 1 } },

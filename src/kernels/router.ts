@@ -1,21 +1,18 @@
 import source from "../../shaders/moe/router.wgsl?raw";
 import { defineKernel } from "../gpu/kernel.ts";
 
-/** Start of a vector that a router does not have. */
-export const NO_VECTOR = 0xffff_ffff;
-
 /**
  * Top-k routing of each token; with `looks_up` also page-table look-up and fault flag.
  *
- * x [tokens, hidden] · router [experts, hidden] in any format · page_table [pools, experts] · vectors: router bias,
- * selection bias and expert scale, each [experts], where params give their starts, {@link NO_VECTOR} for none · ids,
- * slots, expert_weights [MoE layers, max tokens, top_k]. `experts` is at most 512, `experts * PARTS` at most 2048.
+ * x [tokens, cols] · router [experts, cols] in any format · page_table [pools, experts] · vectors: the norm's weights, if
+ * the router reads one, then router bias, selection bias and expert scale, each [experts], where params give their
+ * starts, `NO_VECTOR` for none · ids, slots, expert_weights [MoE layers, max tokens, top_k]. `experts` is at most 512, `experts * PARTS` at most 2048.
  */
 export const router = defineKernel({
   name: "router",
   source,
   params: {
-    hidden: "u32",
+    cols: "u32",
     experts: "u32",
     top_k: "u32",
     moe_index: "u32",
@@ -29,6 +26,7 @@ export const router = defineKernel({
     expert_scale: "u32",
     groups: "u32",
     groups_kept: "u32",
+    epsilon: "f32",
   },
   buffers: {
     x: "read",

@@ -84,7 +84,8 @@ export function decoderTensors(
     const shared = layers.shared?.get(layer);
     if (shared !== undefined) resident.push(...denseTensors(layer, shared, hidden, "_shexp"));
     if (shared !== undefined && layers.isSharedGated) {
-      resident.push({ name: blockWeight(layer, "ffn_gate_inp_shexp"), shape: [1, hidden] });
+      const name = blockWeight(layer, "ffn_gate_inp_shexp");
+      resident.push({ name, shape: [1, hidden], decoded: true });
     }
   }
   for (const spec of layers.moe) {

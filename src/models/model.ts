@@ -8,7 +8,7 @@ export interface TensorSpec {
   readonly shape: readonly number[];
   /** A table of ids, whole numbers below this, stored as I32 or F32; undefined for weights. */
   readonly idsBelow?: number;
-  /** Decoded to f32 when it is loaded, as vectors are: a small tensor that is read number by number. */
+  /** Decoded to f32 when it is loaded, as vectors are: a small tensor. It may be a vector or a matrix to what reads it. */
   readonly decoded?: boolean;
 }
 

@@ -2,20 +2,17 @@ import { weightParts } from "../formats/parts.ts";
 import { add } from "../kernels/add.ts";
 import { argmax } from "../kernels/argmax.ts";
 import { embed } from "../kernels/embed.ts";
-import { gatedUnit } from "../kernels/gated_unit.ts";
 import { lastToken } from "../kernels/last_token.ts";
 import { layerNorm } from "../kernels/layer_norm.ts";
 import { logprob } from "../kernels/logprob.ts";
-import { matmul } from "../kernels/matmul.ts";
-import { matvec } from "../kernels/matvec.ts";
-import { activationParts } from "../kernels/parts.ts";
-import { rmsNorm } from "../kernels/rms_norm.ts";
 import { softcap } from "../kernels/softcap.ts";
-import { checkMultiple, checkWidth } from "./checks.ts";
+import { checkWidth } from "./checks.ts";
 import { recordAttention } from "./gpu/attention.ts";
 import { recordHeadLinear, recordLatentAttention } from "./gpu/latent.ts";
+import { lazyTensor } from "./gpu/lazy.ts";
+import { recordGatedUnit, recordLinear, recordNorm, recordSideBySide } from "./gpu/linear.ts";
 import { type GpuRouting, MoeRecording } from "./gpu/moe.ts";
-import { type GpuTensor, Recording, UNIT_WEIGHTS } from "./gpu/recording.ts";
+import { type GpuTensor, Recording } from "./gpu/recording.ts";
 import { recordMamba2, recordShortConv } from "./gpu/recurrent.ts";
 import type { GpuResources } from "./gpu-resources.ts";
 import type {
@@ -81,33 +78,7 @@ export class GpuOps implements Ops<GpuTensor, GpuRouting> {
     epsilon: number,
     options: NormOptions<GpuTensor> = {},
   ): GpuTensor {
-    const { factor = 1, residual, scale } = options;
-    const { gpu, recorder } = this.#recording;
-    const weights = gpu.vector(weight, x.width);
-    if (residual) checkWidth(weight, residual.width, x.width);
-    const finishes = factor !== 1 || residual !== undefined || scale !== undefined;
-    const y = this.#recording.tensor(x.width, x.single);
-    recorder.dispatch(rmsNorm, {
-      params: {
-        width: x.width,
-        epsilon,
-        factor,
-        has_residual: residual ? 1 : 0,
-        has_scale: scale === undefined ? 0 : 1,
-      },
-      buffers: {
-        x: x.scratch,
-        weight: weights,
-        // What is not there is not read: any buffer does that is only read.
-        residual: (residual ?? x).scratch,
-        scale: scale === undefined ? weights : gpu.vector(scale, 1),
-        y: y.scratch,
-      },
-      parts: [gpu.variant.norm.reduce],
-      constants: { ...gpu.variant.norm.constants, FINISHES: finishes ? 1 : 0 },
-      single: x.single,
-    });
-    return y;
+    return recordNorm(this.#recording, x, weight, epsilon, options);
   }
 
   layerNorm(
@@ -131,55 +102,31 @@ export class GpuOps implements Ops<GpuTensor, GpuRouting> {
   add(a: GpuTensor, b: GpuTensor, { gate }: { gate?: GpuTensor } = {}): GpuTensor {
     checkWidth("b of a sum", b.width, a.width);
     if (gate) checkWidth("the gate of a sum", gate.width, 1);
+    const record = () => this.#recordSum(a, b, gate);
+    return gate ? lazyTensor(a, { kind: "sum", a, b, gate }, record) : record();
+  }
+
+  #recordSum(a: GpuTensor, b: GpuTensor, gate: GpuTensor | undefined): GpuTensor {
+    const buffers = { a: a.scratch, b: b.scratch, gate: (gate ?? a).scratch };
     const y = this.#recording.tensor(a.width, a.single);
     this.#recording.recorder.dispatch(add, {
       params: { width: a.width, gated: gate ? 1 : 0 },
       // A gate that is not there is not read: any buffer does that is only read.
-      buffers: { a: a.scratch, b: b.scratch, gate: (gate ?? a).scratch, y: y.scratch },
+      buffers: { ...buffers, y: y.scratch },
       single: a.single,
     });
     return y;
   }
 
   linear(x: GpuTensor, weight: string, options: LinearOptions<GpuTensor> = {}): GpuTensor {
-    const { bias, scale = 1, residual } = options;
-    const { gpu, recorder, maxTokens } = this.#recording;
-    const { rows, cols, format, parts } = gpu.matrix(weight);
-    checkWidth(weight, x.width, cols);
-    checkMultiple(`cols of ${weight}`, cols, UNIT_WEIGHTS);
-    if (residual) checkWidth(weight, residual.width, rows);
-    const single = x.single || maxTokens === 1;
-    const variant = single ? gpu.variant.matrix : gpu.variant.batch;
-    const y = this.#recording.tensor(rows, x.single);
-    for (const part of parts) {
-      recorder.dispatch(single ? matvec : matmul, {
-        params: {
-          rows: part.rows,
-          cols,
-          has_bias: bias === undefined ? 0 : 1,
-          has_residual: residual ? 1 : 0,
-          first_row: part.firstRow,
-          all_rows: rows,
-          scale,
-        },
-        buffers: {
-          x: x.scratch,
-          // What is not there is not read: any buffer does that is only read.
-          bias: bias === undefined ? x.scratch : gpu.vector(bias, rows),
-          residual: (residual ?? x).scratch,
-          y: y.scratch,
-        },
-        weights: part.buffer,
-        parts: [...weightParts(format), variant.reduce],
-        constants: variant.constants,
-        single,
-      });
-    }
-    return y;
+    return recordLinear(this.#recording, x, weight, options);
   }
 
   attention(q: GpuTensor, k: GpuTensor, v: GpuTensor, spec: AttentionSpec): GpuTensor {
-    return recordAttention(this.#recording, { q, k, v }, spec);
+    const together = spec.fused === undefined && recordSideBySide(this.#recording, [q, k, v]);
+    if (!together) return recordAttention(this.#recording, { q, k, v }, spec);
+    const all = { q: together, k: together, v: together };
+    return recordAttention(this.#recording, all, { ...spec, fused: "queries, keys and values" });
   }
 
   shortConv(x: GpuTensor, spec: ShortConvSpec): GpuTensor {
@@ -209,15 +156,7 @@ export class GpuOps implements Ops<GpuTensor, GpuRouting> {
   }
 
   gatedUnit(gate: GpuTensor, up: GpuTensor, activation: ActivationName): GpuTensor {
-    checkWidth("up", up.width, gate.width);
-    const y = this.#recording.tensor(gate.width, gate.single);
-    this.#recording.recorder.dispatch(gatedUnit, {
-      params: { width: gate.width },
-      buffers: { gate: gate.scratch, up: up.scratch, y: y.scratch },
-      parts: [activationParts[activation]],
-      single: gate.single,
-    });
-    return y;
+    return recordGatedUnit(this.#recording, gate, up, activation);
   }
 
   route(x: GpuTensor, spec: MoeSpec): GpuRouting {
@@ -239,12 +178,13 @@ export class GpuOps implements Ops<GpuTensor, GpuRouting> {
 
   lastToken(x: GpuTensor): GpuTensor {
     const { recorder, maxTokens } = this.#recording;
-    this.#rows = { scratch: x.scratch, step: recorder.length };
-    if (maxTokens === 1) return { ...x, single: true };
+    const { scratch } = x;
+    this.#rows = { scratch, step: recorder.length };
+    if (maxTokens === 1) return { width: x.width, scratch, single: true };
     const y = this.#recording.tensor(x.width, true);
     recorder.dispatch(lastToken, {
       params: { width: x.width },
-      buffers: { x: x.scratch, y: y.scratch },
+      buffers: { x: scratch, y: y.scratch },
       single: true,
     });
     return y;
@@ -252,15 +192,16 @@ export class GpuOps implements Ops<GpuTensor, GpuRouting> {
 
   logits(x: GpuTensor): void {
     const { gpu, recorder } = this.#recording;
-    this.#logits = { scratch: x.scratch, step: recorder.length };
+    const { scratch } = x;
+    this.#logits = { scratch, step: recorder.length };
     recorder.dispatch(argmax, {
       params: { vocab: x.width },
-      buffers: { logits: x.scratch, result: gpu.result },
+      buffers: { logits: scratch, result: gpu.result },
     });
     if (!this.#scores) return;
     recorder.dispatch(logprob, {
       params: { vocab: x.width },
-      buffers: { logits: x.scratch, scores: gpu.scores },
+      buffers: { logits: scratch, scores: gpu.scores },
     });
     // The head runs once for each token, so what it reads must outlive the last of its steps.
     if (this.#rows) recorder.keep(this.#rows.scratch);

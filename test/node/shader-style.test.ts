@@ -101,7 +101,7 @@ function contractOf(kernel: Kernel): Contract {
     params: Object.entries(kernel.params),
     buffers: Object.entries(kernel.buffers),
     constants: { ...kernel.constants },
-    weights: kernel.weights,
+    weights: Boolean(kernel.weights),
     obeysControl: kernel.control !== "none",
   };
 }
@@ -122,7 +122,7 @@ function declarations(wgsl: string): Contract {
     constants: Object.fromEntries(
       [...text.matchAll(OVERRIDE)].map(([, name, value]) => [name, Number(value)]),
     ),
-    weights: /\b(?:load_\w+|cache_quad)\b/.test(text),
+    weights: /\b(?:load_\w+|row_dots_\w+|matrix_dots|cache_quad)\b/.test(text),
     obeysControl: /\bcontrol\./.test(text),
   };
 }

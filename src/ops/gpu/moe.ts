@@ -1,18 +1,8 @@
-import { weightParts } from "../../formats/parts.ts";
-import { combine } from "../../kernels/combine.ts";
-import { expertDown } from "../../kernels/expert_down.ts";
-import { expertDownColumns } from "../../kernels/expert_down_columns.ts";
-import { expertGateUp } from "../../kernels/expert_gate_up.ts";
-import { hashRouter } from "../../kernels/hash_router.ts";
-import { activationParts, rankingParts } from "../../kernels/parts.ts";
-import { NO_VECTOR, router } from "../../kernels/router.ts";
-import { ranksByScore } from "../../routing/choose.ts";
-import { scoreFunctions } from "../../routing/registry.ts";
-import type { ScoreFunction } from "../../routing/router.ts";
-import { checkMost, checkMultiple, checkWidth } from "../checks.ts";
 import type { MoeSpec, Routing } from "../ops.ts";
 import type { MoeSteps, Program, Step } from "../program.ts";
-import { type GpuTensor, type Recording, UNIT_WEIGHTS } from "./recording.ts";
+import { recordExperts } from "./experts.ts";
+import type { GpuTensor, Recording } from "./recording.ts";
+import { type RoutingBuffers, type RoutingTarget, recordRouter, recordTable } from "./routers.ts";
 
 /** Where a layer's choice lies. */
 export interface GpuRouting extends Routing {
@@ -21,20 +11,8 @@ export interface GpuRouting extends Routing {
   readonly router: number;
 }
 
-/** Where a router writes; each `[MoE layers, max tokens, topK]`. */
-interface RoutingBuffers {
-  readonly ids: GPUBuffer;
-  readonly slots: GPUBuffer;
-  readonly weights: GPUBuffer;
-}
-
 /** A MoE layer before its program is built. */
 type PendingMoe = Omit<MoeSteps, "chooser">;
-
-/** What the router's workgroup memory and fixed arrays hold: see `shaders/moe/router.wgsl`. */
-const MAX_EXPERTS = 512;
-const MAX_TOP_K = 32;
-const MAX_GROUPS = 256;
 
 /** Records the routers and experts of a pass. Owns the buffers of their choices until `dispose`. */
 export class MoeRecording {
@@ -61,118 +39,26 @@ export class MoeRecording {
   }
 
   route(x: GpuTensor, spec: MoeSpec): GpuRouting {
-    const moe = this.#moe.indexOf(spec);
-    const step = this.#recording.recorder.length;
-    this.#dispatchRouter(x, spec, this.#choices, "looks-up");
-    const next = this.#moe[moe + 1];
-    if (this.#guesses && next) this.#dispatchRouter(x, next, this.#guesses, "chooses");
-    return { topK: spec.topK, moe, router: step };
+    return this.#route(spec, (of, target) => recordRouter(this.#recording, x, of, target));
   }
 
   routeByToken(spec: MoeSpec): GpuRouting {
+    return this.#route(spec, (of, target) => recordTable(this.#recording, of, target));
+  }
+
+  /** The choice of a layer and, where it is wanted, the guess for the next one. */
+  #route(spec: MoeSpec, record: (of: MoeSpec, target: RoutingTarget) => void): GpuRouting {
     const moe = this.#moe.indexOf(spec);
-    const step = this.#recording.recorder.length;
-    this.#dispatchTable(spec, this.#choices, "looks-up");
+    record(spec, this.#target(spec, this.#choices, "looks-up"));
+    const router = this.#recording.recorder.length - 1;
     const next = this.#moe[moe + 1];
-    if (this.#guesses && next) this.#dispatchTable(next, this.#guesses, "chooses");
-    return { topK: spec.topK, moe, router: step };
+    if (this.#guesses && next) record(next, this.#target(next, this.#guesses, "chooses"));
+    return { topK: spec.topK, moe, router };
   }
 
-  #dispatchTable(spec: MoeSpec, out: RoutingBuffers, task: "looks-up" | "chooses"): void {
+  #target(spec: MoeSpec, out: RoutingBuffers, task: RoutingTarget["task"]): RoutingTarget {
     const moe = this.#moe.indexOf(spec);
-    const { buffer, rows, cols } = this.#recording.gpu.table(spec.router);
-    checkWidth(spec.router, spec.topK, cols);
-    const params = {
-      vocab: rows,
-      top_k: spec.topK,
-      moe_index: moe,
-      page_first: this.#recording.gpu.pageFirst(spec.pool),
-      routing_first: this.#routingFirst[moe]!,
-      looks_up: task === "looks-up" ? 1 : 0,
-      weight: spec.scale / spec.topK,
-    };
-    this.#recording.recorder.dispatch(hashRouter, {
-      params,
-      ...(task === "looks-up" && { otherParams: { ...params, looks_up: 0 } }),
-      buffers: {
-        table: buffer,
-        page_table: this.#recording.gpu.pageTable,
-        ids: out.ids,
-        slots: out.slots,
-        expert_weights: out.weights,
-      },
-    });
-  }
-
-  #dispatchRouter(
-    x: GpuTensor,
-    spec: MoeSpec,
-    out: RoutingBuffers,
-    task: "looks-up" | "chooses",
-  ): void {
-    const moe = this.#moe.indexOf(spec);
-    const { parts, format, rows, cols } = this.#recording.gpu.matrix(spec.router);
-    checkWidth(spec.router, x.width, cols);
-    checkWidth(spec.router, spec.experts, rows);
-    checkMultiple(`cols of ${spec.router}`, cols, UNIT_WEIGHTS);
-    checkMost(`the number of experts of layer ${spec.layer}`, spec.experts, MAX_EXPERTS);
-    checkMost(`the experts a token of layer ${spec.layer}`, spec.topK, MAX_TOP_K);
-    checkMost(`the buffers of ${spec.router}`, parts.length, 1);
-    checkMost(`the groups of experts of layer ${spec.layer}`, spec.groups?.count ?? 1, MAX_GROUPS);
-    const score: ScoreFunction = scoreFunctions[spec.score];
-    if (ranksByScore(spec) && !score.growsWithLogit) {
-      throw new Error(`unreachable: ${score.name} with a selection bias or groups`);
-    }
-    const vectors = this.#expertVectors(spec);
-    const params = {
-      hidden: spec.hidden,
-      experts: spec.experts,
-      top_k: spec.topK,
-      moe_index: moe,
-      page_first: this.#recording.gpu.pageFirst(spec.pool),
-      routing_first: this.#routingFirst[moe]!,
-      renormalise: spec.renormalise || score.weigh ? 1 : 0,
-      looks_up: task === "looks-up" ? 1 : 0,
-      scale: spec.scale,
-      ...vectors.starts,
-      groups: spec.groups?.count ?? 1,
-      groups_kept: spec.groups?.keep ?? 1,
-    };
-    this.#recording.recorder.dispatch(router, {
-      params,
-      ...(task === "looks-up" && { otherParams: { ...params, looks_up: 0 } }),
-      buffers: {
-        x: x.scratch,
-        page_table: this.#recording.gpu.pageTable,
-        // Without vectors nothing reads it: any buffer does that is only read.
-        vectors: vectors.buffer ?? x.scratch,
-        ids: out.ids,
-        slots: out.slots,
-        expert_weights: out.weights,
-      },
-      weights: parts[0]!.buffer,
-      parts: [
-        ...weightParts(format),
-        ...score.parts,
-        ranksByScore(spec) ? rankingParts.byScore : rankingParts.byLogit,
-      ],
-      constants: this.#recording.gpu.variant.router.constants,
-    });
-  }
-
-  /** What a router has of each expert, joined in one buffer, and where each vector starts in it. */
-  #expertVectors({ experts, routerBias, selectionBias, expertScale }: MoeSpec) {
-    const names = [routerBias, selectionBias, expertScale].filter((name) => name !== undefined);
-    const start = (name: string | undefined) =>
-      name === undefined ? NO_VECTOR : names.indexOf(name) * experts;
-    return {
-      buffer: names.length > 0 ? this.#recording.gpu.vectors(...names) : undefined,
-      starts: {
-        router_bias: start(routerBias),
-        selection_bias: start(selectionBias),
-        expert_scale: start(expertScale),
-      },
-    };
+    return { moe, routingFirst: this.#routingFirst[moe]!, out, task };
   }
 
   experts(
@@ -181,93 +67,9 @@ export class MoeRecording {
     spec: MoeSpec,
     { residual }: { residual?: GpuTensor } = {},
   ): GpuTensor {
-    const { hidden, ffn, topK } = spec;
-    checkWidth(spec.gate, x.width, hidden);
-    checkMultiple(`cols of ${spec.gate}`, hidden, UNIT_WEIGHTS);
-    const routing_first = this.#routingFirst[choice.moe]!;
-    const pool = this.#recording.gpu.arenas(spec.pool);
-    checkMultiple(`cols of ${spec.down}`, pool.downByColumns ? hidden : ffn, UNIT_WEIGHTS);
-    const { variant } = this.#recording.gpu;
-    const pairs = this.#recording.maxTokens * topK;
-    const inner = this.#recording.recorder.scratch(4 * pairs * ffn);
-    const outer = this.#recording.recorder.scratch(4 * pairs * hidden);
-    const first = this.#recording.recorder.length;
-    const arenas = pool.arenas.map((buffer, index) => ({
-      buffer,
-      params: {
-        hidden,
-        ffn,
-        top_k: topK,
-        routing_first,
-        slot_words: pool.slotWords,
-        arena_first: index * pool.slotsPerArena,
-        arena_slots: Math.min(pool.slotsPerArena, pool.slots - index * pool.slotsPerArena),
-      },
-    }));
-    const { biases } = pool;
-    const constants = { ...variant.experts.constants, BIASED: biases ? 1 : 0 };
-    for (const { buffer, params } of arenas) {
-      this.#recording.recorder.dispatch(expertGateUp, {
-        params: {
-          ...params,
-          gate_first: pool.gateFirst,
-          up_first: pool.upFirst,
-          gate_bias_first: biases?.gateFirst ?? 0,
-          up_bias_first: biases?.upFirst ?? 0,
-        },
-        buffers: { x: x.scratch, slots: this.#choices.slots, y: inner },
-        weights: buffer,
-        parts: [
-          ...weightParts(pool.gateFormat, "load_gate"),
-          ...weightParts(pool.upFormat, "load_up"),
-          variant.experts.reduce,
-          activationParts[spec.activation],
-        ],
-        constants,
-      });
-    }
-    for (const { buffer, params } of arenas) {
-      const buffers = { x: inner, slots: this.#choices.slots, y: outer };
-      const down = { ...params, down_first: pool.downFirst };
-      const loader = weightParts(pool.downFormat);
-      if (pool.downByColumns) {
-        this.#recording.recorder.dispatch(expertDownColumns, {
-          params: down,
-          buffers,
-          weights: buffer,
-          parts: loader,
-          constants: variant.columns.constants,
-        });
-      } else {
-        this.#recording.recorder.dispatch(expertDown, {
-          params: { ...down, bias_first: biases?.downFirst ?? 0 },
-          buffers,
-          weights: buffer,
-          parts: [...loader, variant.experts.reduce],
-          constants,
-        });
-      }
-    }
-    // A fault runs these steps several times, so what they read must outlive the last of them.
-    this.#recording.recorder.keep(x.scratch);
-    this.#recording.recorder.keep(inner);
-    this.#steps.push({
-      moe: choice.moe,
-      router: choice.router,
-      first,
-      end: this.#recording.recorder.length,
-    });
-    const y = this.#recording.tensor(hidden);
-    this.#recording.recorder.dispatch(combine, {
-      params: { hidden, top_k: topK, routing_first, has_residual: residual ? 1 : 0 },
-      buffers: {
-        x: outer,
-        expert_weights: this.#choices.weights,
-        // What is not there is not read: any buffer does that is only read.
-        residual: residual?.scratch ?? outer,
-        y: y.scratch,
-      },
-    });
+    const choices = { buffers: this.#choices, first: this.#routingFirst[choice.moe]! };
+    const { y, first, end } = recordExperts(this.#recording, x, choices, spec, residual);
+    this.#steps.push({ moe: choice.moe, router: choice.router, first, end });
     return y;
   }
 

@@ -1,16 +1,23 @@
 import type { GpuResources } from "../gpu-resources.ts";
 import type { Activation } from "../ops.ts";
 import { Recorder, type Scratch } from "../program.ts";
+import type { Pending } from "./lazy.ts";
 
 /** An activation in a scratch buffer. */
 export interface GpuTensor extends Activation {
+  /** Asked for, it makes a tensor that is still pending be recorded. */
   readonly scratch: Scratch;
+  /** What it will be computed of, if it is not recorded yet. */
+  readonly pending?: Pending | undefined;
   /** One row, whatever the pass has. */
   readonly single: boolean;
 }
 
 /** Weights are read 8 at a time, activations 4. */
 export const UNIT_WEIGHTS = 8;
+
+/** Passes of at most so many tokens run the products of experts token by token. */
+export const FEW_TOKENS = 8;
 
 /** Matmul reads tokens in fours, so activations have room for them. */
 export const TOKEN_TILE = 4;

@@ -1,0 +1,41 @@
+import source from "../../shaders/moe/expert_sum.wgsl?raw";
+import { defineKernel } from "../gpu/kernel.ts";
+import { TILE_ROWS } from "./matvec.ts";
+
+/**
+ * `residual + Σ weight (down x + bias)` over a token's experts, all of them in one arena, in the router's order, and over
+ * the experts that all tokens share. `BIASED` and `SHARED` as in `expert_gate_up`.
+ *
+ * x: what `expert_gate_up` writes · slots, expert_weights [MoE layers, max tokens, top_k] · residual, y [tokens, hidden].
+ * Buffers of weights: the arena, then down of the shared experts. `ffn` and `shared_ffn` are multiples of 8.
+ */
+export const expertSum = defineKernel({
+  name: "expert_sum",
+  source,
+  params: {
+    hidden: "u32",
+    ffn: "u32",
+    top_k: "u32",
+    routing_first: "u32",
+    slot_words: "u32",
+    down_first: "u32",
+    arena_slots: "u32",
+    bias_first: "u32",
+    has_residual: "u32",
+    shared_ffn: "u32",
+    shared_first: "u32",
+    shared_weights_first: "u32",
+    shared_scale: "f32",
+  },
+  buffers: {
+    x: "read",
+    slots: "read",
+    expert_weights: "read",
+    residual: "read",
+    y: "read_write",
+  },
+  weights: 2,
+  control: "read",
+  constants: { LANES: 1, ROWS: 16, BIASED: 0, SHARED: 0 },
+  grid: ({ hidden }, { ROWS = 16 }, tokens) => [Math.ceil(hidden / (TILE_ROWS * ROWS)), tokens, 1],
+});

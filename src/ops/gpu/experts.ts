@@ -1,0 +1,292 @@
+import { weightParts } from "../../formats/parts.ts";
+import { combine } from "../../kernels/combine.ts";
+import { expertDown } from "../../kernels/expert_down.ts";
+import { expertDownColumns } from "../../kernels/expert_down_columns.ts";
+import { expertGateUp } from "../../kernels/expert_gate_up.ts";
+import { expertSum } from "../../kernels/expert_sum.ts";
+import { activationParts, inputParts, rowDotsParts, sharedParts } from "../../kernels/parts.ts";
+import { checkMultiple, checkWidth } from "../checks.ts";
+import type { ExpertArenas } from "../gpu-resources.ts";
+import type { MoeSpec } from "../ops.ts";
+import type { Scratch } from "../program.ts";
+import { productInput } from "./linear.ts";
+import { FEW_TOKENS, type GpuTensor, type Recording, UNIT_WEIGHTS } from "./recording.ts";
+import type { RoutingBuffers } from "./routers.ts";
+import { type SharedExperts, sharedExpertsOf } from "./shared-experts.ts";
+
+/** A layer's choice, as its experts read it. */
+export interface Choices {
+  readonly buffers: RoutingBuffers;
+  /** Where the layer's start in them. */
+  readonly first: number;
+}
+
+/** What experts give, and the steps `[first, end)` that run once for each round of loads. */
+export interface RecordedExperts {
+  readonly y: GpuTensor;
+  readonly first: number;
+  readonly end: number;
+}
+
+/** What the dispatches of one layer's experts have in common. */
+interface Layer {
+  readonly spec: MoeSpec;
+  readonly pool: ExpertArenas;
+  readonly choices: Choices;
+}
+
+/** `Ops.experts`. */
+export function recordExperts(
+  recording: Recording,
+  x: GpuTensor,
+  choices: Choices,
+  spec: MoeSpec,
+  residual: GpuTensor | undefined,
+): RecordedExperts {
+  const { hidden, ffn } = spec;
+  checkWidth(spec.gate, x.width, hidden);
+  checkMultiple(`cols of ${spec.gate}`, hidden, UNIT_WEIGHTS);
+  const pool = recording.gpu.arenas(spec.pool);
+  checkMultiple(`cols of ${spec.down}`, pool.downByColumns ? hidden : ffn, UNIT_WEIGHTS);
+  const layer = { spec, pool, choices };
+  return canSum(recording, layer)
+    ? recordSummed(recording, x, layer, residual)
+    : recordPairs(recording, x, layer, residual);
+}
+
+/**
+ * Whether one dispatch can multiply all experts of a token with their weights: all that a pass may choose have to be
+ * there at once, in one buffer.
+ */
+function canSum({ maxTokens }: Recording, { spec, pool }: Layer): boolean {
+  const most = Math.min(spec.experts, maxTokens * spec.topK);
+  const fits = maxTokens === 1 || pool.slots >= most;
+  return maxTokens <= FEW_TOKENS && fits && pool.arenas.length === 1 && !pool.downByColumns;
+}
+
+/** Two dispatches: the gated units of all experts, those that all tokens share among them, then their sum. */
+function recordSummed(
+  recording: Recording,
+  x: GpuTensor,
+  layer: Layer,
+  residual: GpuTensor | undefined,
+): RecordedExperts {
+  const { gpu, recorder, maxTokens } = recording;
+  const { spec, pool, choices } = layer;
+  const { hidden, ffn, topK } = spec;
+  const shared = sharedExpertsOf(recording, x, spec, residual);
+  const rest = shared ? shared.residual : residual;
+  const restScratch = rest?.scratch;
+  const units = planUnits(spec, maxTokens, shared);
+  const inner = recorder.scratch(4 * units.width);
+  const { first, end } = recordUnits(recording, x, layer, inner, shared);
+  const y = recording.tensor(hidden);
+  const { biases } = pool;
+  recorder.dispatch(expertSum, {
+    params: {
+      hidden,
+      ffn,
+      top_k: topK,
+      routing_first: choices.first,
+      slot_words: pool.slotWords,
+      down_first: pool.downFirst,
+      arena_slots: pool.slots,
+      bias_first: biases?.downFirst ?? 0,
+      has_residual: restScratch ? 1 : 0,
+      shared_ffn: shared?.gate.rows ?? 0,
+      shared_first: units.sharedFirst,
+      shared_weights_first: units.sharedWeightsFirst,
+      shared_scale: shared?.scale ?? 0,
+    },
+    buffers: {
+      x: inner,
+      slots: choices.buffers.slots,
+      expert_weights: choices.buffers.weights,
+      // What is not there is not read: any buffer does that is only read.
+      residual: restScratch ?? inner,
+      y: y.scratch,
+    },
+    weights: [pool.arenas[0]!, ...(shared ? [shared.down.parts[0]!.buffer] : [])],
+    parts: [
+      ...rowDotsParts(pool.downFormat, "down"),
+      ...(shared
+        ? [...rowDotsParts(shared.down.format, "shared_down", { binding: 1 }), sharedParts.down]
+        : [sharedParts.noDown]),
+      inputParts.plain,
+      gpu.variant.experts.reduce,
+    ],
+    constants: {
+      ...gpu.variant.experts.constants,
+      BIASED: biases ? 1 : 0,
+      SHARED: sharedMode(shared),
+    },
+  });
+  return { y, first, end };
+}
+
+/** A dispatch for each arena that gives every pair's output, then their weighted sum. */
+function recordPairs(
+  recording: Recording,
+  x: GpuTensor,
+  layer: Layer,
+  residual: GpuTensor | undefined,
+): RecordedExperts {
+  const { recorder, maxTokens } = recording;
+  const { spec, choices } = layer;
+  const { hidden, ffn, topK } = spec;
+  const rest = residual?.scratch;
+  const pairs = maxTokens * topK;
+  const inner = recorder.scratch(4 * pairs * ffn);
+  const outer = recorder.scratch(4 * pairs * hidden);
+  const { first } = recordUnits(recording, x, layer, inner, undefined);
+  recordDown(recording, layer, inner, outer);
+  // A fault runs these steps several times, so what they read must outlive the last of them.
+  recorder.keep(productInput(x).scratch);
+  recorder.keep(inner);
+  const end = recorder.length;
+  const y = recording.tensor(hidden);
+  recorder.dispatch(combine, {
+    params: { hidden, top_k: topK, routing_first: choices.first, has_residual: rest ? 1 : 0 },
+    buffers: {
+      x: outer,
+      expert_weights: choices.buffers.weights,
+      // What is not there is not read: any buffer does that is only read.
+      residual: rest ?? outer,
+      y: y.scratch,
+    },
+  });
+  return { y, first, end };
+}
+
+/** Where what the gated units of a pass give lies, in numbers. */
+function planUnits(spec: MoeSpec, maxTokens: number, shared: SharedExperts | undefined) {
+  const sharedFirst = maxTokens * spec.topK * spec.ffn;
+  const sharedWeightsFirst = sharedFirst + maxTokens * (shared?.gate.rows ?? 0);
+  // Read four at a time.
+  const weights = shared?.weight === undefined ? 0 : Math.ceil(maxTokens / 4) * 4;
+  return { sharedFirst, sharedWeightsFirst, width: sharedWeightsFirst + weights };
+}
+
+/** How the kernels are told of shared experts. */
+function sharedMode(shared: SharedExperts | undefined): number {
+  if (!shared) return 0;
+  return shared.weight === undefined ? 1 : 2;
+}
+
+/** The gated units of all chosen experts: a dispatch for each arena. */
+function recordUnits(
+  { gpu, recorder, maxTokens }: Recording,
+  x: GpuTensor,
+  { spec, pool, choices }: Layer,
+  inner: Scratch,
+  shared: SharedExperts | undefined,
+): { readonly first: number; readonly end: number } {
+  const input = productInput(x);
+  const { biases } = pool;
+  const units = planUnits(spec, maxTokens, shared);
+  const vectors = [...input.vectors, ...(shared?.weight === undefined ? [] : [shared.weight])];
+  const first = recorder.length;
+  for (const [index, arena] of pool.arenas.entries()) {
+    recorder.dispatch(expertGateUp, {
+      params: {
+        ...arenaParams(pool, index),
+        cols: spec.hidden,
+        ffn: spec.ffn,
+        top_k: spec.topK,
+        routing_first: choices.first,
+        gate_first: pool.gateFirst,
+        up_first: pool.upFirst,
+        gate_bias_first: biases?.gateFirst ?? 0,
+        up_bias_first: biases?.upFirst ?? 0,
+        shared_ffn: shared?.gate.rows ?? 0,
+        shared_first: units.sharedFirst,
+        shared_gate: input.vectors.length * spec.hidden,
+        shared_weights_first: units.sharedWeightsFirst,
+        epsilon: input.epsilon,
+      },
+      buffers: {
+        x: input.scratch,
+        vectors: vectors.length > 0 ? gpu.vectors(...vectors) : input.scratch,
+        slots: choices.buffers.slots,
+        y: inner,
+      },
+      weights: [
+        arena,
+        ...(shared ? [shared.gate, shared.up].map(({ parts }) => parts[0]!.buffer) : []),
+      ],
+      parts: [
+        ...rowDotsParts(pool.gateFormat, "gate"),
+        ...rowDotsParts(pool.upFormat, "up"),
+        ...(shared ? sharedUnitParts(shared) : [sharedParts.noGateUp]),
+        input.part,
+        gpu.variant.experts.reduce,
+        activationParts[spec.activation],
+      ],
+      constants: {
+        ...gpu.variant.experts.constants,
+        BIASED: biases ? 1 : 0,
+        SHARED: sharedMode(shared),
+      },
+    });
+  }
+  // A fault runs these steps several times, so what they read must outlive the last of them.
+  recorder.keep(input.scratch);
+  return { first, end: recorder.length };
+}
+
+function sharedUnitParts({ gate, up }: SharedExperts): readonly string[] {
+  return [
+    ...rowDotsParts(gate.format, "shared_gate", { binding: 1 }),
+    ...rowDotsParts(up.format, "shared_up", { binding: 2 }),
+    sharedParts.gateUp,
+  ];
+}
+
+/** The outputs of all chosen experts: a dispatch for each arena. */
+function recordDown(
+  { gpu, recorder }: Recording,
+  { spec, pool, choices }: Layer,
+  inner: Scratch,
+  outer: Scratch,
+): void {
+  const { biases, downFormat } = pool;
+  for (const [index, arena] of pool.arenas.entries()) {
+    const params = {
+      ...arenaParams(pool, index),
+      hidden: spec.hidden,
+      ffn: spec.ffn,
+      top_k: spec.topK,
+      routing_first: choices.first,
+      down_first: pool.downFirst,
+    };
+    const buffers = { x: inner, slots: choices.buffers.slots, y: outer };
+    if (pool.downByColumns) {
+      recorder.dispatch(expertDownColumns, {
+        params,
+        buffers,
+        weights: arena,
+        parts: weightParts(downFormat),
+        constants: gpu.variant.columns.constants,
+      });
+    } else {
+      const { reduce, constants } = gpu.variant.experts;
+      recorder.dispatch(expertDown, {
+        params: { ...params, bias_first: biases?.downFirst ?? 0 },
+        buffers,
+        weights: arena,
+        parts: [...rowDotsParts(downFormat, "down"), inputParts.plain, reduce],
+        constants: { ...constants, BIASED: biases ? 1 : 0 },
+      });
+    }
+  }
+}
+
+/** Which slots an arena holds. */
+function arenaParams(pool: ExpertArenas, index: number) {
+  const first = index * pool.slotsPerArena;
+  return {
+    slot_words: pool.slotWords,
+    arena_first: first,
+    arena_slots: Math.min(pool.slotsPerArena, pool.slots - first),
+  };
+}

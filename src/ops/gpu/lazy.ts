@@ -1,0 +1,73 @@
+import type { ActivationName, LinearOptions } from "../ops.ts";
+import type { Scratch } from "../program.ts";
+import type { GpuTensor } from "./recording.ts";
+
+/**
+ * What a tensor is made of that nobody has computed yet. An op that reads it may compute it on the way, in a dispatch of
+ * its own work; any other makes it be recorded, when it asks for the tensor's buffer.
+ */
+export type Pending = PendingNorm | PendingLinear | PendingGatedUnit | PendingSum;
+
+/** The RMS norm of x, and nothing else. */
+export interface PendingNorm {
+  readonly kind: "norm";
+  readonly x: GpuTensor;
+  readonly weight: string;
+  readonly epsilon: number;
+}
+
+/** `scale * (weight x + bias) + residual` */
+export interface PendingLinear {
+  readonly kind: "linear";
+  readonly x: GpuTensor;
+  readonly weight: string;
+  readonly options: LinearOptions<GpuTensor>;
+}
+
+/** `gated(gate, up)` */
+export interface PendingGatedUnit {
+  readonly kind: "gated-unit";
+  readonly gate: GpuTensor;
+  readonly up: GpuTensor;
+  readonly activation: ActivationName;
+}
+
+/** `a + sigmoid(gate) * b` */
+export interface PendingSum {
+  readonly kind: "sum";
+  readonly a: GpuTensor;
+  readonly b: GpuTensor;
+  readonly gate: GpuTensor;
+}
+
+/**
+ * A tensor that is recorded when its buffer is first asked for. What an op reads is recorded before the op's own
+ * dispatch, so an op asks for all of it before it notes where it stands.
+ */
+export function lazyTensor(
+  shape: { readonly width: number; readonly single: boolean },
+  pending: Pending,
+  record: () => GpuTensor,
+): GpuTensor {
+  let made: GpuTensor | undefined;
+  return {
+    width: shape.width,
+    single: shape.single,
+    get pending(): Pending | undefined {
+      return made ? undefined : pending;
+    },
+    get scratch(): Scratch {
+      made ??= record();
+      return made.scratch;
+    },
+  };
+}
+
+/** What `tensor` is made of, if it is of that kind and not computed yet. */
+export function pendingOf<Kind extends Pending["kind"]>(
+  tensor: GpuTensor | undefined,
+  kind: Kind,
+): Extract<Pending, { kind: Kind }> | undefined {
+  const pending = tensor?.pending;
+  return pending?.kind === kind ? (pending as Extract<Pending, { kind: Kind }>) : undefined;
+}

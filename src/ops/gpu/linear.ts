@@ -1,0 +1,313 @@
+import { weightParts } from "../../formats/parts.ts";
+import { gateUp } from "../../kernels/gate_up.ts";
+import { gatedUnit } from "../../kernels/gated_unit.ts";
+import { matmul } from "../../kernels/matmul.ts";
+import { matvec, NO_VECTOR } from "../../kernels/matvec.ts";
+import { activationParts, inputParts, matricesParts, rowDotsParts } from "../../kernels/parts.ts";
+import { rmsNorm } from "../../kernels/rms_norm.ts";
+import { checkMultiple, checkWidth } from "../checks.ts";
+import type { GpuMatrix, GpuMatrixPart } from "../gpu-resources.ts";
+import type { ActivationName, LinearOptions, NormOptions } from "../ops.ts";
+import type { Scratch } from "../program.ts";
+import { lazyTensor, type PendingLinear, pendingOf } from "./lazy.ts";
+import { type GpuTensor, type Recording, UNIT_WEIGHTS } from "./recording.ts";
+
+/** What a product reads: a buffer, the norm that is taken of it on the way, and the vectors that this needs. */
+export interface ProductInput {
+  readonly scratch: Scratch;
+  readonly part: string;
+  /** Names of vectors that the kernel's begin with. */
+  readonly vectors: readonly string[];
+  readonly epsilon: number;
+}
+
+/** A norm that nobody has computed is left to the product. */
+export function productInput(x: GpuTensor): ProductInput {
+  const norm = pendingOf(x, "norm");
+  return norm
+    ? {
+        scratch: norm.x.scratch,
+        part: inputParts.normed,
+        vectors: [norm.weight],
+        epsilon: norm.epsilon,
+      }
+    : { scratch: x.scratch, part: inputParts.plain, vectors: [], epsilon: 0 };
+}
+
+/** `Ops.rmsNorm`; without options it may be left to what reads it. */
+export function recordNorm(
+  recording: Recording,
+  x: GpuTensor,
+  weight: string,
+  epsilon: number,
+  options: NormOptions<GpuTensor>,
+): GpuTensor {
+  const { factor = 1, residual, scale } = options;
+  const weights = recording.gpu.vector(weight, x.width);
+  if (residual) checkWidth(weight, residual.width, x.width);
+  const finishes = factor !== 1 || residual !== undefined || scale !== undefined;
+  const record = () => {
+    const { gpu, recorder } = recording;
+    const { scratch } = x;
+    const rest = residual?.scratch;
+    const y = recording.tensor(x.width, x.single);
+    recorder.dispatch(rmsNorm, {
+      params: {
+        width: x.width,
+        epsilon,
+        factor,
+        has_residual: rest ? 1 : 0,
+        has_scale: scale === undefined ? 0 : 1,
+      },
+      buffers: {
+        x: scratch,
+        weight: weights,
+        // What is not there is not read: any buffer does that is only read.
+        residual: rest ?? scratch,
+        scale: scale === undefined ? weights : gpu.vector(scale, 1),
+        y: y.scratch,
+      },
+      parts: [gpu.variant.norm.reduce],
+      constants: { ...gpu.variant.norm.constants, FINISHES: finishes ? 1 : 0 },
+      single: x.single,
+    });
+    return y;
+  };
+  return finishes ? record() : lazyTensor(x, { kind: "norm", x, weight, epsilon }, record);
+}
+
+/** `Ops.linear`. */
+export function recordLinear(
+  recording: Recording,
+  x: GpuTensor,
+  weight: string,
+  options: LinearOptions<GpuTensor>,
+): GpuTensor {
+  const { rows, cols } = recording.gpu.matrix(weight);
+  checkWidth(weight, x.width, cols);
+  checkMultiple(`cols of ${weight}`, cols, UNIT_WEIGHTS);
+  if (options.residual) checkWidth(weight, options.residual.width, rows);
+  if (options.bias !== undefined) recording.gpu.vector(options.bias, rows);
+  return lazyTensor({ width: rows, single: x.single }, { kind: "linear", x, weight, options }, () =>
+    recordProduct(recording, { kind: "linear", x, weight, options }),
+  );
+}
+
+/** Records a product by itself; a matrix in several buffers takes a dispatch for each. */
+function recordProduct(
+  recording: Recording,
+  { x, weight, options: { bias, scale = 1, residual } }: PendingLinear,
+): GpuTensor {
+  const { gpu, recorder, maxTokens } = recording;
+  const { rows, cols, format, parts } = gpu.matrix(weight);
+  const input = productInput(x);
+  const rest = residual?.scratch;
+  const names = bias === undefined ? input.vectors : [...input.vectors, bias];
+  const biasFirst = bias === undefined ? NO_VECTOR : input.vectors.length * cols;
+  const y = recording.tensor(rows, x.single);
+  const buffers = {
+    x: input.scratch,
+    // What is not there is not read: any buffer does that is only read.
+    vectors: names.length > 0 ? gpu.vectors(...names) : input.scratch,
+    residual: rest ?? input.scratch,
+    y: y.scratch,
+  };
+  const shared = {
+    cols,
+    all_rows: rows,
+    has_residual: rest ? 1 : 0,
+    scale,
+    epsilon: input.epsilon,
+  };
+  const single = x.single || maxTokens === 1;
+  for (const part of parts) {
+    const from = { buffers, weights: part.buffer, single };
+    const partBias = bias === undefined ? NO_VECTOR : biasFirst + part.firstRow;
+    if (single) {
+      const { reduce, constants } = gpu.variant.matrix;
+      recorder.dispatch(matvec, {
+        ...from,
+        params: { ...shared, ...matrixParams([part], [partBias]), first_row: part.firstRow },
+        parts: [...rowDotsParts(format, "a"), matricesParts[0], input.part, reduce],
+        constants,
+      });
+    } else {
+      const { reduce, constants } = gpu.variant.batch;
+      recorder.dispatch(matmul, {
+        ...from,
+        params: { ...shared, rows: part.rows, bias: partBias, first_row: part.firstRow },
+        parts: [...weightParts(format), input.part, reduce],
+        constants,
+      });
+    }
+  }
+  return y;
+}
+
+/** Matvec's params of its matrices; what is not there has no rows. */
+function matrixParams(parts: readonly GpuMatrixPart[], biases: readonly number[]) {
+  const rows = (index: number) => parts[index]?.rows ?? 0;
+  const bias = (index: number) => biases[index] ?? NO_VECTOR;
+  return {
+    rows_a: rows(0),
+    rows_b: rows(1),
+    rows_c: rows(2),
+    bias_a: bias(0),
+    bias_b: bias(1),
+    bias_c: bias(2),
+  };
+}
+
+/** What the matrices of a matvec are called, each in a buffer of its own. */
+const MATRIX_NAMES = ["a", "b", "c"] as const;
+
+/**
+ * Products with one input, side by side in one tensor, in one dispatch; undefined where they can't be: when the pass has
+ * several tokens, or one of them is computed already, reads something else or is more than a product and a bias.
+ */
+export function recordSideBySide(
+  recording: Recording,
+  tensors: readonly GpuTensor[],
+): GpuTensor | undefined {
+  const { gpu, recorder, maxTokens } = recording;
+  const x = pendingOf(tensors[0], "linear")?.x;
+  if (maxTokens !== 1 || !x || new Set(tensors).size < tensors.length) return undefined;
+  const products = tensors.map((tensor) => pendingOf(tensor, "linear"));
+  if (!products.every((product) => product?.x === x && isPlain(product))) return undefined;
+  const matrices = products.map((product) => gpu.matrix(product!.weight));
+  if (!matrices.every(isWhole)) return undefined;
+
+  const input = productInput(x);
+  const names = [...input.vectors];
+  let next = input.vectors.length * x.width;
+  const biases = products.map((product, index) => {
+    const { bias } = product!.options;
+    if (bias === undefined) return NO_VECTOR;
+    names.push(bias);
+    const first = next;
+    next += matrices[index]!.rows;
+    return first;
+  });
+  const width = matrices.reduce((sum, { rows }) => sum + rows, 0);
+  const y = recording.tensor(width);
+  const { reduce, constants } = gpu.variant.matrix;
+  recorder.dispatch(matvec, {
+    params: {
+      ...matrixParams(
+        matrices.map(({ parts }) => parts[0]!),
+        biases,
+      ),
+      cols: x.width,
+      first_row: 0,
+      all_rows: width,
+      has_residual: 0,
+      scale: 1,
+      epsilon: input.epsilon,
+    },
+    buffers: {
+      x: input.scratch,
+      vectors: names.length > 0 ? gpu.vectors(...names) : input.scratch,
+      residual: input.scratch,
+      y: y.scratch,
+    },
+    weights: matrices.map(({ parts }) => parts[0]!.buffer),
+    parts: [
+      ...matrices.flatMap(({ format }, binding) =>
+        rowDotsParts(format, MATRIX_NAMES[binding]!, { binding }),
+      ),
+      matricesParts[matrices.length - 1]!,
+      input.part,
+      reduce,
+    ],
+    constants,
+  });
+  return y;
+}
+
+/** Whether a matrix lies in one buffer. */
+export function isWhole({ parts }: GpuMatrix): boolean {
+  return parts.length === 1;
+}
+
+/** Whether a product has but a bias. */
+function isPlain(product: PendingLinear): boolean {
+  const { scale = 1, residual } = product.options;
+  return scale === 1 && residual === undefined;
+}
+
+/** A gate and an up product of one input, with nothing done to them, each of a matrix in one buffer. */
+export interface GatePair {
+  readonly x: GpuTensor;
+  readonly gate: GpuMatrix;
+  readonly up: GpuMatrix;
+}
+
+/** What `gate` and `up` are products of, if nobody has computed them. */
+export function gatePairOf(
+  { gpu }: Recording,
+  gate: GpuTensor,
+  up: GpuTensor,
+): GatePair | undefined {
+  const pair = [pendingOf(gate, "linear"), pendingOf(up, "linear")];
+  const x = pair[0]?.x;
+  const isBare = (product: PendingLinear | undefined) =>
+    product !== undefined && isPlain(product) && product.options.bias === undefined;
+  if (!x || pair[1]?.x !== x || gate === up || !pair.every(isBare)) return undefined;
+  const [ofGate, ofUp] = pair.map((product) => gpu.matrix(product!.weight)) as [
+    GpuMatrix,
+    GpuMatrix,
+  ];
+  return isWhole(ofGate) && isWhole(ofUp) ? { x, gate: ofGate, up: ofUp } : undefined;
+}
+
+/** `Ops.gatedUnit`. */
+export function recordGatedUnit(
+  recording: Recording,
+  gate: GpuTensor,
+  up: GpuTensor,
+  activation: ActivationName,
+): GpuTensor {
+  checkWidth("up", up.width, gate.width);
+  return lazyTensor(gate, { kind: "gated-unit", gate, up, activation }, () => {
+    const pair = recording.maxTokens === 1 ? gatePairOf(recording, gate, up) : undefined;
+    if (pair) return recordGateUp(recording, pair, activation);
+    const [ofGate, ofUp] = [gate.scratch, up.scratch];
+    const y = recording.tensor(gate.width, gate.single);
+    recording.recorder.dispatch(gatedUnit, {
+      params: { width: gate.width },
+      buffers: { gate: ofGate, up: ofUp, y: y.scratch },
+      parts: [activationParts[activation]],
+      single: gate.single,
+    });
+    return y;
+  });
+}
+
+function recordGateUp(
+  recording: Recording,
+  { x, gate, up }: GatePair,
+  activation: ActivationName,
+): GpuTensor {
+  const { gpu, recorder } = recording;
+  const input = productInput(x);
+  const y = recording.tensor(gate.rows);
+  const { reduce, constants } = gpu.variant.matrix;
+  recorder.dispatch(gateUp, {
+    params: { rows: gate.rows, cols: gate.cols, epsilon: input.epsilon },
+    buffers: {
+      x: input.scratch,
+      vectors: input.vectors.length > 0 ? gpu.vectors(...input.vectors) : input.scratch,
+      y: y.scratch,
+    },
+    weights: [gate.parts[0]!.buffer, up.parts[0]!.buffer],
+    parts: [
+      ...rowDotsParts(gate.format, "gate"),
+      ...rowDotsParts(up.format, "up", { binding: 1 }),
+      input.part,
+      activationParts[activation],
+      reduce,
+    ],
+    constants,
+  });
+  return y;
+}
