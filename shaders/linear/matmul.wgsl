@@ -1,11 +1,12 @@
 // y[token, at] = scale * (weight[row, :] . input[token, :] + bias[row]) + residual[token, at]
 // where at = first_row + row, and input = x, or its RMS norm (shaders/linear/input).
-// weight [rows, cols], x [tokens, cols], residual and y [tokens, all_rows]; cols is a multiple of 8.
-// Without has_residual, residual is not read. A matrix in several buffers takes a dispatch for each.
+// weight [rows, cols], x [tokens, cols], residual and y [tokens, all_rows]; cols is a multiple of
+// 8. Without has_residual, residual is not read. A matrix in several buffers takes a dispatch for
+// each.
 // vectors: the norm's weights, if there is one, and the bias [rows], from where the params say.
 // A lane has a tile of 4 rows and 4 tokens: each weight is decoded once for 4 tokens, each input
-// read once for 4 rows. LANES lanes share a tile, ROWS tiles of the same tokens share a workgroup. x
-// has room for a multiple of 4 tokens; what it holds past the last one reaches no other token.
+// read once for 4 rows. LANES lanes share a tile, ROWS tiles of the same tokens share a workgroup.
+// x has room for a multiple of 4 tokens; what it holds past the last one reaches no other token.
 // The sums of a token are added in the order of matvec.wgsl's.
 // Needs: load_weights (shaders/formats), squared, weighted and input_factor (input), row_sum4
 // (shaders/reduce), control (shaders/control).

@@ -1,6 +1,7 @@
-// row_dots(base, rows, cols, row, first, lane): this lane's share of the products of four rows, from
-// `row` on, of a matrix [rows, cols] that starts at word `base` of its buffer, with the input that
-// starts at quad `first` of x. Rows past the last are the last one. Four rows share each input read.
+// row_dots(base, rows, cols, row, first, lane): this lane's share of the products of four rows,
+// from `row` on, of a matrix [rows, cols] that starts at word `base` of its buffer, with the input
+// that starts at quad `first` of x. Rows past the last are the last one. Four rows share what is
+// read of the input.
 // Linked once for each matrix of a kernel, load_weights and row_dots under names of the matrix's
 // (src/kernels/parts.ts).
 // Needs: load_weights (shaders/formats), squared and weighted (shaders/linear/input), RowDots.

@@ -7,9 +7,10 @@
 // and up_first within it. Only pairs whose slot lies in this arena, which holds the slots
 // [arena_first, arena_first + arena_slots), are computed.
 // With BIASED, gate_bias and up_bias [ffn], f32, start at gate_bias_first and up_bias_first.
-// With SHARED a token has one pair more, of the experts that all tokens share: shared_ffn numbers of
-// each token from number shared_first of y on. With SHARED 2, they are followed, from number
+// With SHARED a token has one pair more, of the experts that all tokens share: shared_ffn numbers
+// of each token from number shared_first of y on. With SHARED 2, they are followed, from number
 // shared_weights_first on, by sigmoid(row . input) of each token, row being vector shared_gate.
+// A row whose gate is closed (ReGLU) needs no up: four such rows skip it.
 // vectors: the norm's weights [cols], if any, then shared_gate [cols] from number shared_gate on.
 // LANES lanes share four rows, ROWS such fours share a workgroup. cols is a multiple of 8.
 // Needs: row_dots_gate and row_dots_up (shaders/linear/row_dots.wgsl), shared_gate_dots and
@@ -103,8 +104,9 @@ fn main(
   }
   // Rows past the end are the last one: their gates are of no account.
   var up_sums = vec4f();
-  if (!all(vec4<bool>(is_closed(gate.x), is_closed(gate.y), is_closed(gate.z), is_closed(gate.w)))) {
-    up_sums = row_dots_up(base + params.up_first, params.ffn, params.cols, row, first, local.x).sums;
+  if (!(is_closed(gate.x) && is_closed(gate.y) && is_closed(gate.z) && is_closed(gate.w))) {
+    let up = base + params.up_first;
+    up_sums = row_dots_up(up, params.ffn, params.cols, row, first, local.x).sums;
   }
   var up = row_sum4(up_sums, local.x, local.y) * factor;
   if (local.x != 0u || !open) {

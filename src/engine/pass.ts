@@ -321,6 +321,7 @@ class Pass {
     if (this.#tokens > 1) store.warm(moe[place.moe + 1]?.pool);
     let slots: Uint32Array | undefined; // found, but not submitted yet
     let all: Uint32Array | undefined;
+    let inParts = false;
     for (let round = plan.next(); round; round = plan.next()) {
       const { loads, waits } = round;
       if (ahead) this.#executor.count("exactLoads", loads.length);
@@ -328,21 +329,21 @@ class Pass {
       if (slots && (!instant || overwrites(loads, slots))) {
         this.#submitExperts(place, slots);
         slots = undefined;
+        inParts = true;
       }
       waited ||= !instant || (!ahead && loads.length > 0);
       if (instant) for (const load of loads) store.loadNow(pool, load);
       else await this.#wait(pool, loads, waits);
       const found = plan.dispatch();
       if (!found) continue;
-      all = all && all !== slots ? merged(all, found) : undefined;
       slots = slots ? merged(slots, found) : found;
-      all ??= slots;
+      all = all ? merged(all, found) : found;
     }
     if (waited) this.#executor.count("faults", 1);
-    if (slots && all !== slots) this.#submitExperts(place, slots);
+    if (inParts && slots) this.#submitExperts(place, slots);
     // What follows may read the slots of all rounds at once.
     if (all) this.#executor.writeSlots(this.#program, place.moe, all);
-    if (all !== slots) this.#cursor = place.end;
+    if (inParts || !all) this.#cursor = place.end;
   }
 
   #submitExperts(place: MoeSteps, slots: Uint32Array): void {
