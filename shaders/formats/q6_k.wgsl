@@ -3,7 +3,7 @@
 // Planes: low 4 bits of the quants; their high 2 bits; scales, 4 words a block, in order; d, two a
 // word.
 // Needs: nibble_quants, pair_quants, scaled_quants (shared/quants.wgsl),
-// half_at (shared/half.wgsl).
+// half_at (shared/half_plane.wgsl).
 fn load_q6_k(base: u32, count: u32, unit: u32) -> array<vec4f, 2> {
   let high_plane = base + count / 8u;
   let scale_plane = high_plane + count / 16u;

@@ -3,7 +3,7 @@
 // Planes: digits, ggml's 13 words a block: digits n = 0 to 4 of words 0 to 7 are 160 weights, 32
 // for each n; those of words 8 to 11 are the next 80, 16 for each n; digits 0 to 3 of word 12 are
 // the last 16. Then d, two a word.
-// Needs: half_at (shared/half.wgsl).
+// Needs: half_at (shared/half_plane.wgsl).
 fn load_tq1_0(base: u32, count: u32, unit: u32) -> array<vec4f, 2> {
   let block = unit / 32u;
   let part = unit % 32u;

@@ -1,6 +1,7 @@
 import { SluiceError } from "../errors.ts";
 import { GpuMemory } from "./memory.ts";
 import { type ParamsBinding, PipelineCache } from "./pipelines.ts";
+import { softwareParts } from "./software-parts.ts";
 
 /** An opened GPU device and what hangs on it. Owned by the engine, which calls `dispose`. */
 export interface GpuContext {
@@ -74,7 +75,11 @@ export async function openGpu(gpu: GPU | undefined, maxBufferBytes?: number): Pr
     adapterName: name || (software ? "unnamed software adapter" : "unnamed adapter"),
     software,
     memory,
-    pipelines: new PipelineCache(device, paramsBinding(gpu, device, software)),
+    pipelines: new PipelineCache(
+      device,
+      paramsBinding(gpu, device, software),
+      software ? softwareParts : undefined,
+    ),
     lost,
     check() {
       if (failure) throw failure;

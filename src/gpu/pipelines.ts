@@ -54,12 +54,19 @@ const PARAMS_VARIABLES = {
 export class PipelineCache {
   readonly #device: GPUDevice;
   readonly #params: ParamsBinding;
+  readonly #replaced: ReadonlyMap<string, string>;
   readonly #pipelines = new Map<string, Promise<CompiledKernel>>();
   readonly #layouts = new Map<string, GPUBindGroupLayout>();
 
-  constructor(device: GPUDevice, params: ParamsBinding = BOUND_UNIFORM) {
+  /** @param replaced parts that are linked in the place of others */
+  constructor(
+    device: GPUDevice,
+    params: ParamsBinding = BOUND_UNIFORM,
+    replaced: ReadonlyMap<string, string> = new Map(),
+  ) {
     this.#device = device;
     this.#params = params;
+    this.#replaced = replaced;
   }
 
   /** Pipelines made so far. */
@@ -72,7 +79,8 @@ export class PipelineCache {
    * @param constants replaces the kernel's defaults
    */
   compile(kernel: Kernel, parts: readonly string[], constants: Constants): Promise<CompiledKernel> {
-    const linked = linkKernel(kernel, parts);
+    const chosen = parts.map((part) => this.#replaced.get(part) ?? part);
+    const linked = linkKernel(kernel, chosen);
     const code = linked.replace(
       PARAMS_VARIABLES.uniform,
       PARAMS_VARIABLES[this.paramsPlace(kernel)],

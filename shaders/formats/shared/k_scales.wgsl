@@ -1,6 +1,6 @@
 // The scales of Q4_K and Q5_K: a block of 256 weights has a d and a dmin, f16, and each group of 32
 // weights a scale and a min of 6 bits.
-// Needs: weights (shared/weights.wgsl), half_to_float (shared/half.wgsl).
+// Needs: weights (shared/weights.wgsl), half_of (shared/half.wgsl).
 
 // d * scale and dmin * min of a group. The block's 4 words start at `scales`: d and dmin, then
 // ggml's 12 bytes of scales and mins.
@@ -17,7 +17,7 @@ fn k_scale_min(scales: u32, group: u32) -> vec2f {
 
   let halves = weights[scales];
   return vec2f(
-    half_to_float(halves) * f32(scale_bits),
-    half_to_float(halves >> 16u) * f32(min_bits),
+    half_of(halves, 0u) * f32(scale_bits),
+    half_of(halves, 1u) * f32(min_bits),
   );
 }

@@ -21,9 +21,17 @@ fn bit_quants(word: u32, unit: u32) -> vec2u {
 // quant * scale + offset. Every format has products of at most 24 bits, which are exact: so it is
 // the same with a fused multiply-add, and the same as (quant - zero) * scale for an offset of
 // -zero * scale.
+// Needs: byte_numbers (shared/bytes.wgsl).
 fn scaled_quants(quants: vec2u, scale: f32, offset: f32) -> array<vec4f, 2> {
   return array<vec4f, 2>(
-    vec4f(unpack4xU8(quants.x)) * scale + offset,
-    vec4f(unpack4xU8(quants.y)) * scale + offset,
+    byte_numbers(quants.x) * scale + offset,
+    byte_numbers(quants.y) * scale + offset,
   );
+}
+
+// The same of quants of 4 bits, a word a unit.
+// Needs: nibble_numbers (shared/bytes.wgsl).
+fn scaled_nibbles(word: u32, scale: f32, offset: f32) -> array<vec4f, 2> {
+  let numbers = nibble_numbers(word);
+  return array<vec4f, 2>(numbers[0] * scale + offset, numbers[1] * scale + offset);
 }
