@@ -3,6 +3,6 @@
 // Needs: nibble_quants (shared/quants.wgsl), table_weights (shared/nibble_tables.wgsl),
 // half_at (shared/half_plane.wgsl).
 fn load_iq4_nl(base: u32, count: u32, unit: u32) -> array<vec4f, 2> {
-  let scale = half_at(base + count / 8u, unit / 4u);
+  let scale = half_at(base + (count >> 3u), unit >> 2u);
   return table_weights(IQ4_TABLE, nibble_quants(weights[base + unit]), scale);
 }

@@ -2,6 +2,6 @@
 // Planes: quants, 4 bits; scales, f16.
 // Needs: scaled_nibbles (shared/quants.wgsl), half_at (shared/half_plane.wgsl).
 fn load_q4_0(base: u32, count: u32, unit: u32) -> array<vec4f, 2> {
-  let scale = half_at(base + count / 8u, unit / 4u);
+  let scale = half_at(base + (count >> 3u), unit >> 2u);
   return scaled_nibbles(weights[base + unit], scale, -8.0 * scale);
 }

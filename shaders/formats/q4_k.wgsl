@@ -2,6 +2,6 @@
 // Planes: quants, 4 bits; scales, 4 words a block.
 // Needs: scaled_nibbles (shared/quants.wgsl), k_scale_min (shared/k_scales.wgsl).
 fn load_q4_k(base: u32, count: u32, unit: u32) -> array<vec4f, 2> {
-  let scale_min = k_scale_min(base + count / 8u + 4u * (unit / 32u), (unit / 4u) % 8u);
+  let scale_min = k_scale_min(base + (count >> 3u) + 4u * (unit >> 5u), (unit >> 2u) & 7u);
   return scaled_nibbles(weights[base + unit], scale_min.x, -scale_min.y);
 }

@@ -11,5 +11,5 @@ fn half_to_float(bits: u32) -> f32 {
 
 // Half `index % 2` of a word.
 fn half_of(word: u32, index: u32) -> f32 {
-  return half_to_float(word >> (16u * (index % 2u)));
+  return half_to_float(word >> (16u * (index & 1u)));
 }

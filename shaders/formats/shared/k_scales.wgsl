@@ -7,7 +7,7 @@
 fn k_scale_min(scales: u32, group: u32) -> vec2f {
   // Byte group % 4 of the three words. Groups 4 to 7 have their low 4 bits in the third word and
   // their high 2 bits above the 6 bits of groups 0 to 3.
-  let shift = 8u * (group % 4u);
+  let shift = 8u * (group & 3u);
   let first = weights[scales + 1u] >> shift;
   let second = weights[scales + 2u] >> shift;
   let third = weights[scales + 3u] >> shift;

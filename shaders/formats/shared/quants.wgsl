@@ -8,13 +8,13 @@ fn nibble_quants(word: u32) -> vec2u {
 // 2 bits, a word for two units: byte i holds, from its lowest bits up, weights i and i + 4 of the
 // even unit, then those of the odd one.
 fn pair_quants(word: u32, unit: u32) -> vec2u {
-  let bits = word >> (4u * (unit % 2u));
+  let bits = word >> (4u * (unit & 1u));
   return vec2u(bits, bits >> 2u) & vec2u(0x03030303u);
 }
 
 // 1 bit, a word for four units, in the same order.
 fn bit_quants(word: u32, unit: u32) -> vec2u {
-  let bits = word >> (2u * (unit % 4u));
+  let bits = word >> (2u * (unit & 3u));
   return vec2u(bits, bits >> 1u) & vec2u(0x01010101u);
 }
 
