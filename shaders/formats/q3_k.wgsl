@@ -6,7 +6,8 @@
 //   scales, ggml's 3 words a block: of scale s, byte s % 4 of word (s / 4) % 2 has the low 4 bits,
 //   scales from 8 on in its high half, and byte s % 4 of word 2 the high 2 bits, at 2 * (s / 4);
 //   d, two a word.
-// Needs: pair_quants, bit_quants, scaled_quants (shared/quants.wgsl), half_at (shared/half_plane.wgsl).
+// Needs: pair_quants, bit_quants, scaled_quants (shared/quants.wgsl), half_at
+// (shared/half_plane.wgsl).
 fn load_q3_k(base: u32, count: u32, unit: u32) -> array<vec4f, 2> {
   let high_plane = base + (count >> 4u);
   let scale_plane = high_plane + (count >> 5u);

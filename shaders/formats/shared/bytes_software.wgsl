@@ -1,6 +1,6 @@
-// The same as bytes.wgsl for software adapters, where shifting vectors costs several times what other
-// arithmetic does: unpack4x8unorm gets by with shifts of fixed length, and is made whole again here.
-// It may be off by less than half a step, 1 / 510, and what is rounded is exact.
+// The same as bytes.wgsl for software adapters, where shifting vectors costs several times what
+// other arithmetic does: unpack4x8unorm gets by with shifts of fixed length, and is made whole
+// again here. It may be off by less than half a step, 1 / 510, and what is rounded is exact.
 
 fn byte_numbers(word: u32) -> vec4f {
   return floor(unpack4x8unorm(word) * 255.0 + 0.5);

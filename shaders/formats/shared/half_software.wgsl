@@ -1,5 +1,5 @@
-// The same as half.wgsl for software adapters, whose unpack2x16float keeps subnormals and is cheaper
-// than shifts.
+// The same as half.wgsl for software adapters, whose unpack2x16float keeps subnormals and is
+// cheaper than shifts.
 fn half_to_float(bits: u32) -> f32 {
   return unpack2x16float(bits).x;
 }

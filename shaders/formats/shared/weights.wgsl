@@ -9,8 +9,8 @@
 // A kernel calls it by a name of its own, load_weights or load_gate, that begins with load_ and is
 // linked to the matrix's format (src/formats/parts.ts).
 //
-// These functions run for every eight weights. They shift and mask where they could divide: software
-// adapters divide, even by a constant, one lane after the other.
+// These functions run for every eight weights. They shift and mask where they could divide:
+// software adapters divide, even by a constant, one lane after the other.
 @group(1) @binding(0) var<storage, read> weights: array<u32>;
 
 // Words that a plane of `words` words takes.
