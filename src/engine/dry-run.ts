@@ -24,8 +24,18 @@ export function dryRun(
   file: GgufFile,
   spec: ModelSpec,
   pools: readonly PoolLayout[],
-  { contextTokens, cacheFormat }: DryRunOptions,
+  options: DryRunOptions,
 ): number {
+  return programBytes(unallocatedResources(file, spec, pools, options), spec);
+}
+
+/** What a model's passes are recorded with, read from the header alone. */
+export function unallocatedResources(
+  file: GgufFile,
+  spec: ModelSpec,
+  pools: readonly PoolLayout[],
+  { contextTokens, cacheFormat }: DryRunOptions,
+): GpuResources {
   const shapes = new Map(spec.resident.map(({ name, shape }) => [name, shape]));
   const attention = new Map(spec.attention.map((each) => [each.layer, each]));
   const matrixOf = (name: string) => {
@@ -33,7 +43,7 @@ export function dryRun(
     const cols = shape.at(-1)!;
     return { rows: shape.slice(0, -1).reduce((a, b) => a * b, 1), cols };
   };
-  const resources: GpuResources = {
+  return {
     context: UNALLOCATED,
     variant: variants.serial,
     contextTokens,
@@ -66,7 +76,6 @@ export function dryRun(
     ropeTable: () => NO_BUFFER,
     arenas: (pool) => arenasWithoutSlots(pools[pool]!, NO_BUFFER),
   };
-  return programBytes(resources, spec);
 }
 
 /** Stands for all that is bound: recording only passes it on. */

@@ -20,6 +20,9 @@ const MAX_QUEUED_BYTES = 64 * 1024 * 1024;
 /** Pieces of a matrix hold a multiple of this many blocks, so that every plane's part starts at a multiple of 4 bytes. */
 const PIECE_BLOCKS = 4;
 
+/** Kernels read vectors four numbers at a time, and nothing of four of which a buffer holds only some. */
+const QUAD_BYTES = 16;
+
 /** Tensors that stay on the GPU. Owned by the engine, which calls `dispose`. */
 export class ResidentWeights {
   readonly #context: GpuContext;
@@ -68,9 +71,10 @@ export class ResidentWeights {
     const known = this.#vectorBuffers.get(key);
     if (known) return known;
     const parts = names.map((name) => this.values(name));
+    const bytes = 4 * parts.reduce((sum, part) => sum + part.length, 0);
     const buffer = this.#context.memory.storage(
       names.join(" "),
-      4 * parts.reduce((sum, part) => sum + part.length, 0),
+      Math.ceil(bytes / QUAD_BYTES) * QUAD_BYTES,
     );
     let offset = 0;
     for (const part of parts) {

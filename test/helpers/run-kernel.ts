@@ -28,8 +28,11 @@ export interface KernelRun<
 > {
   readonly params: ParamValues<Params>;
   readonly buffers: { readonly [name in keyof Buffers]: BufferContent };
-  /** A weight tensor in the GPU's layout: what `repackMatrix` gives. */
-  readonly weights?: Uint8Array<ArrayBuffer>;
+  /**
+   * Weight tensors in the GPU's layout (what `repackMatrix` gives), one for each binding; the last one stands for those
+   * that are left out, too.
+   */
+  readonly weights?: Uint8Array<ArrayBuffer> | readonly Uint8Array<ArrayBuffer>[];
   readonly parts?: readonly string[];
   /** Replaces the kernel's defaults. */
   readonly constants?: Constants;
@@ -84,21 +87,24 @@ export async function runKernel<
   const buffers = contents.map((words) => storageBuffer(device, words));
   const controlBuffer = storageBuffer(device, control);
   const params = uniformBuffer(device, encodeParams(kernel.params, run.params));
-  const weights = run.weights && storageBuffer(device, wordsOf(run.weights));
+  const weights = weightList(run.weights).map((each) => storageBuffer(device, wordsOf(each)));
 
   const encoder = device.createCommandEncoder({ label: kernel.name });
   const pass = encoder.beginComputePass();
   pass.setPipeline(pipeline);
   pass.setBindGroup(0, bindGroup(device, layouts.buffers, [params, ...buffers]));
-  if (layouts.weights && weights) {
-    pass.setBindGroup(1, bindGroup(device, layouts.weights, [weights]));
+  if (layouts.weights && weights.length > 0) {
+    const bound = Array.from({ length: Number(kernel.weights) }, (_, binding) =>
+      at(weights, binding),
+    );
+    pass.setBindGroup(1, bindGroup(device, layouts.weights, bound));
   }
   if (layouts.control) pass.setBindGroup(2, bindGroup(device, layouts.control, [controlBuffer]));
   pass.dispatchWorkgroups(...kernel.grid(run.params, constants, run.tokens ?? run.control.tokens));
   pass.end();
   const read = [...buffers, controlBuffer];
   const words = await readWords(device, encoder, read);
-  for (const buffer of [...read, params, ...(weights ? [weights] : [])]) buffer.destroy();
+  for (const buffer of [...read, params, ...weights]) buffer.destroy();
 
   const controlAfter = unguarded(`${kernel.name}: control`, words.pop()!);
   if (controlAfter.slice(1).some((word, index) => word !== control[index + 1])) {
@@ -146,6 +152,15 @@ function controlWords({ tokens, position = 0, tokenIds = [], fault = 0 }: Contro
   const words = new Uint32Array(CONTROL_HEADER + Math.max(1, tokens, tokenIds.length));
   words.set([fault, tokens, position, 0, ...tokenIds]);
   return words;
+}
+
+function weightList(weights: KernelRun<never, never>["weights"] = []) {
+  return weights instanceof Uint8Array ? [weights] : weights;
+}
+
+/** The element at `index`, or the last one. */
+function at<T>(list: readonly T[], index: number): T {
+  return list[Math.min(index, list.length - 1)]!;
 }
 
 /** A copy of the words that `content` stands for. */

@@ -11,8 +11,12 @@ import { packCache } from "../../../src/kernels/pack_cache.ts";
 import {
   activationParts,
   convParts,
+  inputParts,
+  matricesParts,
   rankingParts,
+  rowDotsParts,
   type Sizes,
+  sharedParts,
   variants,
 } from "../../../src/kernels/parts.ts";
 import { scoreFunctions } from "../../../src/routing/registry.ts";
@@ -20,21 +24,75 @@ import { gpuTest } from "../../helpers/gpu.ts";
 
 const formats = Object.values(weightFormats);
 
-/** The names by which a kernel reads weights. */
-function loadersOf({ source }: Kernel): string[] {
-  return [...new Set(source.match(/\bload_\w+(?=\()/g))];
+/** Which of the parts that exclude each other a kernel is linked with. */
+interface Choice {
+  /** The formats of its matrices, in turn. */
+  readonly loaded: readonly WeightFormat[];
+  readonly reduce: string;
+  readonly input?: string;
+  /** How many matrices a matvec has. */
+  readonly matrices?: number;
+  /** Whether a layer has shared experts. */
+  readonly shared?: boolean;
 }
 
-/**
- * Every part that a kernel may ask for, with one choice where parts exclude each other.
- * @param loaded the formats that its loaders read, in turn
- */
-function partsFor(kernel: Kernel, loaded: readonly WeightFormat[], reduce: string): string[] {
+/** The parts by which a kernel calls products that it does not name itself. */
+function productParts({ source }: Kernel, { matrices = 3, shared = true }: Choice): string[] {
+  const parts: string[] = [];
+  if (source.includes("matrix_dots(")) parts.push(matricesParts[matrices - 1]!);
+  if (source.includes("shared_gate_dots(")) {
+    parts.push(shared ? sharedParts.gateUp : sharedParts.noGateUp);
+  }
+  if (source.includes("shared_down_dots(")) {
+    parts.push(shared ? sharedParts.down : sharedParts.noDown);
+  }
+  return parts;
+}
+
+/** The buffers of matrices that do not lie in the first one; experts' gate and up are in one arena. */
+const BINDINGS: Readonly<Record<string, number>> = {
+  b: 1,
+  c: 2,
+  shared_gate: 1,
+  shared_up: 2,
+  shared_down: 1,
+};
+
+function bindingOf(kernel: Kernel, matrix: string): number {
+  return kernel.name === "gate_up" && matrix === "up" ? 1 : (BINDINGS[matrix] ?? 0);
+}
+
+/** The names of what the calls of functions named `prefix` and something begin with. */
+function calls(sources: readonly string[], prefix: string): string[] {
+  const pattern = new RegExp(`\\b${prefix}(\\w+)(?=\\()`, "g");
+  return [...new Set(sources.flatMap((source) => [...source.matchAll(pattern)].map((m) => m[1]!)))];
+}
+
+/** Every part that a kernel may ask for, with one choice where parts exclude each other. */
+function partsFor(kernel: Kernel, choice: Choice): string[] {
   const { source } = kernel;
-  const parts = loadersOf(kernel).flatMap((name, index) =>
-    weightParts(loaded[index % loaded.length]!, name),
-  );
-  if (source.includes("row_sum")) parts.push(reduce);
+  const { loaded, reduce, input = inputParts.normed } = choice;
+  const products = productParts(kernel, choice);
+  const lanes = kernel.name === "router" ? "PARTS" : "LANES";
+  const parts = [
+    ...products,
+    ...calls([source, ...products], "row_dots_").flatMap((name, index) =>
+      rowDotsParts(loaded[index % loaded.length]!, name, {
+        binding: bindingOf(kernel, name),
+        lanes,
+      }),
+    ),
+    ...calls([source], "load_").flatMap((name, index) =>
+      weightParts(loaded[index % loaded.length]!, `load_${name}`),
+    ),
+  ];
+  if (
+    /\b(?:input_factor|squared)\(/.test(source) ||
+    parts.some((part) => /\bsquared\(/.test(part))
+  ) {
+    parts.push(source.includes("vectors") ? input : inputParts.plain);
+  }
+  if (source.includes("row_sum") || parts.includes(inputParts.normed)) parts.push(reduce);
   if (source.includes("conv_input(")) parts.push(convParts.gated);
   if (source.includes("gated(")) parts.push(activationParts.silu);
   if (source.includes("router_score(")) {
@@ -57,6 +115,9 @@ function sizes(constants: Constants): string {
     .join();
 }
 
+/** The router adds up the shares of its lanes by itself. */
+const serial = variants.serial.matrix.reduce;
+
 /** One for the file, whose tests share a device. */
 let shared: PipelineCache | undefined;
 function pipelines(device: GPUDevice): PipelineCache {
@@ -76,8 +137,10 @@ describe.for(Object.entries(variants))("variant %s", ([, variant]) => {
           ({ constants }) => sizes(kernel.constants) === sizes(constants),
         );
         const constants = { ...kernel.constants, ...chosen?.constants };
-        const { reduce } = variant.matrix;
-        const parts = partsFor(kernel, [weightFormats.f32, weightFormats.q4_k], reduce);
+        const parts = partsFor(kernel, {
+          loaded: [weightFormats.f32, weightFormats.q4_k],
+          reduce: kernel.name === "router" ? serial : variant.matrix.reduce,
+        });
         return cache.compile(kernel, parts, constants);
       }),
     );
@@ -104,13 +167,18 @@ describe.for(Object.entries(variants))("variant %s", ([, variant]) => {
     const cache = pipelines(device);
     const gated = kernels.find((kernel) => kernel.name === "gated_unit")!;
     const router = kernels.find((kernel) => kernel.name === "router")!;
+    const reader = [
+      ...rowDotsParts(weightFormats.f32, "router", { lanes: "PARTS" }),
+      inputParts.plain,
+      serial,
+    ];
     const compiled = await Promise.all([
       ...Object.values(activationParts).map((part) =>
         cache.compile(gated as never, [part], gated.constants),
       ),
       ...Object.values(scoreFunctions).flatMap((score) =>
         Object.values(rankingParts).map((ranking) => {
-          const parts = [...weightParts(weightFormats.f32), ...score.parts, ranking];
+          const parts = [...reader, ...score.parts, ranking];
           return cache.compile(router as never, parts, variant.router.constants);
         }),
       ),
@@ -128,12 +196,12 @@ describe.for(formats)("every kernel that reads weights is valid", (format) => {
 
   gpuTest(`with ${format.name}, and with ${next.name} beside it`, async ({ device }) => {
     const readers = all.filter(({ weights }) => weights);
-    const modules = readers.flatMap((kernel) => {
-      const choices = loadersOf(kernel).length > 1 ? [[format], [format, next]] : [[format]];
-      return choices.map((loaded) =>
-        linkKernel(kernel, partsFor(kernel, loaded, variants.serial.matrix.reduce)),
-      );
-    });
+    const linked = readers.flatMap((kernel) =>
+      choicesOf([format], [format, next]).map((choice) =>
+        linkKernel(kernel, partsFor(kernel, choice)),
+      ),
+    );
+    const modules = [...new Set(linked)];
     const found = await Promise.all(
       modules.map((code) => device.createShaderModule({ code }).getCompilationInfo()),
     );
@@ -143,3 +211,13 @@ describe.for(formats)("every kernel that reads weights is valid", (format) => {
     expect(errors).toEqual([]);
   });
 });
+
+/** With one format and everything that a kernel may have, and with several and as little of it as it can. */
+function choicesOf(one: readonly WeightFormat[], several: readonly WeightFormat[]): Choice[] {
+  return [
+    { loaded: one, reduce: serial, matrices: 3, shared: true },
+    { loaded: several, reduce: serial, matrices: 3, shared: true, input: inputParts.plain },
+    { loaded: several, reduce: serial, matrices: 2, shared: false },
+    { loaded: one, reduce: serial, matrices: 1, shared: false },
+  ];
+}

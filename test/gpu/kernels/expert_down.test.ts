@@ -1,9 +1,8 @@
 import fc from "fast-check";
 import { describe, expect } from "vitest";
-import { weightParts } from "../../../src/formats/parts.ts";
 import { weightFormats } from "../../../src/formats/registry.ts";
 import { expertDown } from "../../../src/kernels/expert_down.ts";
-import { variants } from "../../../src/kernels/parts.ts";
+import { inputParts, rowDotsParts, variants } from "../../../src/kernels/parts.ts";
 import { createRandom } from "../../../src/numeric/random.ts";
 import { kernelTest } from "../../helpers/run-kernel.ts";
 import { expectWithin } from "../../helpers/within.ts";
@@ -21,7 +20,7 @@ const SLOTS = [0, 1, 2, 3, ABSENT];
 
 describe.for(formatCases)("expert_down, $name", ({ format, variant }) => {
   const { constants: matrix, reduce } = variant.experts;
-  const parts = [...weightParts(format), reduce];
+  const parts = [...rowDotsParts(format, "down"), inputParts.plain, reduce];
 
   kernelTest("agrees with f64 for the pairs in its arena alone", async ({ run }) => {
     const shape = fc.record({
@@ -126,7 +125,7 @@ describe.for(Object.entries(variants))(
         },
         buffers: { x: new Float32Array(16), slots: new Uint32Array(2), y: 4 * 16 },
         weights: arena.packed,
-        parts: [...weightParts(format), reduce],
+        parts: [...rowDotsParts(format, "down"), inputParts.plain, reduce],
         constants,
         control: { tokens: 1, fault: 1 },
       });

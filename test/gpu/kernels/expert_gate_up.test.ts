@@ -1,16 +1,31 @@
 import fc from "fast-check";
 import { describe, expect } from "vitest";
 import type { WeightFormat } from "../../../src/formats/format.ts";
-import { weightParts } from "../../../src/formats/parts.ts";
 import { weightFormats } from "../../../src/formats/registry.ts";
 import { expertGateUp } from "../../../src/kernels/expert_gate_up.ts";
-import { activationParts, variants } from "../../../src/kernels/parts.ts";
-import { createRandom } from "../../../src/numeric/random.ts";
+import {
+  activationParts,
+  inputParts,
+  rowDotsParts,
+  sharedParts,
+  variants,
+} from "../../../src/kernels/parts.ts";
+import { createRandom, type Random } from "../../../src/numeric/random.ts";
 import { kernelTest } from "../../helpers/run-kernel.ts";
 import { expectWithin } from "../../helpers/within.ts";
-import { expertGateUpReference } from "../../reference/kernels/expert_gate_up.ts";
+import { gateUpReference, sharedWeightReference } from "../../reference/kernels/expert_gate_up.ts";
 import { ABSENT, randomArena, slotContent } from "./arena.ts";
-import { formatCases, plants, randomInput, someCols, variantCases } from "./cases.ts";
+import {
+  encodeMatrix,
+  formatCases,
+  type Matrix,
+  plants,
+  randomInput,
+  randomMatrix,
+  someCols,
+  variantCases,
+} from "./cases.ts";
+import { inputNames, randomNorm } from "./inputs.ts";
 
 const NUM_RUNS = 3;
 /** Slot 3 lies in no arena that is run, as ABSENT does. */
@@ -19,43 +34,98 @@ const ARENAS = [
   { first: 1, slots: 2 },
 ];
 const SLOTS = [0, 1, 2, 3, ABSENT];
+/** A layer without shared experts, and without biases. */
+const PLAIN = {
+  routing_first: 0,
+  gate_bias_first: 0,
+  up_bias_first: 0,
+  shared_ffn: 0,
+  shared_first: 0,
+  shared_gate: 0,
+  shared_weights_first: 0,
+  epsilon: 0,
+} as const;
+/** No shared experts, some that count whole, some that count by a number of their own. */
+const SHARED = [0, 1, 2];
 
-/** The parts that read gate and up. */
-function loaders(gate: WeightFormat, up: WeightFormat): readonly string[] {
-  return [...weightParts(gate, "load_gate"), ...weightParts(up, "load_up")];
+/** The parts that read gate and up; shared experts have the two formats the other way round. */
+function loaders(gate: WeightFormat, up: WeightFormat, shared: number): readonly string[] {
+  return [
+    ...rowDotsParts(gate, "gate"),
+    ...rowDotsParts(up, "up"),
+    ...(shared === 0
+      ? [sharedParts.noGateUp]
+      : [
+          ...rowDotsParts(up, "shared_gate", { binding: 1 }),
+          ...rowDotsParts(gate, "shared_up", { binding: 2 }),
+          sharedParts.gateUp,
+        ]),
+  ];
 }
 
 /** Gate and up in one format, and in two: with blocks of one length, and of others. */
-const CASES = [
-  ...formatCases.map(({ name, format, variant }) => ({ name, gate: format, up: format, variant })),
-  ...[
-    [weightFormats.q4_k, weightFormats.q6_k],
-    [weightFormats.mxfp4, weightFormats.iq4_xs],
-  ].map(([gate, up], index) => {
-    const { name, variant } = variantCases[index % variantCases.length]!;
-    return { name: `${gate!.name} and ${up!.name}, ${name}`, gate: gate!, up: up!, variant };
-  }),
+const PAIRS: readonly (readonly [WeightFormat, WeightFormat])[] = [
+  ...formatCases.slice(0, -1).map(({ format }) => [format, format] as const),
+  [weightFormats.q4_k, weightFormats.q6_k],
+  [weightFormats.mxfp4, weightFormats.iq4_xs],
 ];
 
-describe.for(CASES)("expert_gate_up, $name", ({ gate, up, variant }) => {
+/** Every variant with every input and kind of shared experts; pairs of formats and biases in turn. */
+const CASES = variantCases
+  .flatMap(({ name, variant }) => SHARED.map((shared) => ({ name, variant, shared })))
+  .flatMap((each) => inputNames.map((input) => ({ ...each, input })))
+  .map((each, index) => {
+    const [gate, up] = PAIRS[index % PAIRS.length]!;
+    const { name, input, shared } = each;
+    const biased = (index + Math.floor(index / 2) + Math.floor(index / 6)) % 2 === 1;
+    const kind = `${input} input${biased ? ", biases" : ""}, SHARED ${shared}`;
+    return { ...each, gate, up, biased, title: `${gate.name} and ${up.name}, ${name}, ${kind}` };
+  });
+
+/** Experts that all tokens share; without rows where there are none. */
+interface SharedNetwork {
+  readonly rows: number;
+  readonly gate: Matrix;
+  readonly up: Matrix;
+  /** [hidden]: what they count is the sigmoid of its product with the input. */
+  readonly weight: Float32Array<ArrayBuffer>;
+}
+
+function randomShared(
+  random: Random,
+  [gate, up]: readonly [WeightFormat, WeightFormat],
+  rows: number,
+  hidden: number,
+): SharedNetwork {
+  return {
+    rows,
+    gate: randomMatrix(random, gate, rows, hidden),
+    up: randomMatrix(random, up, rows, hidden),
+    // So that its product is not so great that all sigmoids are 0 or 1.
+    weight: randomInput(random, hidden).map((value) => value / 16),
+  };
+}
+
+describe.for(CASES)("expert_gate_up, $title", ({ gate, up, variant, ...kind }) => {
+  const { input, shared, biased } = kind;
   const { constants: matrix, reduce } = variant.experts;
-  const parts = [...loaders(gate, up), reduce, activationParts.silu];
+  const parts = [...loaders(gate, up, shared), inputParts[input], reduce, activationParts.silu];
   const widest = gate.blockWeights > up.blockWeights ? gate : up;
 
   kernelTest("agrees with f64 for the pairs in its arena alone", async ({ run }) => {
     const shape = fc.record({
       ffn: fc.constantFrom(1, 3, 13, 65),
       hidden: fc.constantFrom(...someCols(widest)),
+      sharedFfn: fc.constantFrom(1, 6, 70),
       topK: fc.integer({ min: 1, max: 4 }),
       tokens: fc.integer({ min: 1, max: 3 }),
       routingFirst: fc.constantFrom(0, 5),
       plant: fc.constantFrom(...plants),
-      biased: fc.boolean(),
       seed: fc.integer(),
     });
     await fc.assert(
       fc.asyncProperty(shape, async (drawn) => {
-        const { ffn, hidden, topK, tokens, routingFirst, plant, biased, seed } = drawn;
+        const { ffn, hidden, topK, tokens, routingFirst, plant, seed } = drawn;
         const random = createRandom(seed);
         const pairs = tokens * topK;
         const slots = Uint32Array.from(
@@ -64,20 +134,22 @@ describe.for(CASES)("expert_gate_up, $name", ({ gate, up, variant }) => {
           () => SLOTS[random.integer(SLOTS.length)]!,
         );
         const x = randomInput(random, tokens * hidden, plant);
+        const norm = randomNorm(random, input, hidden);
+        const biases = biased ? 2 : 0;
         const arenas = ARENAS.map((arena) =>
-          randomArena(random, [gate, up], arena, {
-            rows: ffn,
-            cols: hidden,
-            biases: biased ? 2 : 0,
-          }),
+          randomArena(random, [gate, up], arena, { rows: ffn, cols: hidden, biases }),
         );
+        const network = randomShared(random, [up, gate], shared && drawn.sharedFfn, hidden);
+        const vectors = [...(norm?.weight ?? []), ...(shared === 2 ? network.weight : [])];
+        const sharedFirst = (pairs + topK) * ffn;
+        const sharedWeightsFirst = sharedFirst + (tokens + 1) * network.rows;
 
-        let words = new Uint32Array();
+        let words = new Uint32Array(sharedWeightsFirst + tokens + 1);
         let before = words;
         for (const arena of arenas) {
           const { y } = await run(expertGateUp, {
             params: {
-              hidden,
+              cols: hidden,
               ffn,
               top_k: topK,
               routing_first: routingFirst,
@@ -88,11 +160,21 @@ describe.for(CASES)("expert_gate_up, $name", ({ gate, up, variant }) => {
               arena_slots: arena.slots,
               gate_bias_first: arena.biasWords[0] ?? 0,
               up_bias_first: arena.biasWords[1] ?? 0,
+              shared_ffn: network.rows,
+              shared_first: sharedFirst,
+              shared_gate: norm ? hidden : 0,
+              shared_weights_first: sharedWeightsFirst,
+              epsilon: norm?.epsilon ?? 0,
             },
-            buffers: { x, slots, y: arena.first === 0 ? 4 * (pairs + topK) * ffn : words },
-            weights: arena.packed,
+            buffers: {
+              x,
+              vectors: Float32Array.from(vectors),
+              slots,
+              y: arena.first === 0 ? words.byteLength : words,
+            },
+            weights: [arena.packed, network.gate.packed, network.up.packed],
             parts,
-            constants: { ...matrix, BIASED: biased ? 1 : 0 },
+            constants: { ...matrix, BIASED: biased ? 1 : 0, SHARED: shared },
             control: { tokens },
             tokens: tokens + 1,
           });
@@ -100,64 +182,132 @@ describe.for(CASES)("expert_gate_up, $name", ({ gate, up, variant }) => {
           words = y.words;
         }
 
+        const floats = (first: number, count: number) =>
+          new Float32Array(words.buffer, words.byteOffset, words.length).slice(
+            first,
+            first + count,
+          );
         for (let pair = 0; pair < pairs + topK; pair++) {
-          const result = words.slice(pair * ffn, (pair + 1) * ffn);
           const content = slotContent(arenas, slots[routingFirst + pair]!);
           if (!content || pair >= pairs) {
-            expect(result).toEqual(before.slice(0, ffn));
+            const first = pair * ffn;
+            expect(words.slice(first, first + ffn)).toEqual(before.slice(first, first + ffn));
             continue;
           }
-          const input = { data: x, first: Math.floor(pair / topK) * hidden };
-          const [gate, up] = content.weights as [Float32Array, Float32Array];
+          const own = { data: x, first: Math.floor(pair / topK) * hidden };
           const [gateBias, upBias] = content.biases;
-          const biases = gateBias && upBias && { gate: gateBias, up: upBias };
           expectWithin(
-            new Float32Array(result.buffer),
-            expertGateUpReference(gate, up, input, hidden, "silu", biases),
+            floats(pair * ffn, ffn),
+            gateUpReference(content.weights[0]!, content.weights[1]!, own, hidden, {
+              activation: "silu",
+              norm,
+              biases: gateBias && upBias && { gate: gateBias, up: upBias },
+            }),
           );
         }
+        for (let token = 0; token < tokens && shared > 0; token++) {
+          const own = { data: x, first: token * hidden };
+          const { weights: sharedGate } = network.gate;
+          expectWithin(
+            floats(sharedFirst + token * network.rows, network.rows),
+            gateUpReference(sharedGate, network.up.weights, own, hidden, {
+              activation: "silu",
+              norm,
+            }),
+          );
+          if (shared < 2) continue;
+          expectWithin(
+            floats(sharedWeightsFirst + token, 1),
+            sharedWeightReference(network.weight, own, norm),
+          );
+        }
+        const past = sharedFirst + tokens * network.rows;
+        expect(words.slice(past, sharedWeightsFirst)).toEqual(
+          before.slice(past, sharedWeightsFirst),
+        );
+        const unweighed = sharedWeightsFirst + (shared === 2 ? tokens : 0);
+        expect(words.slice(unweighed)).toEqual(before.slice(unweighed));
       }),
       { numRuns: NUM_RUNS },
     );
   });
 });
 
-describe.for(Object.entries(variants))(
-  "expert_gate_up, %s",
-  ([
-    ,
-    {
-      experts: { constants, reduce },
-    },
-  ]) => {
-    kernelTest("does nothing once a router has faulted", async ({ run }) => {
-      const format = weightFormats.f32;
-      const [hidden, ffn] = [8, 8];
-      const shape = { rows: 8, cols: 8 };
-      const arena = randomArena(createRandom(1), [format, format], { first: 0, slots: 1 }, shape);
+describe.for(Object.entries(variants))("expert_gate_up, %s", ([, { experts }]) => {
+  const { constants, reduce } = experts;
+  const format = weightFormats.f32;
 
-      const { y } = await run(expertGateUp, {
-        params: {
-          hidden,
-          ffn,
-          top_k: 2,
-          routing_first: 0,
-          slot_words: arena.slotWords,
-          gate_first: arena.firstWords[0]!,
-          up_first: arena.firstWords[1]!,
-          arena_first: 0,
-          arena_slots: 1,
-          gate_bias_first: 0,
-          up_bias_first: 0,
-        },
-        buffers: { x: new Float32Array(16), slots: new Uint32Array(2), y: 4 * 16 },
-        weights: arena.packed,
-        parts: [...loaders(format, format), reduce, activationParts.silu],
-        constants,
-        control: { tokens: 1, fault: 1 },
-      });
+  kernelTest("leaves up alone where four rows in a row are closed", async ({ run }) => {
+    const [ffn, hidden] = [14, 8];
+    const zeros = (count: number) => new Array<number>(count).fill(0);
+    // The first four are closed, the second not all of them, the third all, and so are the last two.
+    const signs = [-1, -1, -1, -1, -1, 1, -1, 1, -1, -1, -1, -1, -1, -1];
+    const isRead = (row: number) => row >= 4 && row < 8;
+    const gate = encodeMatrix(
+      format,
+      Float32Array.from({ length: ffn * hidden }, (_, at) => signs[Math.floor(at / hidden)]!),
+    );
+    const up = encodeMatrix(
+      format,
+      Float32Array.from({ length: ffn * hidden }, (_, at) =>
+        isRead(Math.floor(at / hidden)) ? 2 : Number.NaN,
+      ),
+    );
+    const packed = new Uint8Array([...gate.packed, ...up.packed]);
 
-      expect(y.words).toEqual(y.before);
+    const { y } = await run(expertGateUp, {
+      params: {
+        ...PLAIN,
+        cols: hidden,
+        ffn,
+        top_k: 1,
+        slot_words: packed.length / 4,
+        gate_first: 0,
+        up_first: gate.packed.length / 4,
+        arena_first: 0,
+        arena_slots: 1,
+      },
+      buffers: {
+        x: new Float32Array(hidden).fill(1),
+        vectors: 16,
+        slots: new Uint32Array(1),
+        y: 4 * ffn,
+      },
+      weights: packed,
+      parts: [...loaders(format, format, 0), inputParts.plain, reduce, activationParts.relu],
+      constants,
+      control: { tokens: 1 },
     });
-  },
-);
+
+    const open = 8 * 16;
+    expect(Array.from(y.floats, Math.abs)).toEqual([0, 0, 0, 0, 0, open, 0, open, ...zeros(6)]);
+  });
+
+  kernelTest("does nothing once a router has faulted", async ({ run }) => {
+    const shape = { rows: 8, cols: 8 };
+    const arena = randomArena(createRandom(1), [format, format], { first: 0, slots: 1 }, shape);
+
+    const { y } = await run(expertGateUp, {
+      params: {
+        ...PLAIN,
+        cols: 8,
+        ffn: 8,
+        top_k: 2,
+        slot_words: arena.slotWords,
+        gate_first: arena.firstWords[0]!,
+        up_first: arena.firstWords[1]!,
+        arena_first: 0,
+        arena_slots: 1,
+        shared_ffn: 8,
+        shared_first: 16,
+      },
+      buffers: { x: new Float32Array(16), vectors: 16, slots: new Uint32Array(2), y: 4 * 24 },
+      weights: arena.packed,
+      parts: [...loaders(format, format, 1), inputParts.plain, reduce, activationParts.silu],
+      constants: { ...constants, SHARED: 1 },
+      control: { tokens: 1, fault: 1 },
+    });
+
+    expect(y.words).toEqual(y.before);
+  });
+});

@@ -1,13 +1,13 @@
 import fc from "fast-check";
 import { describe, expect } from "vitest";
-import { weightParts } from "../../../src/formats/parts.ts";
+import type { WeightFormat } from "../../../src/formats/format.ts";
 import { weightFormats } from "../../../src/formats/registry.ts";
-import { matvec } from "../../../src/kernels/matvec.ts";
-import { variants } from "../../../src/kernels/parts.ts";
+import { matvec, NO_VECTOR, TILE_ROWS } from "../../../src/kernels/matvec.ts";
+import { inputParts, matricesParts, rowDotsParts, variants } from "../../../src/kernels/parts.ts";
 import { createRandom } from "../../../src/numeric/random.ts";
 import { kernelTest } from "../../helpers/run-kernel.ts";
 import { expectWithin } from "../../helpers/within.ts";
-import { matvecReference } from "../../reference/kernels/matvec.ts";
+import { productReference } from "../../reference/kernels/product.ts";
 import {
   allFormatCases,
   encodeMatrix,
@@ -16,20 +16,62 @@ import {
   randomMatrix,
   someCols,
 } from "./cases.ts";
+import { inputNames, packVectors, randomNorm } from "./inputs.ts";
 
-const NUM_RUNS = 3;
-/** A product with nothing done to it. */
-const PLAIN = { has_bias: 0, has_residual: 0, first_row: 0, scale: 1 } as const;
+const NUM_RUNS = 4;
+/** Matrices side by side. */
+const MOST = matricesParts.length;
+/** Products of one matrix with nothing done to them. */
+const PLAIN = {
+  rows_b: 0,
+  rows_c: 0,
+  bias_a: NO_VECTOR,
+  bias_b: NO_VECTOR,
+  bias_c: NO_VECTOR,
+  first_row: 0,
+  has_residual: 0,
+  scale: 1,
+  epsilon: 0,
+} as const;
 
-describe.for(allFormatCases)("matvec, $name", ({ format, variant }) => {
+/** The parts that read matrices of `formats`, each in a buffer of its own. */
+function matrixParts(formats: readonly WeightFormat[]): readonly string[] {
+  return [
+    ...formats.flatMap((format, binding) => rowDotsParts(format, "abc"[binding]!, { binding })),
+    matricesParts[formats.length - 1]!,
+  ];
+}
+
+/**
+ * Every format first of one, two or three matrices, those that follow it beside it, with either variant and input: one
+ * combination a format, so that each is met several times.
+ */
+const CASES = allFormatCases.map(({ format, variant, name }, index) => {
+  const formats = Array.from(
+    { length: 1 + (index % MOST) },
+    (_, next) => allFormatCases[(index + next) % allFormatCases.length]!.format,
+  );
+  const input = inputNames[Math.floor(index / 6) % inputNames.length]!;
+  const others = formats.slice(1).map((other) => ` and ${other.name}`);
+  return { name: `${name}${others.join("")}, ${input} input`, format, formats, variant, input };
+});
+
+describe.for(CASES)("matvec, $name", ({ formats, variant, input }) => {
   const { constants, reduce } = variant.matrix;
+  const parts = [...matrixParts(formats), inputParts[input], reduce];
+  const widest = formats.reduce((a, b) => (a.blockWeights >= b.blockWeights ? a : b));
 
-  kernelTest("agrees with f64", async ({ run }) => {
-    const shape = fc.record({
+  kernelTest("agrees with f64 and leaves other rows and tokens alone", async ({ run }) => {
+    const matrix = fc.record({
       rows: fc.constantFrom(1, 3, 5, 13, 65),
-      cols: fc.constantFrom(...someCols(format)),
-      plant: fc.constantFrom(...plants),
       hasBias: fc.boolean(),
+    });
+    const shape = fc.record({
+      matrices: fc.array(matrix, { minLength: formats.length, maxLength: formats.length }),
+      cols: fc.constantFrom(...someCols(widest)),
+      tokens: fc.integer({ min: 1, max: 3 }),
+      tokensPast: fc.integer({ min: 0, max: 2 }),
+      plant: fc.constantFrom(...plants),
       hasResidual: fc.boolean(),
       scale: fc.constantFrom(1, 0.22, -3),
       rowsBefore: fc.constantFrom(0, 3),
@@ -38,113 +80,136 @@ describe.for(allFormatCases)("matvec, $name", ({ format, variant }) => {
     });
     await fc.assert(
       fc.asyncProperty(shape, async (drawn) => {
-        const { rows, cols, plant, hasBias, hasResidual, scale, seed } = drawn;
-        const { rowsBefore, rowsAfter } = drawn;
-        const all = rowsBefore + rows + rowsAfter;
+        const { cols, tokens, tokensPast, plant, hasResidual, scale, rowsBefore, seed } = drawn;
         const random = createRandom(seed);
-        const { packed, weights } = randomMatrix(random, format, rows, cols);
-        const x = randomInput(random, cols, plant);
-        const bias = randomInput(random, all);
-        const residual = randomInput(random, all);
+        const matrices = drawn.matrices.map(({ rows, hasBias }, index) => ({
+          ...randomMatrix(random, formats[index]!, rows, cols),
+          rows,
+          bias: hasBias ? randomInput(random, rows) : undefined,
+        }));
+        const all = matrices.reduce((sum, { rows }) => sum + rows, rowsBefore + drawn.rowsAfter);
+        const x = randomInput(random, tokens * cols, plant);
+        const norm = randomNorm(random, input, cols);
+        const vectors = packVectors(
+          norm,
+          matrices.map(({ bias }) => bias),
+        );
+        const residual = randomInput(random, tokens * all);
+        const biasOf = (index: number) => vectors.starts[index] ?? NO_VECTOR;
 
         const { y } = await run(matvec, {
           params: {
-            rows,
             cols,
-            has_bias: hasBias ? 1 : 0,
-            has_residual: hasResidual ? 1 : 0,
+            rows_a: matrices[0]!.rows,
+            rows_b: matrices[1]?.rows ?? 0,
+            rows_c: matrices[2]?.rows ?? 0,
+            bias_a: biasOf(0),
+            bias_b: biasOf(1),
+            bias_c: biasOf(2),
             first_row: rowsBefore,
             all_rows: all,
+            has_residual: hasResidual ? 1 : 0,
             scale,
+            epsilon: norm?.epsilon ?? 0,
           },
-          // Without its flag an input may be any buffer, and shorter: here all of it would spoil the result.
+          // Without its flag a residual may be any buffer, and shorter: here all of it would spoil the result.
           buffers: {
             x,
-            bias: hasBias ? bias : 16,
+            vectors: vectors.content,
             residual: hasResidual ? residual : 16,
-            y: 4 * all,
+            y: 4 * all * (tokens + tokensPast),
           },
-          weights: packed,
-          parts: [...weightParts(format), reduce],
+          weights: matrices.map(({ packed }) => packed),
+          parts,
           constants,
-          control: { tokens: 1 },
+          control: { tokens },
+          tokens: tokens + tokensPast,
         });
 
-        const own = [rowsBefore, rowsBefore + rows] as const;
-        expectWithin(
-          y.floats.subarray(...own),
-          matvecReference(weights, x, {
-            bias: hasBias ? bias.subarray(...own) : undefined,
-            scale,
-            residual: hasResidual ? residual.subarray(...own) : undefined,
-          }),
-        );
-        const others = (words: Uint32Array) =>
-          words.filter((_, row) => row < own[0] || row >= own[1]);
-        expect(others(y.words)).toEqual(others(y.before));
+        let first = rowsBefore;
+        const others = new Set(y.words.keys());
+        for (const { rows, weights, bias } of matrices) {
+          const own = (_: number, index: number) =>
+            index < tokens * all && index % all >= first && index % all < first + rows;
+          expectWithin(
+            y.floats.filter(own),
+            productReference(weights, x, cols, {
+              norm,
+              bias,
+              scale,
+              residual: hasResidual ? residual.filter(own) : undefined,
+            }),
+          );
+          for (const index of y.words.keys()) if (own(0, index)) others.delete(index);
+          first += rows;
+        }
+        for (const index of others) expect(y.words[index]).toBe(y.before[index]);
       }),
       { numRuns: NUM_RUNS },
     );
   });
 });
 
-describe.for(Object.entries(variants))(
-  "matvec, %s",
-  ([
-    ,
-    {
-      matrix: { constants, reduce },
-    },
-  ]) => {
-    const format = weightFormats.f32;
-    const parts = [...weightParts(format), reduce];
+describe.for(Object.entries(variants))("matvec, %s", ([, { matrix }]) => {
+  const { constants, reduce } = matrix;
+  const format = weightFormats.f32;
+  const group = TILE_ROWS * constants.ROWS;
 
-    kernelTest("finds its row in a grid of two dimensions", async ({ run }) => {
-      const rows = 5 * constants.ROWS + 1;
-      const cols = Math.max(...someCols(format));
-      const random = createRandom(1);
-      const { packed, weights } = randomMatrix(random, format, rows, cols);
-      const x = randomInput(random, cols);
+  kernelTest("finds matrix and row in a grid of two dimensions", async ({ run }) => {
+    const rows = [group + 1, group, 2 * group - 1] as const;
+    const cols = Math.max(...someCols(format));
+    const random = createRandom(1);
+    const matrices = rows.map((own) => randomMatrix(random, format, own, cols));
+    const x = randomInput(random, 2 * cols);
+    const all = rows.reduce((a, b) => a + b);
 
-      const { y } = await run(
-        { ...matvec, grid: () => [2, 3, 1] },
-        {
-          params: { rows, cols, ...PLAIN, all_rows: rows },
-          buffers: { x, bias: 16, residual: 16, y: 4 * rows },
-          weights: packed,
-          parts,
-          constants,
-          control: { tokens: 1 },
+    const { y } = await run(
+      // Five workgroups of rows, so one too many.
+      { ...matvec, grid: () => [2, 3, 2] },
+      {
+        params: {
+          ...PLAIN,
+          cols,
+          rows_a: rows[0],
+          rows_b: rows[1],
+          rows_c: rows[2],
+          all_rows: all,
         },
-      );
-
-      expectWithin(y.floats, matvecReference(weights, x));
-    });
-
-    kernelTest("does nothing once a router has faulted", async ({ run }) => {
-      const { y } = await run(matvec, {
-        params: { rows: 5, cols: 8, ...PLAIN, all_rows: 5 },
-        buffers: { x: new Float32Array(8), bias: 16, residual: 16, y: 4 * 5 },
-        weights: encodeMatrix(format, new Float32Array(40)).packed,
-        parts,
+        buffers: { x, vectors: 16, residual: 16, y: 4 * 2 * all },
+        weights: matrices.map(({ packed }) => packed),
+        parts: [...matrixParts([format, format, format]), inputParts.plain, reduce],
         constants,
-        control: { tokens: 1, fault: 3 },
-      });
+        control: { tokens: 2 },
+      },
+    );
 
-      expect(y.words).toEqual(y.before);
+    const weights = Float32Array.from(matrices.flatMap((each) => [...each.weights]));
+    expectWithin(y.floats, productReference(weights, x, cols));
+  });
+
+  kernelTest("does nothing once a router has faulted", async ({ run }) => {
+    const { y } = await run(matvec, {
+      params: { ...PLAIN, rows_a: 5, cols: 8, all_rows: 5 },
+      buffers: { x: new Float32Array(8), vectors: 16, residual: 16, y: 4 * 5 },
+      weights: encodeMatrix(format, new Float32Array(40)).packed,
+      parts: [...matrixParts([format]), inputParts.plain, reduce],
+      constants,
+      control: { tokens: 1, fault: 3 },
     });
-  },
-);
+
+    expect(y.words).toEqual(y.before);
+  });
+});
 
 kernelTest("matvec's grid covers more rows than one dimension can", () => {
-  const rows = 64 * 65_535 + 1;
+  const rows = 64 * 65_535;
   const [x, y, z] = matvec.grid(
-    { rows, cols: 8, ...PLAIN, all_rows: rows },
-    { LANES: 1, ROWS: 64 },
-    1,
+    { ...PLAIN, rows_a: rows, rows_b: 1, cols: 8, all_rows: rows + 1 },
+    { LANES: 1, ROWS: 64 / TILE_ROWS },
+    3,
   );
 
   expect(x).toBeLessThanOrEqual(65_535);
   expect(x * y).toBeGreaterThanOrEqual(65_536);
-  expect(z).toBe(1);
+  expect(z).toBe(3);
 });

@@ -1,9 +1,8 @@
 import fc from "fast-check";
 import { describe, expect } from "vitest";
-import { weightParts } from "../../../src/formats/parts.ts";
 import { weightFormats } from "../../../src/formats/registry.ts";
-import { rankingParts } from "../../../src/kernels/parts.ts";
-import { NO_VECTOR, router } from "../../../src/kernels/router.ts";
+import { inputParts, rankingParts, rowDotsParts, variants } from "../../../src/kernels/parts.ts";
+import { router } from "../../../src/kernels/router.ts";
 import { createRandom, type Random } from "../../../src/numeric/random.ts";
 import {
   chooseExperts,
@@ -15,6 +14,7 @@ import { type ScoreFunctionName, scoreFunctions } from "../../../src/routing/reg
 import type { ScoreFunction } from "../../../src/routing/router.ts";
 import { kernelTest, type RunKernel } from "../../helpers/run-kernel.ts";
 import { expectWithin } from "../../helpers/within.ts";
+import type { InputNorm } from "../../reference/kernels/product.ts";
 import { passedOver, routerLogits, routerWeights } from "../../reference/kernels/router.ts";
 import { ABSENT } from "./arena.ts";
 import {
@@ -26,6 +26,7 @@ import {
   randomMatrix,
   variantCases,
 } from "./cases.ts";
+import { inputNames, packVectors, randomNorm } from "./inputs.ts";
 
 const NUM_RUNS = 5;
 const SOFTMAX = { score: "softmax", topK: 4, renormalise: false, scale: 1 } as const;
@@ -42,6 +43,8 @@ interface RouterCase {
   readonly variant: (typeof formatCases)[number]["variant"];
   /** [tokens, hidden] */
   readonly x: Float32Array;
+  /** What is taken of x first; default nothing. */
+  readonly norm?: InputNorm | undefined;
   readonly tokens: number;
   readonly rule: RoutingRule;
   /** [experts], of this layer */
@@ -62,16 +65,14 @@ async function route(run: RunKernel, routed: RouterCase) {
   const pageTable = new Uint32Array(PAGE_FIRST + pages.length + 3).fill(ABSENT);
   pageTable.set(pages, PAGE_FIRST);
   const experts = pages.length;
-  const vectors = [routed.routerBias, routed.selectionBias, routed.expertScale];
-  const present = vectors.filter((vector) => vector !== undefined);
-  const [router_bias, selection_bias, expert_scale] = vectors.map((vector) =>
-    vector ? present.indexOf(vector) * experts : NO_VECTOR,
-  ) as [number, number, number];
+  const { routerBias, selectionBias, expertScale, norm } = routed;
+  const vectors = packVectors(norm, [routerBias, selectionBias, expertScale]);
+  const [router_bias, selection_bias, expert_scale] = vectors.starts as [number, number, number];
   const score: ScoreFunction = scoreFunctions[rule.score];
   const { byLogit, byScore } = rankingParts;
   return run(router, {
     params: {
-      hidden: weights.length / experts,
+      cols: weights.length / experts,
       experts,
       top_k: rule.topK,
       moe_index: MOE_INDEX,
@@ -85,18 +86,21 @@ async function route(run: RunKernel, routed: RouterCase) {
       expert_scale,
       groups: rule.groups?.count ?? 1,
       groups_kept: rule.groups?.keep ?? 1,
+      epsilon: norm?.epsilon ?? 0,
     },
     buffers: {
       x,
       page_table: pageTable,
-      vectors: Float32Array.from(present.flatMap((vector) => [...vector])),
+      vectors: vectors.content,
       ids: bytes,
       slots: bytes,
       expert_weights: bytes,
     },
     weights: routed.packed,
     parts: [
-      ...weightParts(routed.format),
+      ...rowDotsParts(routed.format, "router", { lanes: "PARTS" }),
+      norm ? inputParts.normed : inputParts.plain,
+      variants.serial.matrix.reduce,
       ...score.parts,
       ranksByScore(ruled(routed)) ? byScore : byLogit,
     ],
@@ -117,7 +121,10 @@ function expectRouted(result: Awaited<ReturnType<typeof route>>, routed: RouterC
   const { topK } = rule;
   const { ids, slots, expert_weights } = result;
   const hidden = weights.length / pages.length;
-  const logits = routerLogits(weights, x.subarray(0, tokens * hidden), hidden, routed.routerBias);
+  const logits = routerLogits(weights, x.subarray(0, tokens * hidden), hidden, {
+    bias: routed.routerBias,
+    norm: routed.norm,
+  });
   const byLogit = !ranksByScore(ruled(routed));
   for (const [token, own] of logits.entries()) {
     const first = ROUTING_FIRST + token * topK;
@@ -153,7 +160,13 @@ function randomPages(random: Random, experts: number, oneIn: number): Uint32Arra
   );
 }
 
-describe.for(formatCases)("router, $name", ({ format, variant }) => {
+/** Formats in turn with each pair of variant and input. */
+const CASES = formatCases.map((each, index) => {
+  const input = inputNames[Math.floor(index / 2) % inputNames.length]!;
+  return { ...each, input, name: `${each.name}, ${input} input` };
+});
+
+describe.for(CASES)("router, $name", ({ format, variant, input }) => {
   kernelTest("chooses, weighs and looks up as f64 does", async ({ run }) => {
     const shape = fc.record({
       experts: fc.constantFrom(1, 3, 8, 13, 65, 128),
@@ -179,11 +192,13 @@ describe.for(formatCases)("router, $name", ({ format, variant }) => {
           plain.copyWithin(expert * hidden, from * hidden, (from + 1) * hidden);
         }
         const x = randomInput(random, (tokens + 1) * hidden, plant).map((value) => value / 8);
+        const norm = randomNorm(random, input, hidden);
         const routed = {
           ...encodeMatrix(format, plain),
           format,
           variant,
           x,
+          norm: norm && { ...norm, weight: norm.weight.map((value) => value / 8) },
           tokens,
           rule: { score: "softmax", topK: Math.min(drawn.topK, experts), renormalise, scale },
           pages: randomPages(random, experts, absent),

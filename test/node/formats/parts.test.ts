@@ -3,6 +3,7 @@ import { weightParts } from "../../../src/formats/parts.ts";
 import { weightFormats } from "../../../src/formats/registry.ts";
 import { linkWgsl } from "../../../src/gpu/link.ts";
 import { kernels } from "../../../src/kernels/index.ts";
+import { rowDotsParts } from "../../../src/kernels/parts.ts";
 
 const formats = Object.values(weightFormats);
 
@@ -40,9 +41,37 @@ describe.for(formats)("the parts of $name", (format) => {
     }
   });
 
+  test.for([1, 2])("share no name with those of other formats in binding %i", (binding) => {
+    for (const other of formats) {
+      const own = weightParts(format, "load_a");
+      const others = weightParts(other, "load_b", binding);
+      const linked = linkWgsl([...own, ...others, ...weightParts(format, "load_c", 3 - binding)]);
+
+      expect(repeated(declaredNames(linked)), other.name).toEqual([]);
+    }
+  });
+
+  test("read the buffer of their binding in another than the first", () => {
+    const linked = linkWgsl(weightParts(format, "load_b", 2));
+
+    expect(linked.match(/@binding\(\d+\)/g)).toEqual(["@binding(2)"]);
+    expect(declaredNames(linked).every((name) => name.endsWith("_2") || name === "load_b")).toBe(
+      true,
+    );
+    // Nothing is called or read that is not declared there.
+    const first = new Set(declaredNames(linkWgsl(weightParts(format))));
+    const words = linked.replace(/\/\/.*$/gm, "").match(/\b[A-Za-z_]\w*\b/g)!;
+    expect(words.filter((word) => first.has(word))).toEqual([]);
+  });
+
   test("share no name with a kernel that reads weights", () => {
     for (const kernel of kernels.filter(({ weights }) => weights)) {
-      const linked = linkWgsl([kernel.source, ...weightParts(format)]);
+      const linked = linkWgsl([
+        kernel.source,
+        ...weightParts(format),
+        ...rowDotsParts(format, "b", { binding: 1 }),
+        ...rowDotsParts(format, "c", { binding: 2 }),
+      ]);
 
       expect(repeated(declaredNames(linked)), kernel.name).toEqual([]);
     }

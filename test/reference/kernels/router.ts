@@ -9,30 +9,32 @@ import type { Bounded } from "../../helpers/within.ts";
 import {
   bounded,
   DIVISION,
-  dot,
+  exact,
   expError,
   INVERSE_SQRT,
   ROUNDING,
   SMALLEST,
+  sumOf,
   type Value,
 } from "./bounds.ts";
+import { type InputNorm, product } from "./product.ts";
 
-/** The logits of each token. weights [experts, hidden], x [tokens, hidden], bias [experts] */
+/** The logits of each token; its input is x or the norm of it. weights [experts, cols], x [tokens, cols], bias [experts] */
 export function routerLogits(
   weights: ArrayLike<number>,
   x: ArrayLike<number>,
-  hidden: number,
-  bias?: ArrayLike<number>,
+  cols: number,
+  {
+    bias,
+    norm,
+  }: { readonly bias?: ArrayLike<number> | undefined; readonly norm?: InputNorm | undefined } = {},
 ): readonly (readonly Value[])[] {
-  return Array.from({ length: x.length / hidden }, (_, token) =>
-    Array.from({ length: weights.length / hidden }, (_, expert) =>
-      dot(
-        hidden,
-        { data: weights, first: expert * hidden },
-        { data: x, first: token * hidden },
-        bias?.[expert],
-      ),
-    ),
+  return Array.from({ length: x.length / cols }, (_, token) =>
+    Array.from({ length: weights.length / cols }, (_, expert) => {
+      const row = { data: weights, first: expert * cols };
+      const logit = product(cols, row, { data: x, first: token * cols }, norm);
+      return bias ? sumOf([logit, exact(bias[expert]!)]) : logit;
+    }),
   );
 }
 

@@ -1,0 +1,276 @@
+import { describe, expect, test } from "vitest";
+import { unallocatedResources } from "../../../src/engine/dry-run.ts";
+import { planPools } from "../../../src/engine/pool-layout.ts";
+import { cacheFormats } from "../../../src/formats/cache/registry.ts";
+import { openGguf } from "../../../src/gguf/gguf.ts";
+import type { Kernel } from "../../../src/gpu/kernel.ts";
+import { architectures, readModel } from "../../../src/models/registry.ts";
+import { GpuOps, type RecordOptions } from "../../../src/ops/gpu-ops.ts";
+import type { GpuResources } from "../../../src/ops/gpu-resources.ts";
+import { memorySource } from "../../../src/storage/memory-source.ts";
+import { type TinyModelOptions, tinyModel } from "../../helpers/tiny-models.ts";
+
+const SMALL = { hidden: 32, ffn: 32, heads: 4, kvHeads: 2, headDim: 8, layers: 2 } as const;
+const DECODE: RecordOptions = { maxTokens: 1 };
+
+/** What of a model's resources is other than usual. */
+type Change = (resources: GpuResources) => Partial<GpuResources>;
+
+/** The names of the kernels that a pass of a tiny model dispatches, in order. */
+async function dispatches(
+  options: TinyModelOptions,
+  recording: RecordOptions = DECODE,
+  change: Change = () => ({}),
+): Promise<readonly string[]> {
+  const file = await openGguf(memorySource(tinyModel({ ...SMALL, ...options })));
+  const { metadata, tensors } = file;
+  const spec = readModel({ metadata, shape: (name) => tensors.get(name)?.shape });
+  const pools = planPools(file, spec.moe);
+  const cache = { contextTokens: 64, cacheFormat: cacheFormats.f32 };
+  const resources = unallocatedResources(file, spec, pools, cache);
+  const names: string[] = [];
+  const pipelines = {
+    compile(kernel: Kernel) {
+      names.push(kernel.name);
+      return new Promise(() => {});
+    },
+  };
+  const context = { ...resources.context, pipelines } as unknown as GpuResources["context"];
+  const ops = new GpuOps({ ...resources, context, ...change(resources) }, spec.moe, recording);
+  spec.forward(ops);
+  return names;
+}
+
+const ATTENTION = ["matvec", "rotate_append", "attention", "matvec"];
+const LATENT = ["matvec", "head_linear", "matvec", "latent_append", "attention", "head_linear"];
+const MAMBA = ["matvec", "causal_conv", "ssm_scan", "gated_norm", "matvec"];
+const CONV = ["matvec", "causal_conv", "matvec"];
+const DENSE = ["gate_up", "matvec"];
+const MOE = ["router", "expert_gate_up", "expert_sum"];
+/** Dense and sparse beside each other, and norms behind what they give; keys that are values, too, are not side by side. */
+const GEMMA = [
+  ...["rms_norm", "rms_norm", ...MOE, "gate_up", "matvec"],
+  ...["rms_norm", "rms_norm", "rms_norm"],
+];
+/** Layer norms are taken by themselves. */
+const PHI = ["layer_norm", ...ATTENTION, "layer_norm", ...MOE];
+
+const HEAD = ["matvec", "argmax"];
+
+/** The layers of a tiny model of each architecture, and what makes its logits. */
+const EXPECTED: Readonly<
+  Record<keyof typeof architectures, readonly [readonly (readonly string[])[], string[]?]>
+> = {
+  smallthinker: [
+    [
+      ["router", ...ATTENTION, ...MOE.slice(1)],
+      ["router", ...ATTENTION, ...MOE.slice(1)],
+    ],
+  ],
+  qwen2moe: [
+    [
+      [...ATTENTION, ...MOE],
+      [...ATTENTION, ...MOE],
+    ],
+  ],
+  qwen3moe: [
+    [
+      [...ATTENTION, ...MOE],
+      [...ATTENTION, ...MOE],
+    ],
+  ],
+  olmoe: [
+    [
+      [...ATTENTION, ...MOE],
+      [...ATTENTION, ...MOE],
+    ],
+  ],
+  llama: [
+    [
+      [...ATTENTION, ...DENSE],
+      [...ATTENTION, ...DENSE],
+    ],
+  ],
+  granite: [
+    [
+      [...ATTENTION, ...DENSE],
+      [...ATTENTION, ...DENSE],
+    ],
+  ],
+  granitemoe: [
+    [
+      [...ATTENTION, ...MOE],
+      [...ATTENTION, ...MOE],
+    ],
+  ],
+  granitehybrid: [
+    [
+      [...MAMBA, ...MOE],
+      [...ATTENTION, ...MOE],
+    ],
+  ],
+  lfm2: [
+    [
+      [...CONV, ...DENSE],
+      [...ATTENTION, ...DENSE],
+    ],
+  ],
+  lfm2moe: [
+    [
+      [...CONV, ...DENSE],
+      [...ATTENTION, ...DENSE],
+    ],
+  ],
+  deepseek2: [
+    [
+      [...LATENT, "matvec", ...DENSE],
+      [...LATENT, "matvec", ...MOE],
+    ],
+  ],
+  gemma4: [
+    [
+      [...ATTENTION, ...GEMMA],
+      ["matvec", ...ATTENTION, ...GEMMA],
+    ],
+    ["matvec", "softcap", "argmax"],
+  ],
+  bailingmoe2: [
+    [
+      [...ATTENTION, ...DENSE],
+      [...ATTENTION, ...MOE],
+    ],
+  ],
+  "ernie4_5-moe": [
+    [
+      [...ATTENTION, ...DENSE],
+      [...ATTENTION, ...MOE],
+    ],
+  ],
+  phimoe: [
+    [PHI, PHI],
+    ["layer_norm", ...HEAD],
+  ],
+  qwen2: [
+    [
+      [...ATTENTION, ...DENSE],
+      [...ATTENTION, ...DENSE],
+    ],
+  ],
+  qwen3: [
+    [
+      [...ATTENTION, ...DENSE],
+      [...ATTENTION, ...DENSE],
+    ],
+  ],
+  "gpt-oss": [
+    [
+      [...ATTENTION, ...MOE],
+      [...ATTENTION, ...MOE],
+    ],
+  ],
+  sluice: [
+    [
+      [...ATTENTION, ...MOE],
+      [...ATTENTION, ...MOE],
+    ],
+  ],
+};
+
+describe("a decoded token's dispatches", () => {
+  test.for(Object.keys(architectures) as (keyof typeof architectures)[])(
+    "of %s",
+    async (architecture) => {
+      const [layers, head = HEAD] = EXPECTED[architecture];
+
+      // A third of a latent head's dimensions is rotated besides.
+      const sizes = architecture === "deepseek2" ? { headDim: 48 } : {};
+
+      expect(await dispatches({ architecture, ...sizes })).toEqual([
+        "embed",
+        ...layers.flat(),
+        ...head,
+      ]);
+    },
+  );
+
+  test("of a layer with experts are three beside its attention, shared experts or not", () => {
+    const most = Math.max(...Object.values(EXPECTED).flatMap(([layers]) => layers.map(moeCount)));
+
+    expect(most).toBe(3);
+  });
+});
+
+/** Dispatches of a layer that are of its experts. */
+function moeCount(layer: readonly string[]): number {
+  return layer.filter((name) => MOE.includes(name)).length;
+}
+
+describe("what is not fused", () => {
+  const qwen2moe = { architecture: "qwen2moe", layers: 1 } as const;
+  const decoded = (change: Change) => dispatches(qwen2moe, DECODE, change);
+  const usual = ["embed", ...ATTENTION, ...MOE, ...HEAD];
+
+  test("a matrix in several buffers", async () => {
+    const inTwo =
+      (wanted: string): Change =>
+      ({ matrix }) => ({
+        matrix(name) {
+          const whole = matrix(name);
+          const half = whole.rows / 2;
+          const { buffer } = whole.parts[0]!;
+          const parts = [0, half].map((firstRow) => ({ buffer, firstRow, rows: half }));
+          return name === wanted ? { ...whole, parts } : whole;
+        },
+      });
+    const matvecs = (count: number) => new Array<string>(count).fill("matvec");
+
+    expect(await decoded(inTwo("blk.0.attn_q.weight"))).toEqual([
+      ...["embed", ...matvecs(3), ...usual.slice(1)],
+    ]);
+    expect(await decoded(inTwo("blk.0.ffn_down_shexp.weight"))).toEqual([
+      ...["embed", ...ATTENTION, "router"],
+      ...["gate_up", ...matvecs(2), "matvec", "add", "expert_gate_up", "expert_sum", ...HEAD],
+    ]);
+  });
+
+  test("experts in several arenas, and those whose down lies by columns", async () => {
+    const shared = ["gate_up", "matvec", "matvec", "add"];
+    const arenasOf =
+      (own: (arenas: ReturnType<GpuResources["arenas"]>) => object): Change =>
+      ({ arenas }) => ({ arenas: (pool) => ({ ...arenas(pool), ...own(arenas(pool)) }) });
+    const twice = arenasOf(({ arenas }) => ({ arenas: [...arenas, ...arenas], slots: 2 }));
+    const byColumns = arenasOf(() => ({ downByColumns: true }));
+    const units = ["expert_gate_up", "expert_gate_up"];
+
+    expect(await decoded(twice)).toEqual([
+      ...["embed", ...ATTENTION, "router", ...shared],
+      ...[...units, "expert_down", "expert_down", "combine", ...HEAD],
+    ]);
+    expect(await decoded(byColumns)).toEqual([
+      ...["embed", ...ATTENTION, "router", ...shared],
+      ...["expert_gate_up", "expert_down_columns", "combine", ...HEAD],
+    ]);
+  });
+
+  test("products of several tokens, but for their norms", async () => {
+    const chunk = await dispatches(qwen2moe, { maxTokens: 32 });
+
+    expect(chunk).toEqual([
+      ...["embed", "matmul", "matmul", "matmul", "rotate_append", "attention", "matmul", "router"],
+      ...["matmul", "matmul", "gated_unit", "matmul", "matmul", "add"],
+      ...["expert_gate_up", "expert_down", "combine", "last_token", ...HEAD],
+    ]);
+  });
+
+  test("experts of a few tokens of which all that they may choose do not fit", async () => {
+    const slots =
+      (count: number): Change =>
+      ({ arenas }) => ({
+        arenas: (pool) => ({ ...arenas(pool), slots: count, slotsPerArena: count }),
+      });
+    const few = { maxTokens: 3 };
+
+    expect(await dispatches(qwen2moe, few, slots(6))).toContain("expert_sum");
+    expect(await dispatches(qwen2moe, few, slots(5))).not.toContain("expert_sum");
+  });
+});
