@@ -4,7 +4,7 @@ import type { WeightFormat } from "../../../src/formats/format.ts";
 import { weightParts } from "../../../src/formats/parts.ts";
 import { weightFormats } from "../../../src/formats/registry.ts";
 import { expertGateUp } from "../../../src/kernels/expert_gate_up.ts";
-import { activationParts, variants } from "../../../src/kernels/parts.ts";
+import { activationParts } from "../../../src/kernels/parts.ts";
 import { createRandom } from "../../../src/numeric/random.ts";
 import { kernelTest } from "../../helpers/run-kernel.ts";
 import { expectWithin } from "../../helpers/within.ts";
@@ -122,14 +122,13 @@ describe.for(CASES)("expert_gate_up, $name", ({ gate, up, variant }) => {
   });
 });
 
-describe.for(Object.entries(variants))(
-  "expert_gate_up, %s",
-  ([
-    ,
-    {
+describe.for(variantCases)(
+  "expert_gate_up, $name",
+  ({
+    variant: {
       experts: { constants, reduce },
     },
-  ]) => {
+  }) => {
     kernelTest("does nothing once a router has faulted", async ({ run }) => {
       const format = weightFormats.f32;
       const [hidden, ffn] = [8, 8];

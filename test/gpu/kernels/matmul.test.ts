@@ -3,7 +3,6 @@ import { describe, expect } from "vitest";
 import { weightParts } from "../../../src/formats/parts.ts";
 import { weightFormats } from "../../../src/formats/registry.ts";
 import { matmul } from "../../../src/kernels/matmul.ts";
-import { variants } from "../../../src/kernels/parts.ts";
 import { createRandom } from "../../../src/numeric/random.ts";
 import { kernelTest } from "../../helpers/run-kernel.ts";
 import { expectWithin } from "../../helpers/within.ts";
@@ -16,6 +15,7 @@ import {
   randomInput,
   randomMatrix,
   someCols,
+  variantCases,
 } from "./cases.ts";
 
 const NUM_RUNS = 6;
@@ -93,19 +93,18 @@ describe.for(formatCases)("matmul, $name", ({ format, variant }) => {
   });
 });
 
-describe.for(Object.entries(variants))(
-  "matmul, %s",
-  ([
-    ,
-    {
+describe.for(variantCases)(
+  "matmul, $name",
+  ({
+    variant: {
       batch: { constants, reduce },
     },
-  ]) => {
+  }) => {
     const format = weightFormats.f32;
     const parts = [...weightParts(format), reduce];
 
     kernelTest("finds its row and its tokens in a grid of three dimensions", async ({ run }) => {
-      const rows = 5 * constants.ROWS + 1;
+      const rows = 5 * constants.ROWS! + 1;
       const cols = Math.max(...someCols(format));
       const random = createRandom(1);
       const { packed, weights } = randomMatrix(random, format, rows, cols);

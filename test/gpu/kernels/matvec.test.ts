@@ -3,7 +3,6 @@ import { describe, expect } from "vitest";
 import { weightParts } from "../../../src/formats/parts.ts";
 import { weightFormats } from "../../../src/formats/registry.ts";
 import { matvec } from "../../../src/kernels/matvec.ts";
-import { variants } from "../../../src/kernels/parts.ts";
 import { createRandom } from "../../../src/numeric/random.ts";
 import { kernelTest } from "../../helpers/run-kernel.ts";
 import { expectWithin } from "../../helpers/within.ts";
@@ -15,6 +14,7 @@ import {
   randomInput,
   randomMatrix,
   someCols,
+  variantCases,
 } from "./cases.ts";
 
 const NUM_RUNS = 3;
@@ -88,19 +88,18 @@ describe.for(allFormatCases)("matvec, $name", ({ format, variant }) => {
   });
 });
 
-describe.for(Object.entries(variants))(
-  "matvec, %s",
-  ([
-    ,
-    {
+describe.for(variantCases)(
+  "matvec, $name",
+  ({
+    variant: {
       matrix: { constants, reduce },
     },
-  ]) => {
+  }) => {
     const format = weightFormats.f32;
     const parts = [...weightParts(format), reduce];
 
     kernelTest("finds its row in a grid of two dimensions", async ({ run }) => {
-      const rows = 5 * constants.ROWS + 1;
+      const rows = 5 * constants.ROWS! + 1;
       const cols = Math.max(...someCols(format));
       const random = createRandom(1);
       const { packed, weights } = randomMatrix(random, format, rows, cols);
