@@ -1,4 +1,5 @@
 import { SluiceError } from "../errors.ts";
+import { type AdapterClass, classifyAdapter } from "./adapter-class.ts";
 import { GpuMemory } from "./memory.ts";
 import { type ParamsBinding, PipelineCache } from "./pipelines.ts";
 
@@ -9,6 +10,9 @@ export interface GpuContext {
   readonly adapterName: string;
   /** Whether the adapter runs on the CPU (SwiftShader, lavapipe). */
   readonly software: boolean;
+  readonly adapterClass: AdapterClass;
+  /** The least number of lanes that a subgroup may have; undefined where the device has no subgroups. */
+  readonly leastSubgroup: number | undefined;
   readonly memory: GpuMemory;
   readonly pipelines: PipelineCache;
   /** Resolves with the reason when the device is lost; never rejects. */
@@ -27,6 +31,9 @@ const WANTED_LIMITS = [
   "maxComputeInvocationsPerWorkgroup",
   "maxComputeWorkgroupSizeX",
 ] as const;
+
+/** Features that are asked for where the adapter has them: nothing must rely on one. */
+const WANTED_FEATURES: readonly GPUFeatureName[] = ["subgroups"];
 
 /** The workgroup size and storage that the kernels are written for: WebGPU's guaranteed minimum. */
 const REQUIRED_LIMITS = {
@@ -72,6 +79,10 @@ export async function openGpu(gpu: GPU | undefined, maxBufferBytes?: number): Pr
     // Firefox names none.
     adapterName: name || (software ? "unnamed software adapter" : "unnamed adapter"),
     software,
+    adapterClass: classifyAdapter(name, software),
+    leastSubgroup: device.features.has("subgroups")
+      ? (adapter.info.subgroupMinSize ?? 1)
+      : undefined,
     memory,
     pipelines: new PipelineCache(device, paramsBinding(device, software)),
     lost,
@@ -114,13 +125,16 @@ async function requestDevice(
   const requiredLimits = Object.fromEntries(
     WANTED_LIMITS.map((limit) => [limit, adapter.limits[limit]]),
   );
-  const device = await adapter.requestDevice({ label: "sluice", requiredLimits }).catch((cause) => {
-    throw new SluiceError(
-      "no-adapter",
-      `The adapter refused to open a device: ${String(cause)}. Reload the page; if that does not help, restart the browser.`,
-      { cause },
-    );
-  });
+  const requiredFeatures = WANTED_FEATURES.filter((feature) => adapter.features.has(feature));
+  const device = await adapter
+    .requestDevice({ label: "sluice", requiredLimits, requiredFeatures })
+    .catch((cause) => {
+      throw new SluiceError(
+        "no-adapter",
+        `The adapter refused to open a device: ${String(cause)}. Reload the page; if that does not help, restart the browser.`,
+        { cause },
+      );
+    });
   const lost = device.lost.then(
     (info) =>
       new SluiceError(
