@@ -301,7 +301,7 @@ async function plannedVariants(
   const device = { adapterClass, leastSubgroup: await usableSubgroups(context) };
   const { pinned } = variants;
   const key = tuningKey({ adapterName, device, runtime, file, spec, kvCache, pinned });
-  return planVariants(variants, device, tunings, key);
+  return planVariants({ wanted: variants, device, tunings, key });
 }
 
 function readContext(wanted: number | undefined, spec: ModelSpec): number {

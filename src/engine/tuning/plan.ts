@@ -21,10 +21,22 @@ export interface VariantPlan {
   readonly open: readonly FamilyName[];
   readonly pinned: Partial<VariantChoice>;
   /** Keeps what timing found; the plan that results. */
-  settle(found: {
-    readonly choice: VariantChoice;
-    readonly medians: Medians;
-  }): Promise<VariantPlan>;
+  settle(found: Found): Promise<VariantPlan>;
+}
+
+/** What timing found, now or earlier. */
+interface Found {
+  readonly choice: VariantChoice;
+  readonly medians: Medians;
+}
+
+/** What a plan is made of. */
+interface PlanParts {
+  readonly wanted: WantedVariants;
+  readonly device: TunedDevice;
+  readonly tunings: KeptTunings;
+  /** Names what is kept: see `tuningKey`. */
+  readonly key: string;
 }
 
 /**
@@ -32,45 +44,47 @@ export interface VariantPlan {
  * Without a place to keep it nothing is timed: two loads might compute with other variants.
  * Throws "missing-feature" for a pinned variant that the device cannot run.
  */
-export async function planVariants(
-  wanted: WantedVariants,
-  device: TunedDevice,
-  tunings: KeptTunings,
-  key: string,
-): Promise<VariantPlan> {
-  const unpinned = openFamilies(wanted);
-  const tunes = wanted.autotune && tunings.keeps;
-  const open = tunes ? unpinned : [];
+export async function planVariants(parts: PlanParts): Promise<VariantPlan> {
+  const { wanted, device, tunings, key } = parts;
+  const open = wanted.autotune && tunings.keeps ? openFamilies(wanted) : [];
   const kept = open.length > 0 ? await tunings.find(key) : undefined;
-  const plan = (
-    base: VariantChoice,
-    medians: Medians,
-    source: FamilyReport["source"],
-    left: readonly FamilyName[],
-  ): VariantPlan => {
-    const choice = withOneOrder(pinnedChoice(wanted, base), wanted.pinned, device);
-    const sourceOf = (family: FamilyName): FamilyReport["source"] => {
-      if (!unpinned.includes(family)) return "pinned";
-      return medians[family] ? source : "default";
-    };
-    return {
-      device,
-      choice,
-      variant: variantOf(choice, device.leastSubgroup),
-      report: byFamily((family) => ({
-        chosen: choice[family],
-        source: sourceOf(family, medians),
-        candidates: Object.keys(candidates[family]),
-        medianMs: medians[family] ?? {},
-      })),
-      open: left,
-      pinned: wanted.pinned,
-      async settle(found) {
-        const tuning = await tunings.keep(key, { ...found, atMs: Date.now() });
-        return plan(tuning.choice, tuning.medians, "tuned", []);
-      },
-    };
+  if (kept) return makePlan(parts, kept, "kept", []);
+  return makePlan(parts, { choice: defaultChoice(device), medians: {} }, "default", open);
+}
+
+/** @param source where the variants of timed families come from */
+function makePlan(
+  parts: PlanParts,
+  found: Found,
+  source: FamilyReport["source"],
+  open: readonly FamilyName[],
+): VariantPlan {
+  const { wanted, device, tunings, key } = parts;
+  const choice = withOneOrder(pinnedChoice(wanted, found.choice), wanted.pinned, device);
+  return {
+    device,
+    choice,
+    variant: variantOf(choice, device.leastSubgroup),
+    report: reportOf(wanted, { ...found, choice }, source),
+    open,
+    pinned: wanted.pinned,
+    async settle(timed) {
+      const kept = await tunings.keep(key, { ...timed, atMs: Date.now() });
+      return makePlan(parts, kept, "tuned", []);
+    },
   };
-  if (kept) return plan(kept.choice, kept.medians, "kept", []);
-  return plan(defaultChoice(device), {}, "default", open);
+}
+
+function reportOf(
+  wanted: WantedVariants,
+  { choice, medians }: Found,
+  source: FamilyReport["source"],
+): VariantReport {
+  const unpinned = openFamilies(wanted);
+  return byFamily((family) => ({
+    chosen: choice[family],
+    source: !unpinned.includes(family) ? "pinned" : medians[family] ? source : "default",
+    candidates: Object.keys(candidates[family]),
+    medianMs: medians[family] ?? {},
+  }));
 }
