@@ -30,6 +30,8 @@ export type {
   EngineStats,
   EvictionPolicyName,
   ExpertMap,
+  FamilyName,
+  FamilyReport,
   FinishReason,
   GenerateOptions,
   GenerateResult,
@@ -39,6 +41,7 @@ export type {
   ModelInfo,
   ModelSource,
   PacingName,
+  PinnedVariants,
   PredictorName,
   Prompt,
   RoutingTrace,
@@ -47,6 +50,8 @@ export type {
   StoredModel,
   TokenChunk,
   TokenLogprob,
+  VariantKind,
+  VariantReport,
   VerifyReport,
 } from "./rpc/api.ts";
 export type {

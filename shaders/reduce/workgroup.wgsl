@@ -1,5 +1,5 @@
 // row_sum(value, lane, row) = sum of `value` over the LANES lanes of a row, in a fixed tree, the
-// same in every lane.
+// same in every lane: neighbours first, then pairs of neighbours, as subgroup.wgsl does.
 // LANES is a power of two; LANES * ROWS is at most 256. Every lane of the workgroup must call it.
 const MAX_INVOCATIONS = 256u;
 
@@ -14,9 +14,9 @@ fn row_sum4(value: vec4f, lane: u32, row: u32) -> vec4f {
   // A caller may sum twice: nobody writes before all have read the sum before.
   workgroupBarrier();
   partial_sums[index] = value;
-  for (var stride = LANES / 2u; stride > 0u; stride /= 2u) {
+  for (var stride = 1u; stride < LANES; stride *= 2u) {
     workgroupBarrier();
-    if (lane < stride) {
+    if (lane % (2u * stride) == 0u) {
       partial_sums[index] += partial_sums[index + stride];
     }
   }

@@ -12,6 +12,7 @@ import type {
   Prompt,
   ScoreResult,
   TokenChunk,
+  VariantReport,
 } from "../rpc/api.ts";
 import {
   deleteStored,
@@ -32,7 +33,8 @@ import {
 } from "./session.ts";
 import { readSettings } from "./settings.ts";
 import { ReplyMeter } from "./stats.ts";
-import type { Engine, EngineHost, EngineSource } from "./types.ts";
+import { KeptTunings } from "./tuning/kept.ts";
+import type { Engine, EngineHost, EngineSource, TuningPlace } from "./types.ts";
 
 /**
  * An engine with no model yet. Owned by the caller, who calls `dispose`.
@@ -48,6 +50,7 @@ export function createEngine(host: EngineHost): Engine {
 
 class GpuEngine implements Engine {
   readonly #host: EngineHost;
+  readonly #tuning: TuningPlace;
   #context: GpuContext | undefined;
   #session: Session | undefined;
   #meter: ReplyMeter | undefined;
@@ -56,6 +59,8 @@ class GpuEngine implements Engine {
 
   constructor(host: EngineHost) {
     this.#host = host;
+    const runtime = host.runtime ?? globalThis.navigator?.userAgent ?? "unknown runtime";
+    this.#tuning = { tunings: new KeptTunings(host.tunings), runtime };
   }
 
   async load(
@@ -187,6 +192,14 @@ class GpuEngine implements Engine {
     };
   }
 
+  variants(): VariantReport {
+    return this.#loaded("read its variants").model.variants;
+  }
+
+  clearTuning(): Promise<void> {
+    return this.#tuning.tunings.clear();
+  }
+
   tokenize(text: string): readonly number[] {
     return this.#loaded("tokenize").tokenizer.encode(text, { addBos: false, parseSpecial: false });
   }
@@ -214,7 +227,10 @@ class GpuEngine implements Engine {
     // A file that cannot be used is found out here, while the model before it is still there.
     const opened = await openModel(from, options, signal);
     await this.#unload();
-    this.#session = await createSession(context, opened, options, { signal, onProgress });
+    this.#session = await createSession(context, opened, options, this.#tuning, {
+      signal,
+      onProgress,
+    });
     return this.#session.info;
   }
 

@@ -93,6 +93,11 @@ export class ExpertStore {
     this.#arenas.upload(pool, 0, new Uint8Array(4 * slotWords));
   }
 
+  /** Writes what is no record into a slot, for kernels to be timed with. Not once a record is there. */
+  uploadNoise(pool: number, slot: number, noise: Uint8Array<ArrayBuffer>): void {
+    this.#arenas.upload(pool, slot, noise);
+  }
+
   /** Gives up the loads that are under way, and waits until none is. */
   async stop(): Promise<void> {
     this.records.stop();

@@ -1,6 +1,6 @@
 import { type CacheFormatName, cacheFormats } from "../formats/cache/registry.ts";
 import type { GpuContext } from "../gpu/device.ts";
-import { type VariantName, variants } from "../kernels/parts.ts";
+import type { Variant } from "../kernels/parts.ts";
 import type { ModelSpec } from "../models/model.ts";
 import { checkVector } from "../ops/checks.ts";
 import type { GpuResources } from "../ops/gpu-resources.ts";
@@ -16,7 +16,7 @@ import type { ResidentWeights } from "./weights.ts";
 export interface FixedOptions {
   readonly contextTokens: number;
   readonly kvCache: CacheFormatName;
-  readonly variants: VariantName;
+  readonly variant: Variant;
 }
 
 /**
@@ -92,7 +92,7 @@ export function allocateFixed(
     counts,
     resources: {
       context,
-      variant: variants[options.variants],
+      variant: options.variant,
       contextTokens,
       control,
       pageTable,

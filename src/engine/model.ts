@@ -5,9 +5,9 @@ import { type EvictionPolicyName, evictionPolicies } from "../experts/policies/r
 import { type CacheFormatName, cacheFormats } from "../formats/cache/registry.ts";
 import type { GgufFile } from "../gguf/gguf.ts";
 import type { GpuContext } from "../gpu/device.ts";
-import type { VariantName } from "../kernels/parts.ts";
 import type { ModelSpec } from "../models/model.ts";
 import type { GpuResources } from "../ops/gpu-resources.ts";
+import type { VariantReport } from "../rpc/api.ts";
 import {
   fullBudgetBytes,
   type GpuNeeds,
@@ -33,6 +33,8 @@ import { type PredictorChoice, Prefetch } from "./prefetch.ts";
 import { type Programs, planNeeds, recordPrograms } from "./programs.ts";
 import { Records } from "./records.ts";
 import { TokenChoices } from "./token-choices.ts";
+import type { VariantPlan } from "./tuning/plan.ts";
+import { tunePrograms } from "./tuning/tuner.ts";
 import { ResidentWeights } from "./weights.ts";
 
 /** How a model is put on the GPU. */
@@ -50,7 +52,7 @@ export interface ModelOptions {
   readonly pacing: PacingName;
   readonly contextTokens: number;
   readonly kvCache: CacheFormatName;
-  readonly variants: VariantName;
+  readonly variants: VariantPlan;
   readonly signal: AbortSignal | undefined;
   readonly onBytes: (bytes: number) => void;
   /** The weights are there; shaders are compiled next. */
@@ -72,7 +74,7 @@ export class LoadedModel {
   readonly kvCache: CacheFormatName;
   readonly needs: GpuNeeds;
   readonly executor: Executor;
-  readonly variants: VariantName;
+  readonly variants: VariantReport;
   readonly pacer: Pacer;
   readonly prefetch: Prefetch;
   readonly policy: EvictionPolicyName;
@@ -92,6 +94,7 @@ export class LoadedModel {
     needs: GpuNeeds;
     executor: Executor;
     options: ModelOptions;
+    variants: VariantReport;
     pacer: Pacer;
     prefetch: Prefetch;
     costs: PassCosts;
@@ -109,7 +112,7 @@ export class LoadedModel {
     this.kvCache = parts.options.kvCache;
     this.needs = parts.needs;
     this.executor = parts.executor;
-    this.variants = parts.options.variants;
+    this.variants = parts.variants;
     this.policy = parts.options.policy;
     this.pacer = parts.pacer;
     this.prefetch = parts.prefetch;
@@ -139,13 +142,14 @@ export class LoadedModel {
     return context.memory.guard("the model's weights and caches", async () => {
       await weights.load(file, spec.resident, options.onBytes, options.signal);
       options.onRecording();
-      const fixed = allocateFixed(context, spec, weights, options);
+      const { variant } = options.variants;
+      const fixed = allocateFixed(context, spec, weights, { ...options, variant });
       const guesses = options.predictor.needsGpuGuesses;
       const needs = planNeeds(context, spec, pools, fixed.resources, { guesses });
       const slots = await allocateSlots(context, file, pools, needs, options);
       const { cache, store, plan } = slots;
-      const resources = { ...fixed.resources, arenas: (pool: number) => store.arenas(pool) };
-      const { control, pageTable, result, scores } = resources;
+      const planned = { ...fixed.resources, arenas: (pool: number) => store.arenas(pool) };
+      const { control, pageTable, result, scores } = planned;
       const { moe, vocab } = spec;
       const executor = new Executor({
         context,
@@ -159,8 +163,13 @@ export class LoadedModel {
         scores,
         counts: fixed.counts,
       });
-      const programs = await recordPrograms(resources, spec, { guesses });
       const { recordBytes } = needs;
+      const recorded = await recordPrograms(planned, spec, { guesses });
+      const { variants, resources, programs } = await tunePrograms(options.variants, {
+        ...{ executor, store, spec, guesses, recordBytes },
+        resources: planned,
+        programs: recorded,
+      });
       const costs = await calibrate({ executor, store, program: programs.decode, recordBytes });
       const pacer = new Pacer({
         pacing: options.pacing,
@@ -174,6 +183,7 @@ export class LoadedModel {
         needs,
         executor,
         options,
+        variants,
         pacer,
         prefetch: new Prefetch(options.predictor, {
           moe,

@@ -79,14 +79,29 @@ export async function recordPrograms(
   spec: ModelSpec,
   options: Pick<RecordOptions, "guesses"> = {},
 ): Promise<Programs> {
-  const { decode, prefill } = recordings(options);
-  const record = (recording: RecordOptions): Promise<Program> => {
-    const ops = new GpuOps(resources, spec.moe, recording);
-    spec.forward(ops);
-    return ops.finish();
-  };
-  const [decodeProgram, prefillProgram] = await Promise.all([record(decode), record(prefill)]);
-  return { decode: decodeProgram, prefill: prefillProgram };
+  const [decode, prefill] = await Promise.all([
+    recordProgram(resources, spec, "decode", options),
+    recordProgram(resources, spec, "prefill", options),
+  ]);
+  return { decode, prefill };
+}
+
+/** Records one of the passes; see `Recorder.build` for `lent`. Throws as {@link recordPrograms}. */
+export async function recordProgram(
+  resources: GpuResources,
+  spec: ModelSpec,
+  which: keyof Programs,
+  options: Pick<RecordOptions, "guesses"> = {},
+  lent?: readonly GPUBuffer[],
+): Promise<Program> {
+  const ops = new GpuOps(resources, spec.moe, recordings(options)[which]);
+  spec.forward(ops);
+  try {
+    return await ops.finish(lent);
+  } catch (error) {
+    ops.discard();
+    throw error;
+  }
 }
 
 /** What each program is recorded for. Guesses are for decoding; what is scored is a text that is there. */

@@ -12,7 +12,6 @@ import {
 } from "../formats/cache/registry.ts";
 import { type GgufFile, openGguf } from "../gguf/gguf.ts";
 import type { GpuContext } from "../gpu/device.ts";
-import type { VariantName } from "../kernels/parts.ts";
 import type { ModelSpec } from "../models/model.ts";
 import { type ModelRules, modelRules } from "../models/model.ts";
 import { readModel } from "../models/registry.ts";
@@ -28,7 +27,11 @@ import { type ExpertPlan, LoadedModel } from "./model.ts";
 import { choosePredictor, type PredictorChoice } from "./prefetch.ts";
 import { expertOf } from "./records.ts";
 import { type CountedSource, openSource } from "./source.ts";
-import type { EngineSource } from "./types.ts";
+import { tuningKey } from "./tuning/key.ts";
+import { planVariants, type VariantPlan } from "./tuning/plan.ts";
+import { usableSubgroups } from "./tuning/subgroup-check.ts";
+import { readWantedVariants, type WantedVariants } from "./tuning/wanted.ts";
+import type { EngineSource, TuningPlace } from "./types.ts";
 
 /** Longest context that is made unless asked for: a KV cache for more is seldom used and always paid. */
 const DEFAULT_CONTEXT_TOKENS = 4096;
@@ -47,6 +50,7 @@ export interface OpenedModel {
   readonly contextTokens: number;
   readonly kvCache: CacheFormatName;
   readonly wanted: WantedMemory;
+  readonly variants: WantedVariants;
 }
 
 /** Options that say how the experts' memory is run, read and found possible. */
@@ -62,7 +66,7 @@ export interface WantedMemory {
 
 /** A model that is loaded, with everything that belongs to it. Owned by the engine. */
 export interface Session
-  extends Omit<OpenedModel, "contextTokens" | "kvCache" | "wanted" | "kept"> {
+  extends Omit<OpenedModel, "contextTokens" | "kvCache" | "wanted" | "kept" | "variants"> {
   readonly context: GpuContext;
   readonly info: ModelInfo;
   readonly model: LoadedModel;
@@ -110,8 +114,9 @@ export async function openModel(
     const contextTokens = readContext(options.contextTokens, spec);
     const kvCache = readKvCache(options.kvCache);
     const wanted = { ...budgets, ...readPolicies(options, spec) };
+    const variants = readWantedVariants(options);
     throwIfAborted(signal, "Loading the model");
-    return { source, kept, file, spec, tokenizer, contextTokens, kvCache, wanted };
+    return { source, kept, file, spec, tokenizer, contextTokens, kvCache, wanted, variants };
   } catch (error) {
     await source.close?.();
     throw error;
@@ -123,6 +128,7 @@ export async function createSession(
   context: GpuContext,
   opened: OpenedModel,
   options: LoadOptions,
+  tuning: TuningPlace,
   hooks: LoadHooks,
 ): Promise<Session> {
   const { source, kept, file, spec, tokenizer, contextTokens, kvCache, wanted } = opened;
@@ -147,7 +153,7 @@ export async function createSession(
       pacing: wanted.pacing,
       contextTokens,
       kvCache,
-      variants: chooseVariants(options.variants, context),
+      variants: await plannedVariants(context, opened, tuning),
       signal: hooks.signal,
       onBytes(bytes) {
         loadedBytes = Math.min(totalBytes, loadedBytes + bytes);
@@ -286,9 +292,16 @@ function readRules(wanted: ModelRules = "published"): ModelRules {
   );
 }
 
-function chooseVariants(wanted: LoadOptions["variants"], context: GpuContext): VariantName {
-  if (wanted && wanted !== "auto") return wanted;
-  return context.software ? "serial" : "workgroup";
+async function plannedVariants(
+  context: GpuContext,
+  { variants, file, spec, kvCache }: OpenedModel,
+  { tunings, runtime }: TuningPlace,
+): Promise<VariantPlan> {
+  const { adapterName, adapterClass } = context;
+  const device = { adapterClass, leastSubgroup: await usableSubgroups(context) };
+  const { pinned } = variants;
+  const key = tuningKey({ adapterName, device, runtime, file, spec, kvCache, pinned });
+  return planVariants({ wanted: variants, device, tunings, key });
 }
 
 function readContext(wanted: number | undefined, spec: ModelSpec): number {

@@ -1,8 +1,9 @@
 import type { GpuContext } from "../gpu/device.ts";
-import type { EngineStats } from "../rpc/api.ts";
+import type { EngineStats, VariantReport } from "../rpc/api.ts";
 import type { History } from "./history.ts";
 import type { LoadedModel } from "./model.ts";
 import type { CountedSource } from "./source.ts";
+import { byFamily } from "./tuning/choices.ts";
 
 /** What is metered; see the engine's session. */
 export interface Metered {
@@ -71,7 +72,7 @@ export class ReplyMeter {
     const received = now.received - start.received;
     return {
       adapter: adapterName,
-      variants: model.variants,
+      variants: chosenVariants(model.variants),
       promptTokens: this.#promptTokens,
       tokens: this.#tokens,
       prefillMs: first.atMs - start.atMs,
@@ -116,6 +117,10 @@ export class ReplyMeter {
       contextUsed: history.length,
     };
   }
+}
+
+function chosenVariants(report: VariantReport): EngineStats["variants"] {
+  return byFamily((family) => report[family].chosen);
 }
 
 /** What was measured, as the simulator takes it. */

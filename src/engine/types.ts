@@ -12,9 +12,12 @@ import type {
   ScoreResult,
   StorageReport,
   TokenChunk,
+  VariantReport,
   VerifyReport,
 } from "../rpc/api.ts";
 import type { ByteSource } from "../storage/byte-source.ts";
+import type { TextFile } from "../storage/text-file.ts";
+import type { KeptTunings } from "./tuning/kept.ts";
 
 /**
  * What an engine opens a model from: a URL, a `Blob`, the files of a split model, bytes, or any source that can be read
@@ -56,6 +59,10 @@ export interface Engine {
   setBudget(budgets: Budgets): Promise<BudgetBytes>;
   stats(): EngineStats;
   expertMap(): ExpertMap;
+  /** The variants of the loaded model's kernels. Throws "engine-state". */
+  variants(): VariantReport;
+  /** Forgets what timing found on this site or machine: the next load times again. */
+  clearTuning(): Promise<void>;
   tokenize(text: string): readonly number[];
   /** The models that this site keeps on disk. */
   listStored(): Promise<StorageReport>;
@@ -74,4 +81,14 @@ export interface EngineHost {
   readonly gpu: GPU | undefined;
   /** The longest buffer to make, if that is less than what the device allows: to try what a smaller device does. */
   readonly maxBufferBytes?: number;
+  /** Where it is kept which kernel variants are fastest; without it none are timed. */
+  readonly tunings?: TextFile;
+  /** What compiles the shaders, with its version. Default: what the browser calls itself. */
+  readonly runtime?: string;
+}
+
+/** What was found of kernel variants, and what it holds for. */
+export interface TuningPlace {
+  readonly tunings: KeptTunings;
+  readonly runtime: string;
 }

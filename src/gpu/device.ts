@@ -1,4 +1,5 @@
 import { SluiceError } from "../errors.ts";
+import { type AdapterClass, classifyAdapter } from "./adapter-class.ts";
 import { GpuMemory } from "./memory.ts";
 import { type ParamsBinding, PipelineCache } from "./pipelines.ts";
 import { softwareParts } from "./software-parts.ts";
@@ -10,6 +11,9 @@ export interface GpuContext {
   readonly adapterName: string;
   /** Whether the adapter runs on the CPU (SwiftShader, lavapipe). */
   readonly software: boolean;
+  readonly adapterClass: AdapterClass;
+  /** The least number of lanes that a subgroup may have; undefined where the device has no subgroups. */
+  readonly leastSubgroup: number | undefined;
   readonly memory: GpuMemory;
   readonly pipelines: PipelineCache;
   /** Resolves with the reason when the device is lost; never rejects. */
@@ -29,6 +33,9 @@ const WANTED_LIMITS = [
   "maxComputeWorkgroupSizeX",
   "maxImmediateSize",
 ] as const;
+
+/** Features that are asked for where the adapter has them: nothing must rely on one. */
+const WANTED_FEATURES: readonly GPUFeatureName[] = ["subgroups"];
 
 /** The workgroup size and storage that the kernels are written for: WebGPU's guaranteed minimum. */
 const REQUIRED_LIMITS = {
@@ -74,6 +81,10 @@ export async function openGpu(gpu: GPU | undefined, maxBufferBytes?: number): Pr
     // Firefox names none.
     adapterName: name || (software ? "unnamed software adapter" : "unnamed adapter"),
     software,
+    adapterClass: classifyAdapter(name, software),
+    leastSubgroup: device.features.has("subgroups")
+      ? (adapter.info.subgroupMinSize ?? 1)
+      : undefined,
     memory,
     pipelines: new PipelineCache(
       device,
@@ -128,13 +139,16 @@ async function requestDevice(
   // Not every browser knows all of them.
   const known = WANTED_LIMITS.filter((limit) => adapter.limits[limit] !== undefined);
   const requiredLimits = Object.fromEntries(known.map((limit) => [limit, adapter.limits[limit]]));
-  const device = await adapter.requestDevice({ label: "sluice", requiredLimits }).catch((cause) => {
-    throw new SluiceError(
-      "no-adapter",
-      `The adapter refused to open a device: ${String(cause)}. Reload the page; if that does not help, restart the browser.`,
-      { cause },
-    );
-  });
+  const requiredFeatures = WANTED_FEATURES.filter((feature) => adapter.features.has(feature));
+  const device = await adapter
+    .requestDevice({ label: "sluice", requiredLimits, requiredFeatures })
+    .catch((cause) => {
+      throw new SluiceError(
+        "no-adapter",
+        `The adapter refused to open a device: ${String(cause)}. Reload the page; if that does not help, restart the browser.`,
+        { cause },
+      );
+    });
   const lost = device.lost.then(
     (info) =>
       new SluiceError(

@@ -34,6 +34,8 @@ export interface Kernel<
   /** Which view of the control block is linked as group 2. */
   readonly control: "none" | Access;
   readonly constants: Constants;
+  /** A feature that the device must have; undefined for a kernel that every device can run. */
+  readonly needs?: GPUFeatureName;
   /** Workgroups for a pass of `tokens` tokens. */
   grid(params: ParamValues<Params>, constants: Constants, tokens: number): Grid;
 }

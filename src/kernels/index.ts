@@ -26,6 +26,7 @@ import { rotateAppend } from "./rotate_append.ts";
 import { router } from "./router.ts";
 import { softcap } from "./softcap.ts";
 import { ssmScan } from "./ssm_scan.ts";
+import { subgroupProbe } from "./subgroup_probe.ts";
 
 /** Every kernel. Tests compile each of them with every part that it takes. */
 export const kernels = [
@@ -57,4 +58,5 @@ export const kernels = [
   router,
   softcap,
   ssmScan,
+  subgroupProbe,
 ] as const;

@@ -16,6 +16,7 @@ import noSharedGateUp from "../../shaders/moe/shared/no_gate_up.wgsl?raw";
 import activatedConv from "../../shaders/recurrent/activated_conv.wgsl?raw";
 import gatedConv from "../../shaders/recurrent/gated_conv.wgsl?raw";
 import serial from "../../shaders/reduce/serial.wgsl?raw";
+import subgroup from "../../shaders/reduce/subgroup.wgsl?raw";
 import workgroup from "../../shaders/reduce/workgroup.wgsl?raw";
 import byLogit from "../../shaders/routing/rank/by_logit.wgsl?raw";
 import byScore from "../../shaders/routing/rank/by_score.wgsl?raw";
@@ -78,6 +79,9 @@ export interface Sizes {
   readonly constants: Constants;
 }
 
+/** Shader parts of how lanes share a sum. */
+export const reduceParts = { serial, workgroup, subgroup } as const;
+
 /** How the lanes of a workgroup share a row's sum, and the sizes that suit it. */
 export interface Reduction extends Sizes {
   /** Supplies `row_sum` and `row_sum4`. */
@@ -99,32 +103,113 @@ export interface Variant {
   readonly router: Sizes;
 }
 
+/** A family of kernels that is chosen for by itself. */
+export type FamilyName = keyof Variant;
+
 /**
- * The variants of the hot kernels. `serial`: a thread a row, no barrier, for software adapters, where a barrier costs
- * more than the row. `workgroup`: lanes share a row, so that neighbours read neighbouring words, for GPUs.
+ * Where many rows share a workgroup: ROWS times as many as the kernel has in a tile. A thread a tile for software adapters, where a barrier costs more than the row. On
+ * GPUs lanes share a row, so that neighbours read neighbouring words; where the device has subgroups, their sums take
+ * fewer barriers or none.
  */
+const rowSums = {
+  serial: { reduce: serial, constants: { LANES: 1, ROWS: 16 } },
+  "serial-4": { reduce: serial, constants: { LANES: 1, ROWS: 4 } },
+  "serial-64": { reduce: serial, constants: { LANES: 1, ROWS: 64 } },
+  workgroup: { reduce: workgroup, constants: { LANES: 32, ROWS: 4 } },
+  "workgroup-8": { reduce: workgroup, constants: { LANES: 8, ROWS: 16 } },
+  "workgroup-64": { reduce: workgroup, constants: { LANES: 64, ROWS: 2 } },
+  subgroup: { reduce: subgroup, constants: { LANES: 32, ROWS: 4 } },
+  "subgroup-8": { reduce: subgroup, constants: { LANES: 8, ROWS: 16 } },
+  "subgroup-64": { reduce: subgroup, constants: { LANES: 64, ROWS: 2 } },
+} as const;
+
+/** Where a row has a workgroup of its own: a token's, or a head's. */
+const wholeSums = {
+  serial: { reduce: serial, constants: { LANES: 1, ROWS: 1 } },
+  workgroup: { reduce: workgroup, constants: { LANES: 128, ROWS: 1 } },
+  "workgroup-32": { reduce: workgroup, constants: { LANES: 32, ROWS: 1 } },
+  subgroup: { reduce: subgroup, constants: { LANES: 128, ROWS: 1 } },
+  "subgroup-32": { reduce: subgroup, constants: { LANES: 32, ROWS: 1 } },
+} as const;
+
+const headSums = {
+  serial: wholeSums.serial,
+  workgroup: wholeSums["workgroup-32"],
+  "workgroup-128": wholeSums.workgroup,
+  subgroup: wholeSums["subgroup-32"],
+} as const;
+
+/** All that a family may be, by name. Which of it an adapter tries is in `engine/tuning`. */
+export const candidates = {
+  matrix: rowSums,
+  batch: rowSums,
+  experts: rowSums,
+  columns: {
+    serial: { constants: { LANES: 64, SPLITS: 1 } },
+    "serial-16": { constants: { LANES: 16, SPLITS: 1 } },
+    workgroup: { constants: { LANES: 32, SPLITS: 8 } },
+    "workgroup-16": { constants: { LANES: 16, SPLITS: 16 } },
+    "workgroup-64": { constants: { LANES: 64, SPLITS: 4 } },
+  },
+  norm: wholeSums,
+  rotate: headSums,
+  attention: {
+    serial: { constants: { LANES: 32 } },
+    workgroup: { constants: { LANES: 64 } },
+  },
+  router: {
+    serial: { constants: { LANES: 32, PARTS: 1 } },
+    workgroup: { constants: { LANES: 256, PARTS: 4 } },
+    "workgroup-64": { constants: { LANES: 64, PARTS: 4 } },
+  },
+} as const satisfies { readonly [family in FamilyName]: Record<string, Variant[family]> };
+
+type Candidates = typeof candidates;
+
+/** Every family. */
+export const familyNames = Object.keys(candidates) as readonly FamilyName[];
+
+/** The candidates of one name, from all families. */
+function allNamed<Name extends "serial" | "workgroup">(
+  name: Name,
+): { readonly [family in FamilyName]: Candidates[family][Name] } {
+  const named = familyNames.map((family) => [family, candidates[family][name]]);
+  return Object.fromEntries(named);
+}
+
+/** The plainest choices: any device can run them. */
 export const variants = {
-  serial: {
-    matrix: { reduce: serial, constants: { LANES: 1, ROWS: 16 } },
-    batch: { reduce: serial, constants: { LANES: 1, ROWS: 16 } },
-    experts: { reduce: serial, constants: { LANES: 1, ROWS: 16 } },
-    columns: { constants: { LANES: 64, SPLITS: 1 } },
-    norm: { reduce: serial, constants: { LANES: 1, ROWS: 1 } },
-    rotate: { reduce: serial, constants: { LANES: 1, ROWS: 1 } },
-    attention: { constants: { LANES: 32 } },
-    router: { constants: { LANES: 32, PARTS: 1 } },
-  },
-  workgroup: {
-    matrix: { reduce: workgroup, constants: { LANES: 32, ROWS: 4 } },
-    batch: { reduce: workgroup, constants: { LANES: 32, ROWS: 4 } },
-    experts: { reduce: workgroup, constants: { LANES: 32, ROWS: 4 } },
-    columns: { constants: { LANES: 32, SPLITS: 8 } },
-    norm: { reduce: workgroup, constants: { LANES: 128, ROWS: 1 } },
-    rotate: { reduce: workgroup, constants: { LANES: 32, ROWS: 1 } },
-    attention: { constants: { LANES: 64 } },
-    router: { constants: { LANES: 256, PARTS: 4 } },
-  },
+  serial: allNamed("serial"),
+  workgroup: allNamed("workgroup"),
 } as const satisfies Record<string, Variant>;
+
+/** For devices with subgroups. */
+export const subgroupVariant = {
+  ...variants.workgroup,
+  matrix: rowSums.subgroup,
+  batch: rowSums.subgroup,
+  experts: rowSums.subgroup,
+  norm: wholeSums.subgroup,
+  rotate: headSums.subgroup,
+} as const satisfies Variant;
+
+/** Whether a choice runs only where the device has subgroups. */
+export function needsSubgroups(choice: Sizes | Reduction): boolean {
+  return "reduce" in choice && choice.reduce === subgroup;
+}
+
+/** The same sums, bit for bit, for a kernel where the lanes of a row are not neighbours. */
+export function amongStrangers(reduction: Reduction): Reduction {
+  if (!needsSubgroups(reduction)) return reduction;
+  const { LANES = 1, ROWS = 1 } = reduction.constants;
+  return { reduce: workgroup, constants: { LANES, ROWS } };
+}
+
+/** What is known of all subgroups of a device spares a barrier. */
+export function withLeastSubgroup<Choice extends Sizes>(choice: Choice, lanes: number): Choice {
+  if (!needsSubgroups(choice)) return choice;
+  return { ...choice, constants: { ...choice.constants, LEAST_SUBGROUP: lanes } };
+}
 
 /** The name of a variant. */
 export type VariantName = keyof typeof variants;

@@ -217,10 +217,13 @@ export class GpuOps implements Ops<GpuTensor, GpuRouting> {
     this.#moe.dispose();
   }
 
-  /** Allocates and binds. Throws "shader-invalid", "out-of-memory", "missing-feature". */
-  async finish(): Promise<Program> {
+  /**
+   * Allocates and binds. Throws "shader-invalid", "out-of-memory", "missing-feature".
+   * @param lent scratch of another program to use: see `Recorder.build`
+   */
+  async finish(lent?: readonly GPUBuffer[]): Promise<Program> {
     const { recorder, maxTokens, gpu } = this.#recording;
-    const { steps, others, dispose } = await recorder.build(gpu.control);
+    const { steps, others, scratch, dispose } = await recorder.build(gpu.control, lent);
     const logits = this.#logits?.scratch.buffer;
     if (!logits || !this.#rows || !this.#logits) {
       throw new Error("unreachable: a model ends with the last token's logits");
@@ -233,6 +236,7 @@ export class GpuOps implements Ops<GpuTensor, GpuRouting> {
       logits,
       head: { first: this.#rows.step, end: this.#logits.step },
       scorer,
+      scratch,
       dispose: () => {
         dispose();
         this.discard();

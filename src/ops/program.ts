@@ -59,6 +59,8 @@ export interface Program {
   readonly head: { readonly first: number; readonly end: number };
   /** What is encoded behind the head to score the token that follows, if it was recorded. */
   readonly scorer: Step | undefined;
+  /** Where steps leave what later ones read. A program that never runs at the same time may share it. */
+  readonly scratch: readonly GPUBuffer[];
   dispose(): void;
 }
 
@@ -99,6 +101,14 @@ export interface Dispatch<
   readonly constants?: Constants;
   /** Dispatch for one token, whatever the pass has. */
   readonly single?: boolean;
+}
+
+/** What a recorder makes. */
+export interface BuiltProgram extends Pick<Program, "scratch"> {
+  readonly steps: Step[];
+  /** Steps with other values, by the index of those that they may stand for. */
+  readonly others: ReadonlyMap<number, Step>;
+  dispose(): void;
 }
 
 /** WebGPU's default alignment of offsets into uniform and storage buffers, which no device exceeds. */
@@ -161,20 +171,21 @@ export class Recorder {
   }
 
   /**
-   * Allocates the scratch buffers and makes the bind groups. The steps' buffers belong to the result.
+   * Allocates the scratch buffers and makes the bind groups. The steps' buffers belong to the result, but for `lent`:
+   * scratch of a program that outlives it, used in place of new buffers as far as it is large enough.
    * Throws "shader-invalid", "out-of-memory" or "missing-feature".
    */
-  async build(
-    control: GPUBuffer,
-  ): Promise<{ steps: Step[]; others: ReadonlyMap<number, Step>; dispose: () => void }> {
+  async build(control: GPUBuffer, lent: readonly GPUBuffer[] = []): Promise<BuiltProgram> {
     const { device, memory } = this.#context;
     const compiled = await Promise.all(this.#steps.map((step) => step.compiled));
     const owned: GPUBuffer[] = [];
+    let scratch: readonly GPUBuffer[] = [];
     await memory.guard("the scratch buffers", () => {
       const { UNIFORM, STORAGE, COPY_DST } = GPUBufferUsage;
       const usage = UNIFORM | STORAGE | COPY_DST; // either: see `paramsBinding` in gpu/device.ts
       owned.push(memory.create("params", this.#uniforms * UNIFORM_STRIDE, usage));
-      owned.push(...this.#allocate());
+      scratch = this.#allocate(lent);
+      owned.push(...scratch.filter((buffer) => !lent.includes(buffer)));
     });
     const params = owned[0]!;
     const all = new Uint8Array(params.size);
@@ -217,6 +228,7 @@ export class Recorder {
     return {
       steps,
       others,
+      scratch,
       dispose() {
         for (const buffer of owned) memory.release(buffer);
       },
@@ -233,9 +245,13 @@ export class Recorder {
     return this.#steps.length + this.#steps.filter((step) => step.otherParams).length;
   }
 
-  #allocate(): GPUBuffer[] {
+  #allocate(lent: readonly GPUBuffer[]): GPUBuffer[] {
     const { sizes, places } = this.#plan();
-    const buffers = sizes.map((bytes) => this.#context.memory.storage("scratch", bytes));
+    const buffers = sizes.map((bytes, place) => {
+      const given = lent[place];
+      if (given && given.size >= bytes) return given;
+      return this.#context.memory.storage("scratch", bytes);
+    });
     for (const [scratch, place] of places) scratch.buffer = buffers[place];
     return buffers;
   }

@@ -2,6 +2,7 @@ import type { SluiceErrorCode } from "../errors.ts";
 import type { EvictionPolicyName } from "../experts/policies/registry.ts";
 import type { PredictorName } from "../experts/predictors/registry.ts";
 import type { CacheFormatName } from "../formats/cache/registry.ts";
+import type { FamilyName } from "../kernels/parts.ts";
 import type { PacingName } from "../scheduler/pacing/registry.ts";
 import type { StorageReport, StoredModel, VerifyReport } from "../storage/store/report.ts";
 
@@ -35,8 +36,13 @@ export interface LoadOptions {
    * `phimoe`. Default: `published`.
    */
   readonly rules?: "published" | "llama.cpp";
-  /** Kernel variants: `auto` chooses by adapter; the others pin the choice. */
-  readonly variants?: "auto" | "serial" | "workgroup";
+  /**
+   * Kernel variants. `auto` (the default) is what timing found to be fastest on this adapter, once; a kind pins all
+   * families of kernels, an object those that it names. `EngineClient.variants` tells the names.
+   */
+  readonly variants?: "auto" | VariantKind | PinnedVariants;
+  /** `false` times nothing: what `variants` leaves open is the default of the adapter's class. */
+  readonly autotune?: boolean;
   /** The most that records may take of RAM. Default: all experts, as far as the device's memory allows. */
   readonly ramBudget?: Budget;
   /** The most that this model may take of the browser's storage; 0 keeps nothing. Default: the whole model. */
@@ -49,8 +55,28 @@ export interface LoadOptions {
   readonly pacing?: PacingName;
 }
 
+/** A kind of variant that all families of kernels have, as far as their work allows. */
+export type VariantKind = "serial" | "workgroup" | "subgroup";
+
+/** A candidate for each family to pin, such as `{ matrix: "workgroup-8" }`. */
+export type PinnedVariants = Readonly<Partial<Record<FamilyName, string>>>;
+
+/** The variants of a loaded model, for each family of kernels. */
+export type VariantReport = Readonly<Record<FamilyName, FamilyReport>>;
+
+/** How a family's variant was chosen. */
+export interface FamilyReport {
+  readonly chosen: string;
+  /** `kept`: timing found it at an earlier load. */
+  readonly source: "pinned" | "tuned" | "kept" | "default";
+  /** All that can be pinned. */
+  readonly candidates: readonly string[];
+  /** What timing found, in milliseconds: of those that were timed. */
+  readonly medianMs: Readonly<Record<string, number>>;
+}
+
 /** Names of the registries in `src/formats/cache`, `src/experts` and `src/scheduler`. */
-export type { CacheFormatName, EvictionPolicyName, PacingName, PredictorName };
+export type { CacheFormatName, EvictionPolicyName, FamilyName, PacingName, PredictorName };
 
 /** A step of loading, with bytes where they are known. */
 export interface LoadProgress {
@@ -188,7 +214,8 @@ export interface ScoreResult {
 /** What the engine did for the last (or current) reply, and what it holds. Counters start at 0 with each reply. */
 export interface EngineStats {
   readonly adapter: string;
-  readonly variants: "serial" | "workgroup";
+  /** Part of the result: the same ones give the same tokens on one adapter, bit for bit. */
+  readonly variants: Readonly<Record<FamilyName, string>>;
   readonly promptTokens: number;
   readonly tokens: number;
   readonly prefillMs: number;
@@ -332,6 +359,8 @@ export interface WorkerApi {
   persistStorage(): Promise<boolean>;
   stats(): Promise<EngineStats>;
   expertMap(): Promise<ExpertMap>;
+  variants(): Promise<VariantReport>;
+  clearTuning(): Promise<void>;
   tokenize(text: string): Promise<readonly number[]>;
   dispose(): Promise<void>;
 }

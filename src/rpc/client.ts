@@ -15,6 +15,7 @@ import type {
   ReplyStep,
   ScoreResult,
   StorageReport,
+  VariantReport,
   VerifyReport,
   WorkerApi,
 } from "./api.ts";
@@ -75,6 +76,10 @@ export interface EngineClient {
   setBudget(budgets: Budgets): Promise<BudgetBytes>;
   stats(): Promise<EngineStats>;
   expertMap(): Promise<ExpertMap>;
+  /** Which kernel variants the loaded model runs with, and why. */
+  variants(): Promise<VariantReport>;
+  /** Forgets which kernel variants were found to be fastest: the next load times them again. */
+  clearTuning(): Promise<void>;
   tokenize(text: string): Promise<readonly number[]>;
   /** The models that this site keeps on disk. */
   listStored(): Promise<StorageReport>;
@@ -171,6 +176,8 @@ export async function connectWorker(
     setBudget: (budgets) => lifeline.run(() => remote.setBudget(budgets)),
     stats: () => lifeline.run(() => remote.stats()),
     expertMap: () => lifeline.run(() => remote.expertMap()),
+    variants: () => lifeline.run(() => remote.variants()),
+    clearTuning: () => lifeline.run(() => remote.clearTuning()),
     tokenize: (text) => lifeline.run(() => remote.tokenize(text)),
     listStored: () => lifeline.run(() => remote.listStored()),
     verifyStored: (id) => lifeline.run(() => remote.verifyStored(id)),

@@ -91,6 +91,8 @@ function createWorkerApi(engine: Engine): WorkerApi {
     setBudget: (budgets) => engine.setBudget(budgets),
     stats: async () => engine.stats(),
     expertMap: async () => engine.expertMap(),
+    variants: async () => engine.variants(),
+    clearTuning: () => engine.clearTuning(),
     tokenize: async (text) => engine.tokenize(text),
     listStored: () => engine.listStored(),
     verifyStored: (id) => engine.verifyStored(id),

@@ -2,6 +2,7 @@ import { weightParts } from "../../formats/parts.ts";
 import { headLinear } from "../../kernels/head_linear.ts";
 import { headLinearTransposed } from "../../kernels/head_linear_transposed.ts";
 import { latentAppend } from "../../kernels/latent_append.ts";
+import { amongStrangers } from "../../kernels/parts.ts";
 import { checkLeast, checkMost, checkMultiple, checkWidth } from "../checks.ts";
 import type { HeadLinearOptions, LatentAttentionSpec, LatentInputs } from "../ops.ts";
 import { recordCached } from "./attention.ts";
@@ -29,7 +30,8 @@ export function recordHeadLinear(
   checkLeast(weight, headRows, first + count);
   checkLeast(weight, share, transposed ? count : cols);
   const single = recording.maxTokens === 1;
-  const variant = single ? gpu.variant.matrix : gpu.variant.batch;
+  const own = single ? gpu.variant.matrix : gpu.variant.batch;
+  const variant = transposed ? amongStrangers(own) : own;
   const y = recording.tensor(heads * (transposed ? cols : count));
   recorder.dispatch(transposed ? headLinearTransposed : headLinear, {
     params: { heads, head_rows: headRows, first_row: first, rows: count, cols, x_width: share },

@@ -1,10 +1,19 @@
 import { repackMatrix, type WeightFormat } from "../../../src/formats/format.ts";
 import { weightFormats } from "../../../src/formats/registry.ts";
-import { variants } from "../../../src/kernels/parts.ts";
+import { subgroupVariant, type Variant, variants } from "../../../src/kernels/parts.ts";
 import { normalArray, type Random } from "../../../src/numeric/random.ts";
 
-/** Each variant of the hot kernels. */
-export const variantCases = Object.entries(variants).map(([name, variant]) => ({ name, variant }));
+const adapter = await navigator.gpu?.requestAdapter();
+
+/** Whether this browser's device has subgroups: of the adapters of the tests, SwiftShader has. */
+export const hasSubgroups = adapter?.features.has("subgroups") ?? false;
+
+/** Each variant of the hot kernels that this browser's device can run. */
+export const variantCases: readonly { readonly name: string; readonly variant: Variant }[] =
+  Object.entries({
+    ...variants,
+    ...(hasSubgroups && { subgroup: subgroupVariant }),
+  }).map(([name, variant]) => ({ name, variant }));
 
 /** Formats with one of the variants, in turn, and the first with the other too. */
 function inTurn(formats: readonly WeightFormat[]) {

@@ -2,13 +2,13 @@ import fc from "fast-check";
 import { describe, expect } from "vitest";
 import { weightFormats } from "../../../src/formats/registry.ts";
 import { expertDown } from "../../../src/kernels/expert_down.ts";
-import { inputParts, rowDotsParts, variants } from "../../../src/kernels/parts.ts";
+import { inputParts, rowDotsParts } from "../../../src/kernels/parts.ts";
 import { createRandom } from "../../../src/numeric/random.ts";
 import { kernelTest } from "../../helpers/run-kernel.ts";
 import { expectWithin } from "../../helpers/within.ts";
 import { expertDownReference } from "../../reference/kernels/expert_down.ts";
 import { ABSENT, randomArena, slotContent } from "./arena.ts";
-import { formatCases, plants, randomInput, someCols } from "./cases.ts";
+import { formatCases, plants, randomInput, someCols, variantCases } from "./cases.ts";
 
 const NUM_RUNS = 3;
 /** Slot 3 lies in no arena that is run, as ABSENT does. */
@@ -97,14 +97,13 @@ describe.for(formatCases)("expert_down, $name", ({ format, variant }) => {
   });
 });
 
-describe.for(Object.entries(variants))(
-  "expert_down, %s",
-  ([
-    ,
-    {
+describe.for(variantCases)(
+  "expert_down, $name",
+  ({
+    variant: {
       experts: { constants, reduce },
     },
-  ]) => {
+  }) => {
     kernelTest("does nothing once a router has faulted", async ({ run }) => {
       const format = weightFormats.f32;
       const [hidden, ffn] = [8, 8];

@@ -3,13 +3,12 @@ import { describe, expect } from "vitest";
 import { weightParts } from "../../../src/formats/parts.ts";
 import { weightFormats } from "../../../src/formats/registry.ts";
 import { expertDownColumns } from "../../../src/kernels/expert_down_columns.ts";
-import { variants } from "../../../src/kernels/parts.ts";
 import { createRandom } from "../../../src/numeric/random.ts";
 import { kernelTest } from "../../helpers/run-kernel.ts";
 import { expectWithin } from "../../helpers/within.ts";
 import { expertDownColumnsReference } from "../../reference/kernels/expert_down.ts";
 import { ABSENT, randomArena, slotContent } from "./arena.ts";
-import { formatCases, leastCols, plants, randomInput, someCols } from "./cases.ts";
+import { formatCases, leastCols, plants, randomInput, someCols, variantCases } from "./cases.ts";
 
 const NUM_RUNS = 3;
 /** Slot 3 lies in no arena that is run, as ABSENT does. */
@@ -99,14 +98,13 @@ describe.for(formatCases)("expert_down_columns, $name", ({ format, variant }) =>
   });
 });
 
-describe.for(Object.entries(variants))(
-  "expert_down_columns, %s",
-  ([
-    ,
-    {
+describe.for(variantCases)(
+  "expert_down_columns, $name",
+  ({
+    variant: {
       columns: { constants },
     },
-  ]) => {
+  }) => {
     kernelTest("does nothing once a router has faulted", async ({ run }) => {
       const format = weightFormats.f32;
       const shape = { rows: 8, cols: 8 };

@@ -8,7 +8,6 @@ import {
   inputParts,
   rowDotsParts,
   sharedParts,
-  variants,
 } from "../../../src/kernels/parts.ts";
 import { createRandom, type Random } from "../../../src/numeric/random.ts";
 import { kernelTest } from "../../helpers/run-kernel.ts";
@@ -233,7 +232,7 @@ describe.for(CASES)("expert_gate_up, $title", ({ gate, up, variant, ...kind }) =
   });
 });
 
-describe.for(Object.entries(variants))("expert_gate_up, %s", ([, { experts }]) => {
+describe.for(variantCases)("expert_gate_up, $name", ({ variant: { experts } }) => {
   const { constants, reduce } = experts;
   const format = weightFormats.f32;
 

@@ -1,23 +1,22 @@
 import fc from "fast-check";
 import { describe, expect } from "vitest";
 import { gatedNorm } from "../../../src/kernels/gated_norm.ts";
-import { activationParts, variants } from "../../../src/kernels/parts.ts";
+import { activationParts } from "../../../src/kernels/parts.ts";
 import { createRandom } from "../../../src/numeric/random.ts";
 import { kernelTest } from "../../helpers/run-kernel.ts";
 import { expectWithin } from "../../helpers/within.ts";
 import { gatedNormReference } from "../../reference/kernels/gated_norm.ts";
-import { plants, randomInput } from "./cases.ts";
+import { plants, randomInput, variantCases } from "./cases.ts";
 
 const NUM_RUNS = 10;
 
-describe.for(Object.entries(variants))(
-  "gated_norm, %s",
-  ([
-    ,
-    {
+describe.for(variantCases)(
+  "gated_norm, $name",
+  ({
+    variant: {
       norm: { constants, reduce },
     },
-  ]) => {
+  }) => {
     const parts = [reduce, activationParts.silu];
 
     kernelTest("agrees with f64 and leaves tokens past the last alone", async ({ run }) => {

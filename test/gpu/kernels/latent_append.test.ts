@@ -1,25 +1,23 @@
 import fc from "fast-check";
 import { describe, expect } from "vitest";
 import { latentAppend } from "../../../src/kernels/latent_append.ts";
-import { variants } from "../../../src/kernels/parts.ts";
 import { createRandom } from "../../../src/numeric/random.ts";
 import { kernelTest } from "../../helpers/run-kernel.ts";
 import { expectWithin } from "../../helpers/within.ts";
 import { latentQueries, latentRows } from "../../reference/kernels/latent_append.ts";
-import { plants, randomInput } from "./cases.ts";
+import { plants, randomInput, variantCases } from "./cases.ts";
 
 const NUM_RUNS = 12;
 const CONTEXT = 12;
 const PAIRINGS = ["half-split", "interleaved"] as const;
 
-describe.for(Object.entries(variants))(
-  "latent_append, %s",
-  ([
-    ,
-    {
+describe.for(variantCases)(
+  "latent_append, $name",
+  ({
+    variant: {
       rotate: { constants, reduce },
     },
-  ]) => {
+  }) => {
     kernelTest("agrees with f64 and changes no other row of the cache", async ({ run }) => {
       const drawing = fc.record({
         shape: fc.constantFrom(

@@ -4,7 +4,7 @@ import { weightParts } from "../../../src/formats/parts.ts";
 import { weightFormats } from "../../../src/formats/registry.ts";
 import { matmul } from "../../../src/kernels/matmul.ts";
 import { matvec, NO_VECTOR, TILE_ROWS } from "../../../src/kernels/matvec.ts";
-import { inputParts, matricesParts, rowDotsParts, variants } from "../../../src/kernels/parts.ts";
+import { inputParts, matricesParts, rowDotsParts } from "../../../src/kernels/parts.ts";
 import { createRandom } from "../../../src/numeric/random.ts";
 import { kernelTest } from "../../helpers/run-kernel.ts";
 import { expectWithin } from "../../helpers/within.ts";
@@ -17,6 +17,7 @@ import {
   randomInput,
   randomMatrix,
   someCols,
+  variantCases,
 } from "./cases.ts";
 import { inputNames, packVectors, randomNorm } from "./inputs.ts";
 
@@ -166,13 +167,13 @@ describe.for(CASES)("matmul, $name", ({ format, variant, input }) => {
   });
 });
 
-describe.for(Object.entries(variants))("matmul, %s", ([, { batch }]) => {
+describe.for(variantCases)("matmul, $name", ({ variant: { batch } }) => {
   const { constants, reduce } = batch;
   const format = weightFormats.f32;
   const parts = [...weightParts(format), inputParts.plain, reduce];
 
   kernelTest("finds its row and its tokens in a grid of three dimensions", async ({ run }) => {
-    const rows = 4 * TILE_ROWS * constants.ROWS + 1;
+    const rows = 4 * TILE_ROWS * constants.ROWS! + 1;
     const cols = Math.max(...someCols(format));
     const random = createRandom(1);
     const { packed, weights } = randomMatrix(random, format, rows, cols);

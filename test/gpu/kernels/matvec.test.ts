@@ -3,7 +3,7 @@ import { describe, expect } from "vitest";
 import type { WeightFormat } from "../../../src/formats/format.ts";
 import { weightFormats } from "../../../src/formats/registry.ts";
 import { matvec, NO_VECTOR, TILE_ROWS } from "../../../src/kernels/matvec.ts";
-import { inputParts, matricesParts, rowDotsParts, variants } from "../../../src/kernels/parts.ts";
+import { inputParts, matricesParts, rowDotsParts } from "../../../src/kernels/parts.ts";
 import { createRandom } from "../../../src/numeric/random.ts";
 import { kernelTest } from "../../helpers/run-kernel.ts";
 import { expectWithin } from "../../helpers/within.ts";
@@ -15,6 +15,7 @@ import {
   randomInput,
   randomMatrix,
   someCols,
+  variantCases,
 } from "./cases.ts";
 import { inputNames, packVectors, randomNorm } from "./inputs.ts";
 
@@ -150,10 +151,10 @@ describe.for(CASES)("matvec, $name", ({ formats, variant, input }) => {
   });
 });
 
-describe.for(Object.entries(variants))("matvec, %s", ([, { matrix }]) => {
+describe.for(variantCases)("matvec, $name", ({ variant: { matrix } }) => {
   const { constants, reduce } = matrix;
   const format = weightFormats.f32;
-  const group = TILE_ROWS * constants.ROWS;
+  const group = TILE_ROWS * constants.ROWS!;
 
   kernelTest("finds matrix and row in a grid of two dimensions", async ({ run }) => {
     const rows = [group + 1, group, 2 * group - 1] as const;

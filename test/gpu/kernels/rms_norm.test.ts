@@ -1,25 +1,23 @@
 import fc from "fast-check";
 import { describe, expect } from "vitest";
-import { variants } from "../../../src/kernels/parts.ts";
 import { rmsNorm } from "../../../src/kernels/rms_norm.ts";
 import { createRandom } from "../../../src/numeric/random.ts";
 import { kernelTest } from "../../helpers/run-kernel.ts";
 import { expectWithin } from "../../helpers/within.ts";
 import { rmsNormReference } from "../../reference/kernels/rms_norm.ts";
-import { plants, randomInput } from "./cases.ts";
+import { plants, randomInput, variantCases } from "./cases.ts";
 
 const NUM_RUNS = 12;
 /** A norm with nothing done to it. */
 const PLAIN = { factor: 1, has_residual: 0, has_scale: 0 } as const;
 
-describe.for(Object.entries(variants))(
-  "rms_norm, %s",
-  ([
-    ,
-    {
+describe.for(variantCases)(
+  "rms_norm, $name",
+  ({
+    variant: {
       norm: { constants, reduce },
     },
-  ]) => {
+  }) => {
     kernelTest("agrees with f64 and leaves tokens past the last alone", async ({ run }) => {
       const shape = fc.record({
         width: fc.constantFrom(4, 12, 52, 512, 516, 1028),

@@ -1,13 +1,12 @@
 import fc from "fast-check";
 import { describe, expect } from "vitest";
-import { variants } from "../../../src/kernels/parts.ts";
 import { rotateAppend } from "../../../src/kernels/rotate_append.ts";
 import { createRandom } from "../../../src/numeric/random.ts";
 import { kernelTest } from "../../helpers/run-kernel.ts";
 import { expectWithin } from "../../helpers/within.ts";
 import { rmsNormReference } from "../../reference/kernels/rms_norm.ts";
 import { type RotateRule, rotatedReference } from "../../reference/kernels/rotate_append.ts";
-import { plants, randomInput } from "./cases.ts";
+import { plants, randomInput, variantCases } from "./cases.ts";
 
 const NUM_RUNS = 16;
 /** Positions of the table, and rows of the cache: fewer, so that it goes round. */
@@ -51,14 +50,13 @@ function sameThrice(x: Float32Array) {
   return { q: x, k: x, v: x };
 }
 
-describe.for(Object.entries(variants))(
-  "rotate_append, %s",
-  ([
-    ,
-    {
+describe.for(variantCases)(
+  "rotate_append, $name",
+  ({
+    variant: {
       rotate: { constants, reduce },
     },
-  ]) => {
+  }) => {
     kernelTest("agrees with f64 and changes no other row of the cache", async ({ run }) => {
       const shape = fc.record({
         shape: fc.constantFrom(

@@ -1,12 +1,12 @@
 import fc from "fast-check";
 import { describe, expect } from "vitest";
-import { variants } from "../../../src/kernels/parts.ts";
+import type { Variant } from "../../../src/kernels/parts.ts";
 import { ssmScan } from "../../../src/kernels/ssm_scan.ts";
 import { createRandom, type Random } from "../../../src/numeric/random.ts";
 import { kernelTest, type RunKernel } from "../../helpers/run-kernel.ts";
 import { expectWithin } from "../../helpers/within.ts";
 import { type ScanInput, ssmScanReference } from "../../reference/kernels/ssm_scan.ts";
-import { padded, plants, randomInput } from "./cases.ts";
+import { padded, plants, randomInput, variantCases } from "./cases.ts";
 
 const NUM_RUNS = 8;
 
@@ -52,7 +52,7 @@ function randomScan(
 /** One dispatch over tokens `[first, first + tokens)` of the input. */
 async function scan(
   run: RunKernel,
-  variant: (typeof variants)[keyof typeof variants],
+  variant: Variant,
   input: ScanInput,
   { position, first = 0, tokens }: { position: number; first?: number; tokens: number },
 ) {
@@ -95,7 +95,7 @@ async function scan(
   });
 }
 
-describe.for(Object.entries(variants))("ssm_scan, %s", ([, variant]) => {
+describe.for(variantCases)("ssm_scan, $name", ({ variant }) => {
   kernelTest("agrees with f64, from the state before on", async ({ run }) => {
     const cases = fc.record({
       shape: shapes,

@@ -4,6 +4,7 @@ import type {
   GenerateResult,
   ModelInfo,
   StorageReport,
+  VariantReport,
 } from "../../../src/rpc/api.ts";
 
 /** An engine by script: each call does what the test gave it, and counts the tokens it was asked for. */
@@ -17,6 +18,8 @@ export interface FakeEngine extends Engine {
 
 export const MODEL = { name: "fake", architecture: "fake", layers: 2 } as ModelInfo;
 export const STATS = { adapter: "fake adapter", tokens: 0 } as EngineStats;
+
+export const VARIANTS = { matrix: { chosen: "serial" } } as VariantReport;
 
 export const STORAGE: StorageReport = {
   models: [],
@@ -81,6 +84,8 @@ export function createFakeEngine(
       below: Uint8Array.of(1, 2),
       prefetched: Uint8Array.of(0, 1),
     }),
+    variants: () => VARIANTS,
+    async clearTuning() {},
     tokenize: (text) => [...text].map((char) => char.charCodeAt(0)),
     listStored: async () => STORAGE,
     verifyStored: async () => ({ checked: 5, damaged: 1 }),
