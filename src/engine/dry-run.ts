@@ -41,6 +41,7 @@ export function dryRun(
     pageTable: NO_BUFFER,
     pageFirst: () => 0,
     result: NO_BUFFER,
+    reply: NO_BUFFER,
     scores: NO_BUFFER,
     matrix(name) {
       const { rows, cols } = matrixOf(name);

@@ -146,6 +146,7 @@ class GpuEngine implements Engine {
       filler.stop();
       try {
         if (gpu) {
+          await model.land();
           await model.store.stop();
           await model.setBudget(gpu);
         }
