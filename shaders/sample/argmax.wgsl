@@ -1,7 +1,7 @@
 // result[0] = the index of the highest logit, the lowest such index;
 // NOTHING when none is above -infinity (all NaN, say)
 // logits [vocab]; reply: see shaders/sample/reply.wgsl. One workgroup. Ends a pass.
-// Needs: hold_fault and give (shaders/sample), control (shaders/control/write.wgsl).
+// Needs: give (shaders/sample), control (shaders/control/write.wgsl).
 override LANES: u32 = 64u;
 
 const MAX_LANES = 256u;
@@ -23,7 +23,7 @@ var<workgroup> best_tokens: array<u32, MAX_LANES>;
 @compute @workgroup_size(LANES)
 fn main(@builtin(local_invocation_index) lane: u32) {
   if (lane == 0u) {
-    fault = hold_fault();
+    fault = atomicLoad(&control.fault);
   }
   if (workgroupUniformLoad(&fault) != 0u) {
     return;

@@ -3,20 +3,8 @@
 
 // What is chosen when no logit is a number.
 const NOTHING = 0xffffffffu;
-// Added to a fault when its pass is over. The passes behind have the same layers: without it, their
-// router of that layer would take the fault for one of its own tokens and write over its choice.
-const HELD = 0x80000000u;
 // A fault that no layer has: the text has ended.
 const STOPPED = 0xffffffffu;
-
-// The fault of the pass, or 0. To be asked by one invocation before it gives anything.
-fn hold_fault() -> u32 {
-  let fault = atomicLoad(&control.fault);
-  if (fault != 0u) {
-    atomicStore(&control.fault, fault | HELD);
-  }
-  return fault;
-}
 
 // Makes `token` what the pass has chosen and, where it continues, what the next one computes.
 fn give(token: u32) {

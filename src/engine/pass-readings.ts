@@ -29,8 +29,7 @@ export interface Reading {
   readonly rest: { readonly words: ArrayBuffer; readonly byteOffset: number };
 }
 
-/** Bits of a fault that say which layer it is; the other one, and a fault that no layer has: `shaders/sample/give.wgsl`. */
-const LAYER_BITS = 0x7fff_ffff;
+/** The fault that no layer has: see `shaders/sample/give.wgsl`. */
 const STOPPED = 0xffff_ffff;
 
 /** The readbacks of one pass, in order, and the choices that they brought. */
@@ -100,7 +99,7 @@ export class PassReadings {
     for (let moe = firstMoe; moe < endMoe; moe++) this.ids[moe] = next(moe);
     const guess = guessed ? next(endMoe) : undefined;
     const stopped = word === STOPPED;
-    const fault = stopped ? 0 : word & LAYER_BITS;
+    const fault = stopped ? 0 : word;
     this.#read = fault > 0 ? fault : endMoe;
     return { fault, stopped, endMoe, guess, rest: { words, byteOffset } };
   }

@@ -123,7 +123,7 @@ function declarations(wgsl: string): Contract {
       [...text.matchAll(OVERRIDE)].map(([, name, value]) => [name, Number(value)]),
     ),
     weights: /\b(?:load_\w+|cache_quad)\b/.test(text),
-    obeysControl: /\bcontrol\.|\bhold_fault\(/.test(text),
+    obeysControl: /\bcontrol\./.test(text),
   };
 }
 

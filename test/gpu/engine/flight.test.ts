@@ -41,7 +41,14 @@ async function leave(prompt: readonly number[], count: number): Promise<number[]
 describe.for(MODELS)("tokens in flight of $architecture", (options) => {
   const model = tinyModel(options).buffer;
   const prompt = { tokens: PROMPT };
+  let one: Awaited<ReturnType<typeof replyOf>>;
   let alone: readonly number[];
+
+  beforeAll(async () => {
+    await loadCold(engine, model, { pacing: "pass" });
+    one = await replyOf(engine, prompt, { maxTokens: TOKENS, trace: true });
+    alone = one.tokens;
+  });
 
   /** What a conversation that was stopped somewhere goes on with, and what it does when it is new. */
   async function expectGoesOn(shown: readonly number[]) {
@@ -54,9 +61,6 @@ describe.for(MODELS)("tokens in flight of $architecture", (options) => {
   }
 
   test("are the tokens that come one at a time, whatever faults", async () => {
-    await loadCold(engine, model, { pacing: "pass" });
-    const one = await replyOf(engine, prompt, { maxTokens: TOKENS, trace: true });
-    alone = one.tokens;
     expect(one.stats.tokensInFlight).toBe(1);
 
     for (const gpuBudget of [`${(100 * TOP_K) / EXPERTS}%`, "50%", "100%"]) {
