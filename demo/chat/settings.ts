@@ -30,6 +30,7 @@ export const PREDICTORS = {
 /** How much is submitted before results are read. */
 export const PACINGS = {
   adaptive: "As measured times advise",
+  tokens: "Several tokens",
   pass: "A whole token",
   segments: "A few layers",
   layer: "One layer",

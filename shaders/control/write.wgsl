@@ -1,9 +1,10 @@
-// The control block of a pass, for the router, which sets `fault` (see read.wgsl).
+// The control block of a pass, for routers, which set `fault`, and for what ends a pass (see
+// read.wgsl).
 struct Control {
   fault: atomic<u32>,
   tokens: u32,
   position: u32,
-  reserved: u32,
+  continues: u32,
   token_ids: array<u32>,
 }
 

@@ -11,7 +11,9 @@ export interface PassCosts {
   readonly overlap: number;
   /** A whole pass, all experts resident. */
   readonly pass: number;
-  /** The same without its experts' products. */
+  /** From the end of a pass to the start of the next one where it is submitted once the first is read. */
+  readonly turnaround: number;
+  /** The same as `pass` without its experts' products. */
   readonly withoutExperts: number;
   /** A whole pass whose steps return at once. */
   readonly skipped: number;
@@ -46,7 +48,8 @@ const NO_LAYER = 0xffff_ffff;
  * - `skipped`: a fault is set, so that every step returns at once;
  * - `withoutExperts`: no choice has a slot;
  * - `whole`: with whatever is in the first slots;
- * - `pieces`: the same, read back before the experts of each layer;
+ * - `pair`: two of them, submitted at once;
+ * - `pieces`: the same as `whole`, read back before the experts of each layer;
  * - `ahead`: the same, read back right behind the router of each layer;
  * - `uploads`: the same, behind the upload of one record for each layer.
  *
@@ -60,6 +63,10 @@ export async function calibrate(parts: Calibrated): Promise<PassCosts> {
     skipped: () => runPieces(parts, { fault: NO_LAYER, slots: "absent" }),
     withoutExperts: () => runPieces(parts, { fault: 0, slots: "absent" }),
     whole: () => runPieces(parts, { fault: 0, slots: "first" }),
+    pair: async () => {
+      const first = runPieces(parts, { fault: 0, slots: "first" });
+      await Promise.all([first, runPieces(parts, { fault: 0, slots: "first" })]);
+    },
     pieces: () => runPieces(parts, { fault: 0, slots: "first", cut: "experts" }),
     ahead: () => runPieces(parts, { fault: 0, slots: "first", cut: "router" }),
     uploads: () => {
@@ -79,6 +86,8 @@ export async function calibrate(parts: Calibrated): Promise<PassCosts> {
     readback,
     overlap: above(readback, readAhead),
     skipped,
+    // It has a readback in it, whatever the noise says.
+    turnaround: Math.max(readback, 2 * times.whole - times.pair),
     withoutExperts,
     pass: Math.max(withoutExperts, times.whole - readback),
     uploadPerByte: uploaded > 0 ? above(times.uploads, times.whole) / uploaded : 0,
@@ -128,8 +137,8 @@ async function runPieces(
   const { context, control, moe } = executor.parts;
   const chosenByHost = new Set(moe.keys());
   const ranges = [{ buffer: control, byteOffset: 0, bytes: 4 }];
-  const submit = (first: number, end: number) =>
-    executor.submit({ program, tokens: 1, first, end, chosenByHost, ranges });
+  const submit = (first: number, end: number, chooser?: "top") =>
+    executor.submit({ program, tokens: 1, first, end, chosenByHost, chooser, ranges });
   const write = (index: number) => {
     const choices = Uint32Array.from({ length: moe[index]!.topK }, (_, choice) => choice);
     executor.writeSlots(program, index, slots === "first" ? choices : choices.fill(ABSENT));
@@ -145,5 +154,5 @@ async function runPieces(
     write(place.moe);
     cursor = place.first;
   }
-  await submit(cursor, program.steps.length)();
+  await submit(cursor, program.steps.length, "top")();
 }

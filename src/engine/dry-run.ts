@@ -51,6 +51,7 @@ export function unallocatedResources(
     pageTable: NO_BUFFER,
     pageFirst: () => 0,
     result: NO_BUFFER,
+    reply: NO_BUFFER,
     scores: NO_BUFFER,
     matrix(name) {
       const { rows, cols } = matrixOf(name);

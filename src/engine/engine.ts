@@ -151,6 +151,7 @@ class GpuEngine implements Engine {
       filler.stop();
       try {
         if (gpu) {
+          await model.land();
           await model.store.stop();
           await model.setBudget(gpu);
         }

@@ -2,7 +2,13 @@ import type { ExpertCache } from "../experts/expert-cache.ts";
 import type { GpuContext } from "../gpu/device.ts";
 import { Readback, type ReadRange } from "../gpu/readback.ts";
 import type { MoeSpec } from "../ops/ops.ts";
-import { encodeStep, encodeSteps, type Program, type Step } from "../ops/program.ts";
+import {
+  type ChooserName,
+  encodeStep,
+  encodeSteps,
+  type Program,
+  type Step,
+} from "../ops/program.ts";
 import type { ExpertStore } from "./expert-store.ts";
 
 /** Words of the control block before the token ids: see `shaders/control/read.wgsl`. */
@@ -25,6 +31,10 @@ export interface ExecutorCounters {
   readonly stallMs: number;
   /** Experts brought because a layer's choice was read before its experts' turn. */
   readonly exactLoads: number;
+  /** Passes begun; those that a fault in front of them undid are taken back. */
+  readonly passes: number;
+  /** Passes in flight, summed over the moments at which one was waited for. */
+  readonly inFlight: number;
 }
 
 /** What an executor drives; all of it is the engine's. */
@@ -37,6 +47,7 @@ export interface ExecutorParts {
   readonly control: GPUBuffer;
   readonly pageTable: GPUBuffer;
   readonly result: GPUBuffer;
+  readonly reply: GPUBuffer;
   readonly scores: GPUBuffer;
   /** `[max tokens]` u32: 1, 2, 3 and so on. */
   readonly counts: GPUBuffer;
@@ -52,7 +63,9 @@ export interface Piece {
   readonly chosenByHost: ReadonlySet<number>;
   /** The piece has the program's head: score the token that follows each of the pass's. */
   readonly scored?: boolean;
-  readonly ranges?: readonly ReadRange[];
+  /** How the next token is chosen behind the piece, which ends the pass then. */
+  readonly chooser?: ChooserName | undefined;
+  readonly ranges?: readonly ReadRange[] | undefined;
 }
 
 /** Submits recorded passes, or pieces of them, and reads back what they led to. */
@@ -66,6 +79,8 @@ export class Executor {
     faults: 0,
     stallMs: 0,
     exactLoads: 0,
+    passes: 0,
+    inFlight: 0,
   };
 
   constructor(parts: ExecutorParts) {
@@ -78,17 +93,31 @@ export class Executor {
   }
 
   /** Adds to a counter that only the pass knows of. */
-  count(what: "faults" | "stallMs" | "exactLoads", amount: number): void {
+  count(what: "faults" | "stallMs" | "exactLoads" | "passes" | "inFlight", amount: number): void {
     this.#counters[what] += amount;
   }
 
-  /** Writes what the steps of a pass go by; `following` is the token after them, when it is to be scored. */
-  begin(tokens: readonly number[], position: number, following = 0): void {
+  /**
+   * Writes what the steps of a pass go by.
+   * @param options `following` is the token after the pass, when it is to be scored; `continues` lets the chosen token be
+   * what the next pass computes
+   */
+  begin(
+    tokens: readonly number[],
+    position: number,
+    options: { readonly following?: number; readonly continues?: boolean } = {},
+  ): void {
+    const { following = 0, continues = false } = options;
     this.parts.context.device.queue.writeBuffer(
       this.parts.control,
       0,
-      Uint32Array.of(0, tokens.length, position, 0, ...tokens, following),
+      Uint32Array.of(0, tokens.length, position, continues ? 1 : 0, ...tokens, following),
     );
+  }
+
+  /** Writes how the tokens of a reply are chosen; see `encodeReplyBlock`. */
+  beginReply(block: Uint32Array<ArrayBuffer>): void {
+    this.parts.context.device.queue.writeBuffer(this.parts.reply, 0, block);
   }
 
   /** Submits a piece of a pass; the answer gives what its ranges hold behind it, one after another. */
@@ -98,28 +127,27 @@ export class Executor {
     for (const { wordOffset, words } of this.parts.cache.pageTable.takeDirty()) {
       device.queue.writeBuffer(this.parts.pageTable, 4 * wordOffset, words as BufferSource);
     }
-    const { program, tokens, first, end, chosenByHost, scored, ranges } = piece;
+    const { program, tokens, first, end, chosenByHost, scored, chooser, ranges } = piece;
     const encoder = device.createCommandEncoder({ label: "pass" });
-    const encode = (first: number, end: number, last?: Step) => {
+    const encode = (first: number, end: number, behind: readonly Step[] = []) => {
       const pass = encoder.beginComputePass({ label: "pass" });
       this.#counters.dispatches += encodeSteps(pass, program, { first, end, tokens, chosenByHost });
-      if (last) {
-        encodeStep(pass, last, tokens);
-        this.#counters.dispatches++;
-      }
+      for (const step of behind) encodeStep(pass, step, tokens);
+      this.#counters.dispatches += behind.length;
       pass.end();
     };
+    const choosing = chooser && program.choosers[chooser];
     if (scored) {
       const { head, scorer } = program;
       encode(first, head.first);
       // The last count is the pass's own: a layer that faulted finds the control block as it was.
       for (let token = 0; token < tokens; token++) {
         encoder.copyBufferToBuffer(counts, 4 * token, control, 4 * TOKENS_WORD, 4);
-        encode(head.first, head.end, scorer);
+        encode(head.first, head.end, scorer && [scorer]);
       }
-      encode(head.end, end);
+      encode(head.end, end, choosing);
     } else {
-      encode(first, end);
+      encode(first, end, choosing);
     }
     const read = ranges && this.#readback.encode(encoder, ranges);
     device.queue.submit([encoder.finish()]);

@@ -9,6 +9,7 @@ import { stateValues } from "../ops/recurrent.ts";
 import { CONTROL_WORDS } from "./executor.ts";
 import { cacheRows, kvCacheBytes } from "./kv-cache.ts";
 import { CHUNK_TOKENS, expertsOf } from "./programs.ts";
+import { REPLY_BLOCK_BYTES } from "./reply-block.ts";
 import { ropeAngles, ropeFactors } from "./rope.ts";
 import type { ResidentWeights } from "./weights.ts";
 
@@ -45,6 +46,7 @@ export function allocateFixed(
   const control = storage("control", 4 * (CONTROL_WORDS + CHUNK_TOKENS + 1));
   const pageTable = storage("page table", 4 * spec.moe.length * experts);
   const result = storage("result", 4);
+  const reply = storage("reply", REPLY_BLOCK_BYTES);
   const scores = storage("scores", 4 * CHUNK_TOKENS);
   const counts = storage("token counts", 4 * CHUNK_TOKENS);
   device.queue.writeBuffer(
@@ -98,6 +100,7 @@ export function allocateFixed(
       pageTable,
       pageFirst: (pool) => pool * experts,
       result,
+      reply,
       scores,
       matrix: (name) => weights.matrix(name),
       table: (name) => weights.table(name),

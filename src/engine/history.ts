@@ -46,11 +46,22 @@ export class History {
 
   /** Computes a pass over `tokens` at `length`, which belongs to the history once it has succeeded. */
   async compute<Result>(tokens: readonly number[], pass: () => Promise<Result>): Promise<Result> {
-    const position = this.length;
-    this.#writtenTokens = Math.max(this.#writtenTokens, position + tokens.length);
+    this.wrote(this.length + tokens.length);
     const result = await pass();
-    this.#passes.push({ position, tokens: [...tokens] });
+    this.add(tokens);
     return result;
+  }
+
+  /** A pass over `tokens` at `length` was computed. */
+  add(tokens: readonly number[]): void {
+    const position = this.length;
+    this.wrote(position + tokens.length);
+    this.#passes.push({ position, tokens: [...tokens] });
+  }
+
+  /** Tokens up to position `end` may have been written, by passes that are no part of the history. */
+  wrote(end: number): void {
+    this.#writtenTokens = Math.max(this.#writtenTokens, end);
   }
 
   clear(): void {

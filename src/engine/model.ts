@@ -25,6 +25,7 @@ import { calibrate, type PassCosts } from "./calibration.ts";
 import { Executor } from "./executor.ts";
 import { ExpertStore } from "./expert-store.ts";
 import { allocateFixed } from "./fixed-resources.ts";
+import { Flight, type FlightStart } from "./flight.ts";
 import { kvCacheBytes } from "./kv-cache.ts";
 import { Pacer } from "./pacer.ts";
 import { type PassOptions, type PassResult, runPass } from "./pass.ts";
@@ -80,6 +81,7 @@ export class LoadedModel {
   readonly policy: EvictionPolicyName;
   /** Measured when the model was loaded. */
   readonly costs: PassCosts;
+  #flight: Flight | undefined;
   readonly #tokenChoices: TokenChoices;
   readonly #context: GpuContext;
   readonly #weights: ResidentWeights;
@@ -149,7 +151,7 @@ export class LoadedModel {
       const slots = await allocateSlots(context, file, pools, needs, options);
       const { cache, store, plan } = slots;
       const planned = { ...fixed.resources, arenas: (pool: number) => store.arenas(pool) };
-      const { control, pageTable, result, scores } = planned;
+      const { control, pageTable, result, reply, scores } = planned;
       const { moe, vocab } = spec;
       const executor = new Executor({
         context,
@@ -160,6 +162,7 @@ export class LoadedModel {
         control,
         pageTable,
         result,
+        reply,
         scores,
         counts: fixed.counts,
       });
@@ -211,34 +214,72 @@ export class LoadedModel {
   async pass(
     tokens: readonly number[],
     position: number,
-    options: Pick<PassOptions, "logits" | "following" | "signal">,
+    options: Pick<PassOptions, "logits" | "chooser" | "continues" | "following" | "signal">,
   ): Promise<PassResult> {
     const single = tokens.length === 1 && options.following === undefined;
     const { pacer, prefetch } = this;
-    const choices = this.#tokenChoices;
-    if (single) prefetch.beforePass(tokens[0]!);
-    const result = await runPass(
-      this.executor,
-      single ? this.#programs.decode : this.#programs.prefill,
-      tokens,
-      position,
-      {
-        ...options,
-        cuts: pacer.cuts(tokens.length, prefetch.exact),
-        ahead: prefetch.exact,
-        ...(single && {
-          known: prefetch.exact ? choices.of(tokens[0]!) : [],
-          onAsked: (moe, ids) => {
-            prefetch.asked(moe, ids);
-            pacer.observe(moe, this.#misses(moe, ids));
-          },
-          onChosen: (moe, ids, guess) => prefetch.onChosen(moe, ids, guess),
-        }),
-      },
-    );
-    prefetch.observe(tokens, result.ids);
-    if (prefetch.exact) choices.learn(tokens, result.ids);
+    const { decode, prefill } = this.#programs;
+    const cuts = single ? pacer.plan(prefetch.exact).cuts : pacer.cutsOfMany();
+    const watched = single ? this.#watch(tokens[0]!) : { ahead: prefetch.exact };
+    this.executor.count("passes", 1);
+    this.executor.count("inFlight", 1);
+    const passOptions = { ...options, ...watched, cuts };
+    const program = single ? decode : prefill;
+    const result = await runPass(this.executor, program, tokens, position, passOptions);
+    this.#observe(tokens, result);
     return result;
+  }
+
+  /**
+   * Passes of one token each from where a pass with `continues` has ended, until the flight is closed. To be done, and
+   * the flight used, while no budget is being changed.
+   */
+  takeOff(start: FlightStart): Flight {
+    const { executor, pacer, prefetch } = this;
+    this.#flight = new Flight(
+      {
+        executor,
+        program: () => this.#programs.decode,
+        plan: () => {
+          const plan = pacer.plan(prefetch.exact);
+          // A guess before a pass goes by its token.
+          return prefetch.guesses ? { ...plan, tokensInFlight: 1 } : plan;
+        },
+        watch: (token) => this.#watch(token),
+        onLanded: (token, result) => this.#observe([token], result),
+        onClosed: () => {
+          this.#flight = undefined;
+        },
+      },
+      start,
+    );
+    return this.#flight;
+  }
+
+  /** Waits for the passes in flight: what they work with can be changed then. */
+  async land(): Promise<void> {
+    await this.#flight?.land();
+  }
+
+  /** What a pass of one token is watched with; undefined for a token that is not known yet. */
+  #watch(token: number | undefined): Omit<PassOptions, "logits" | "cuts"> {
+    const { pacer, prefetch } = this;
+    if (token !== undefined) prefetch.beforePass(token);
+    const known = token !== undefined && prefetch.exact ? this.#tokenChoices.of(token) : [];
+    return {
+      ahead: prefetch.exact,
+      ...(known.length > 0 && { known }),
+      onAsked: (moe, ids) => {
+        prefetch.asked(moe, ids);
+        pacer.observe(moe, this.#misses(moe, ids));
+      },
+      onChosen: (moe, ids, guess) => prefetch.onChosen(moe, ids, guess),
+    };
+  }
+
+  #observe(tokens: readonly number[], { ids }: PassResult): void {
+    this.prefetch.observe(tokens, ids);
+    if (this.prefetch.exact) this.#tokenChoices.learn(tokens, ids);
   }
 
   /** Whether one of the experts that a layer chose is not on the GPU. */

@@ -1,5 +1,5 @@
 import { FaultEstimate } from "../scheduler/pacing/fault-estimate.ts";
-import type { PacingCosts } from "../scheduler/pacing/pacing.ts";
+import type { PacingCosts, PacingRule } from "../scheduler/pacing/pacing.ts";
 import { type PacingName, pacingRules } from "../scheduler/pacing/registry.ts";
 import type { PassCosts } from "./calibration.ts";
 
@@ -12,13 +12,20 @@ export interface PacerOptions {
   readonly isWhole: (moe: number) => boolean;
 }
 
+/** How the next pass of one token is submitted, and how many at once. */
+export interface PassPlan {
+  readonly cuts: readonly number[];
+  /** 1 where there are cuts. */
+  readonly tokensInFlight: number;
+}
+
 /** Chooses the cuts of each pass by the pacing rule, and watches which layers miss. */
 export class Pacer {
   readonly name: PacingName;
   readonly #isWhole: PacerOptions["isWhole"];
   readonly #estimate: FaultEstimate;
   readonly #layers: number;
-  #costs: PacingCosts = { readback: 0, layer: 0, skipped: 0, overlap: 0 };
+  #costs: PacingCosts = { readback: 0, layer: 0, skipped: 0, overlap: 0, turnaround: 0 };
 
   constructor({ pacing, layers, isWhole }: PacerOptions) {
     this.name = pacing;
@@ -28,25 +35,39 @@ export class Pacer {
   }
 
   /** Takes over measured costs. */
-  setCosts({ readback, overlap, pass, skipped }: PassCosts): void {
+  setCosts({ readback, overlap, pass, skipped, turnaround }: PassCosts): void {
     const layers = Math.max(1, this.#layers);
-    this.#costs = { readback, overlap, layer: pass / layers, skipped: skipped / layers };
+    const [layer, skippedLayer] = [pass / layers, skipped / layers];
+    this.#costs = { readback, overlap, layer, skipped: skippedLayer, turnaround };
   }
 
-  /** The cuts of a pass of one token, and of every layer that can fault in a longer one. */
-  cuts(tokens: number, ahead: boolean): readonly number[] {
-    const whole = Array.from({ length: this.#layers }, (_, moe) => this.#isWhole(moe));
-    if (whole.every(Boolean)) return [];
-    if (tokens > 1) return whole.flatMap((isWhole, moe) => (isWhole ? [] : [moe]));
+  /** A pass of one token; `ahead` when its choices can be read before the experts' turn. */
+  plan(ahead: boolean): PassPlan {
+    const whole = this.#whole();
     const faultProbability = this.#estimate.probabilities.map((probability, moe) =>
       whole[moe] ? 0 : probability,
     );
     const costs = ahead ? this.#costs : { ...this.#costs, overlap: 0 };
-    return pacingRules[this.name].cuts({ faultProbability, costs }).filter((moe) => !whole[moe]);
+    const rule: PacingRule = pacingRules[this.name];
+    const cuts = whole.every(Boolean)
+      ? []
+      : rule.cuts({ faultProbability, costs }).filter((moe) => !whole[moe]);
+    const tokensInFlight =
+      cuts.length > 0 ? 1 : (rule.tokensInFlight?.({ faultProbability, costs }) ?? 1);
+    return { cuts, tokensInFlight };
+  }
+
+  /** The cuts of a pass of several tokens: every layer that can fault. */
+  cutsOfMany(): readonly number[] {
+    return this.#whole().flatMap((isWhole, moe) => (isWhole ? [] : [moe]));
   }
 
   /** A layer of a pass of one token was served. */
   observe(moe: number, missed: boolean): void {
     this.#estimate.observe(moe, missed);
+  }
+
+  #whole(): boolean[] {
+    return Array.from({ length: this.#layers }, (_, moe) => this.#isWhole(moe));
   }
 }

@@ -1,17 +1,19 @@
-import { abortError, SluiceError } from "../errors.ts";
-import type { Load } from "../experts/expert-cache.ts";
-import { ABSENT } from "../experts/page-table.ts";
-import type { ReadRange } from "../gpu/readback.ts";
-import type { MoeSteps, Program } from "../ops/program.ts";
-import { type FaultPlan, planFault } from "../scheduler/scheduler.ts";
+import { SluiceError } from "../errors.ts";
+import type { ChooserName, MoeSteps, Program } from "../ops/program.ts";
 import type { Executor } from "./executor.ts";
+import { PassExperts } from "./pass-experts.ts";
+import { type Asked, PassReadings, type Reading } from "./pass-readings.ts";
 
-/** What argmax writes when no logit compares: every one is NaN. */
+/** What a chooser writes when no logit compares: every one is NaN. */
 const NOTHING = 0xffffffff;
 
 /** How a pass is run. */
 export interface PassOptions {
   readonly logits: boolean;
+  /** How the token after the pass is chosen; the most probable one unless told otherwise. */
+  readonly chooser?: ChooserName;
+  /** Whether the next pass computes that token, and finds it on the GPU. */
+  readonly continues?: boolean;
   /** The token after the pass: asks for the log-probability of each token that follows one of the pass, this one last. */
   readonly following?: number;
   /**
@@ -32,8 +34,10 @@ export interface PassOptions {
 
 /** What one pass brings back. */
 export interface PassResult {
-  /** The most probable next token. */
+  /** The token that was chosen. */
   readonly next: number;
+  /** Whether the GPU has found it to end the text: what is submitted behind it does nothing. */
+  readonly stopped: boolean;
   /** `[vocab]`, of the next token; when asked for. */
   readonly logits: Float32Array | undefined;
   /** `[tokens]`: of the token that follows each; when asked for. */
@@ -42,24 +46,8 @@ export interface PassResult {
   readonly ids: readonly Uint32Array[];
 }
 
-/** A readback under way: the control word, then the choices of layers `[firstMoe, endMoe)`. */
-interface PendingRead {
-  readonly firstMoe: number;
-  readonly endMoe: number;
-  readonly guessed: boolean;
-  readonly words: Promise<ArrayBuffer>;
-}
-
 /** Routers closer than this have nothing between them that a readback of its own could overlap with. */
 const NEIGHBOUR_STEPS = 2;
-
-/** What a readback brought. */
-interface Reading {
-  /** 0, or 1 + the layer that faulted. */
-  readonly fault: number;
-  /** What follows the choices. */
-  readonly rest: { readonly words: ArrayBuffer; readonly byteOffset: number };
-}
 
 /**
  * Computes `tokens` at `position` and the logits after the last of them.
@@ -73,9 +61,10 @@ export async function runPass(
   position: number,
   options: PassOptions,
 ): Promise<PassResult> {
-  executor.begin(tokens, position, options.following);
+  executor.begin(tokens, position, options);
   const pass = new Pass(executor, program, tokens.length, options);
   try {
+    pass.start();
     return await pass.run();
   } finally {
     pass.close();
@@ -83,24 +72,23 @@ export async function runPass(
 }
 
 /**
- * One pass under way. It is submitted in pieces that end before the experts of each cut layer: while the GPU works on
- * what lies between a cut layer's router and its experts, its choice is read and what is absent is loaded. A layer that
- * is not cut and faults makes the GPU skip the rest; from then on it is treated as cut. Nothing is computed twice.
+ * One pass under way, of tokens that the control block holds when the GPU comes to it. It is submitted in pieces that end
+ * before the experts of each cut layer: while the GPU works on what lies between a cut layer's router and its experts, its
+ * choice is read and what is absent is loaded. A layer that is not cut and faults makes the GPU skip the rest; from then
+ * on it is treated as cut. Nothing is computed twice. Its maker calls `close`.
  */
-class Pass {
+export class Pass {
   readonly #executor: Executor;
   readonly #program: Program;
   readonly #tokens: number;
   readonly #options: PassOptions;
   readonly #cuts: Set<number>;
-  readonly #ids: Uint32Array[] = [];
+  readonly #readings: PassReadings;
+  readonly #experts: PassExperts;
   /** Steps before it are submitted. */
   #cursor = 0;
-  /** Layers before it have been asked for, read, and counted. */
-  #asked = 0;
-  #read = 0;
+  /** Layers before it have been counted. */
   #counted = 0;
-  #reads: PendingRead[] = [];
   /** Layers that found an expert absent by themselves. */
   readonly #faulted = new Set<number>();
 
@@ -110,10 +98,31 @@ class Pass {
     this.#tokens = tokens;
     this.#options = options;
     this.#cuts = new Set(options.cuts);
+    this.#readings = new PassReadings(executor, program, tokens);
+    this.#experts = new PassExperts(executor, {
+      tokens,
+      signal: options.signal,
+      submit: (place, slots) => this.#submitExperts(place, slots),
+    });
   }
 
+  /** Whether a layer found an expert absent by itself: then what was submitted behind the pass did nothing. */
+  get faulted(): boolean {
+    return this.#faulted.size > 0;
+  }
+
+  /** Serves what is known, and submits all of the pass where there is nothing to wait for in the middle. */
+  start(): void {
+    for (const [moe, ids] of (this.#options.known ?? []).entries()) {
+      // No cut is needed there. Its router looks up by itself, so that a choice other than the known one would fault.
+      if (!this.#experts.serveKnown(moe, ids, () => this.#count(moe, ids))) break;
+      this.#cuts.delete(moe);
+    }
+    if (this.#cuts.size === 0) this.#submitRest();
+  }
+
+  /** Takes a pass that was started to its end. */
   async run(): Promise<PassResult> {
-    this.#serveKnown();
     for (let next = 0; ; ) {
       const place = this.#program.moe.find(({ moe }) => moe >= next && this.#cuts.has(moe));
       const reading = place ? await this.#arrive(place) : await this.#finish();
@@ -129,36 +138,7 @@ class Pass {
 
   /** Lets go of everything, also in the middle. */
   close(): void {
-    for (const { words } of this.#reads) void words.catch(() => {});
-    this.#reads = [];
-  }
-
-  /**
-   * Brings what the first layers are known to choose and RAM has: no cut is needed there. Their routers look up by
-   * themselves, so that a choice other than the known one would fault.
-   */
-  #serveKnown(): void {
-    const { cache, moe, store } = this.#executor.parts;
-    for (const [index, ids] of (this.#options.known ?? []).entries()) {
-      const { pool, topK } = moe[index]!;
-      const atHand = (expert: number) => {
-        const state = cache.state(pool, expert);
-        return state === "ready" || (state === "absent" && store.inRam(pool, expert));
-      };
-      if (!ids.every(atHand)) return;
-      this.#count(index, ids);
-      const plan = planFault({ pool, ids, topK, cache });
-      try {
-        for (let round = plan.next(); round; round = plan.next()) {
-          for (const load of round.loads) store.loadNow(pool, load);
-          this.#executor.count("exactLoads", round.loads.length);
-          plan.dispatch();
-        }
-      } finally {
-        plan.close();
-      }
-      this.#cuts.delete(index);
-    }
+    this.#readings.close();
   }
 
   /** The choice of the layer that is next to be counted. */
@@ -173,21 +153,23 @@ class Pass {
    * are cut as well: a fault of theirs would make the GPU skip rounds of this layer that are not submitted again.
    */
   async #arrive(place: MoeSteps): Promise<Reading> {
+    const readings = this.#readings;
     for (const { moe, router } of this.#program.moe) {
       if (moe > place.moe && router >= this.#cursor && router < place.first) this.#cuts.add(moe);
     }
     if (this.#options.ahead) {
       for (const [moe, { router }] of this.#program.moe.entries()) {
         if (router < this.#cursor || router >= place.first || !this.#cuts.has(moe)) continue;
-        if (this.#asked <= moe && !this.#readsSoon(router, moe + 1, place))
-          this.#submit(router + 1, this.#choices(router + 1));
+        if (readings.asked <= moe && !this.#readsSoon(router, moe + 1, place)) {
+          this.#submit(router + 1, readings.choices(router + 1));
+        }
       }
     }
-    const asked = this.#asked > place.moe;
-    this.#submit(place.first, asked ? undefined : this.#choices(place.first));
-    let reading: Reading = { fault: 0, rest: { words: new ArrayBuffer(0), byteOffset: 0 } };
-    while (this.#read <= place.moe && reading.fault === 0) reading = await this.#take();
-    return reading;
+    const asked = readings.asked > place.moe;
+    this.#submit(place.first, asked ? undefined : readings.choices(place.first));
+    let reading: Reading | undefined;
+    while (readings.read <= place.moe && !reading?.fault) reading = await this.#take();
+    return reading ?? NO_FAULT;
   }
 
   /** Whether the router of the layer after follows at once, and its readback brings both choices. */
@@ -202,48 +184,25 @@ class Pass {
   }
 
   async #finish(): Promise<Reading> {
-    const { result, scores } = this.#executor.parts;
-    const { logits, steps } = this.#program;
-    const choices = this.#choices(steps.length);
-    const ranges = [{ buffer: result, byteOffset: 0, bytes: 4 }];
-    if (this.#options.logits) {
-      ranges.push({ buffer: logits, byteOffset: 0, bytes: 4 * this.#logitCount });
-    }
-    if (this.#scored) ranges.push({ buffer: scores, byteOffset: 0, bytes: 4 * this.#tokens });
-    const read = { ...choices, ranges: [...choices.ranges, ...ranges] };
-    this.#submit(steps.length, read, this.#scored);
+    if (this.#readings.pending === 0) this.#submitRest();
     return this.#take();
   }
 
-  /** What to read behind step `end`: the choices of all layers whose router is before it, as any of them may fault. */
-  #choices(end: number): {
-    firstMoe: number;
-    endMoe: number;
-    guessed: boolean;
-    ranges: ReadRange[];
-  } {
-    const { control } = this.#executor.parts;
-    const { ids, guesses, moe } = this.#program;
-    const firstMoe = this.#asked;
-    const endMoe = Math.max(firstMoe, moe.filter(({ router }) => router < end).length);
-    const ranges = [{ buffer: control, byteOffset: 0, bytes: 4 }];
-    for (let index = firstMoe; index < endMoe; index++) ranges.push(this.#rangeOf(ids, index));
-    const guessed = guesses !== undefined && endMoe < moe.length;
-    if (guessed) ranges.push(this.#rangeOf(guesses, endMoe));
-    return { firstMoe, endMoe, guessed, ranges };
-  }
-
-  #rangeOf(buffer: GPUBuffer, moe: number): ReadRange {
-    const bytes = 4 * this.#tokens * this.#executor.parts.moe[moe]!.topK;
-    return { buffer, byteOffset: 4 * this.#program.routingFirst[moe]!, bytes };
+  /** Submits up to the end, and reads what the pass is for. */
+  #submitRest(): void {
+    const { result, scores } = this.#executor.parts;
+    const { logits, steps } = this.#program;
+    const asked = this.#readings.choices(steps.length);
+    asked.ranges.push({ buffer: result, byteOffset: 0, bytes: 4 });
+    if (this.#options.logits) {
+      asked.ranges.push({ buffer: logits, byteOffset: 0, bytes: 4 * this.#logitCount });
+    }
+    if (this.#scored) asked.ranges.push({ buffer: scores, byteOffset: 0, bytes: 4 * this.#tokens });
+    this.#submit(steps.length, asked, { ends: true });
   }
 
   /** Submits up to step `end`. */
-  #submit(
-    end: number,
-    read?: Omit<PendingRead, "words"> & { ranges: readonly ReadRange[] },
-    scored = false,
-  ): void {
+  #submit(end: number, read?: Asked, { ends = false } = {}): void {
     if (end === this.#cursor && !read) return;
     const words = this.#executor.submit({
       program: this.#program,
@@ -251,99 +210,39 @@ class Pass {
       first: this.#cursor,
       end,
       chosenByHost: this.#cuts,
-      scored,
-      ...(read && { ranges: read.ranges }),
+      scored: ends && this.#scored,
+      chooser: ends ? (this.#options.chooser ?? "top") : undefined,
+      ranges: read?.ranges,
     });
     this.#cursor = end;
-    if (!read) return;
-    this.#asked = read.endMoe;
-    this.#reads.push({ ...read, words: words() });
+    if (read) this.#readings.add(read, words());
   }
 
   /** Waits for the oldest readback and counts what it tells. */
   async #take(): Promise<Reading> {
-    const { firstMoe, endMoe, guessed, words: promised } = this.#reads.shift()!;
-    const words = await promised;
-    const [fault = 0] = new Uint32Array(words, 0, 1);
-    let byteOffset = 4;
-    for (let moe = firstMoe; moe < endMoe; moe++) {
-      const count = this.#tokens * this.#executor.parts.moe[moe]!.topK;
-      this.#ids[moe] = new Uint32Array(words, byteOffset, count);
-      byteOffset += 4 * count;
-    }
-    const known = fault > 0 ? fault : endMoe;
-    this.#read = known;
-    const { moe } = this.#executor.parts;
-    while (this.#counted < known) this.#count(this.#counted, this.#ids[this.#counted]!);
-    let guess: Uint32Array | undefined;
-    if (guessed) {
-      const count = this.#tokens * moe[endMoe]!.topK;
-      guess = new Uint32Array(words, byteOffset, count);
-      byteOffset += 4 * count;
-    }
-    if (fault === 0) this.#options.onChosen?.(endMoe - 1, this.#ids, guess);
-    return { fault, rest: { words, byteOffset } };
+    const reading = await this.#readings.take();
+    const { ids, read } = this.#readings;
+    while (this.#counted < read) this.#count(this.#counted, ids[this.#counted]!);
+    if (reading.fault === 0) this.#options.onChosen?.(reading.endMoe - 1, ids, reading.guess);
+    return reading;
   }
 
   /** Goes back to a layer that faulted: its choice is known, and what was submitted behind it did nothing. */
   #takeUp(moe: number): void {
-    for (const { words } of this.#reads) void words.catch(() => {});
-    this.#reads = [];
-    this.#asked = moe + 1;
+    this.#readings.goBack(moe);
     this.#cuts.add(moe);
     this.#faulted.add(moe);
     this.#cursor = this.#program.moe[moe]!.router + 1;
     this.#executor.clearFault();
   }
 
-  /** Brings the chosen experts of a layer, which `#plan` keeps where they are until the layer is planned to its end. */
   async #makeResident(place: MoeSteps): Promise<void> {
-    const { cache, moe } = this.#executor.parts;
-    const { pool, topK } = moe[place.moe]!;
-    const plan = planFault({ pool, ids: this.#ids[place.moe]!, topK, cache });
-    try {
-      await this.#load(place, plan);
-    } finally {
-      plan.close();
-    }
-  }
-
-  /**
-   * Loads in rounds where the experts do not fit at once. Those that are there are computed while others are on their
-   * way; when all of them come from RAM, one dispatch computes them all.
-   */
-  async #load(place: MoeSteps, plan: FaultPlan): Promise<void> {
-    const { store, moe } = this.#executor.parts;
-    const { pool } = moe[place.moe]!;
-    const ahead =
+    const early =
       this.#options.ahead && place.router + 1 < place.first && !this.#faulted.has(place.moe);
-    let waited = false;
-    if (this.#tokens > 1) store.warm(moe[place.moe + 1]?.pool);
-    let slots: Uint32Array | undefined; // found, but not submitted yet
-    let all: Uint32Array | undefined;
-    let inParts = false;
-    for (let round = plan.next(); round; round = plan.next()) {
-      const { loads, waits } = round;
-      if (ahead) this.#executor.count("exactLoads", loads.length);
-      const instant = waits.length === 0 && loads.every(({ expert }) => store.inRam(pool, expert));
-      if (slots && (!instant || overwrites(loads, slots))) {
-        this.#submitExperts(place, slots);
-        slots = undefined;
-        inParts = true;
-      }
-      waited ||= !instant || (!ahead && loads.length > 0);
-      if (instant) for (const load of loads) store.loadNow(pool, load);
-      else await this.#wait(pool, loads, waits);
-      const found = plan.dispatch();
-      if (!found) continue;
-      slots = slots ? merged(slots, found) : found;
-      all = all ? merged(all, found) : found;
-    }
-    if (waited) this.#executor.count("faults", 1);
-    if (inParts && slots) this.#submitExperts(place, slots);
-    // What follows may read the slots of all rounds at once.
-    if (all) this.#executor.writeSlots(this.#program, place.moe, all);
-    if (inParts || !all) this.#cursor = place.end;
+    const ids = this.#readings.ids[place.moe]!;
+    const { slots, submitted } = await this.#experts.makeResident(place, ids, early);
+    if (slots) this.#executor.writeSlots(this.#program, place.moe, slots);
+    if (submitted) this.#cursor = place.end;
   }
 
   #submitExperts(place: MoeSteps, slots: Uint32Array): void {
@@ -357,23 +256,6 @@ class Pass {
     });
   }
 
-  async #wait(pool: number, loads: readonly Load[], waits: readonly number[]): Promise<void> {
-    const { store } = this.#executor.parts;
-    const started = performance.now();
-    const ends = Promise.allSettled([
-      ...loads.map((load) => store.load(pool, load, "demand")),
-      ...waits.map((expert) => store.landed(pool, expert)),
-    ]);
-    try {
-      const failed = (await orAborted(ends, this.#options.signal)).find(
-        (end) => end.status === "rejected",
-      );
-      if (failed) throw failed.reason;
-    } finally {
-      this.#executor.count("stallMs", performance.now() - started);
-    }
-  }
-
   get #scored(): boolean {
     return this.#options.following !== undefined;
   }
@@ -382,7 +264,7 @@ class Pass {
     return this.#options.logits ? this.#executor.parts.vocab : 0;
   }
 
-  #result({ rest: { words, byteOffset } }: Reading): PassResult {
+  #result({ stopped, rest: { words, byteOffset } }: Reading): PassResult {
     const [next = NOTHING] = new Uint32Array(words, byteOffset, 1);
     if (next === NOTHING || next >= this.#executor.parts.vocab) throw unusableNumbers();
     const logits = new Float32Array(words, byteOffset + 4, this.#logitCount);
@@ -394,41 +276,22 @@ class Pass {
     if (!logprobs.every(Number.isFinite)) throw unusableNumbers();
     return {
       next,
+      stopped,
       logits: this.#options.logits ? logits : undefined,
       logprobs: this.#scored ? logprobs : undefined,
-      ids: this.#ids,
+      ids: this.#readings.ids,
     };
   }
 }
 
-/** Whether a load goes into a slot that is still to be read. */
-function overwrites(loads: readonly Load[], slots: Uint32Array): boolean {
-  return loads.some(({ slot }) => slots.includes(slot));
-}
-
-/** The slots of both rounds: no pair is in both. */
-function merged(a: Uint32Array, b: Uint32Array): Uint32Array {
-  return a.map((slot, pair) => (slot === ABSENT ? b[pair]! : slot));
-}
-
-/** What `work` ends with, or "aborted" as soon as the signal fires; the work goes on behind it. */
-async function orAborted<Result>(
-  work: Promise<Result>,
-  signal: AbortSignal | undefined,
-): Promise<Result> {
-  if (!signal) return work;
-  let stop = () => {};
-  const aborted = new Promise<never>((_, reject) => {
-    stop = () => reject(abortError("The pass"));
-    if (signal.aborted) stop();
-    signal.addEventListener("abort", stop, { once: true });
-  });
-  try {
-    return await Promise.race([work, aborted]);
-  } finally {
-    signal.removeEventListener("abort", stop);
-  }
-}
+/** What was read of a layer before, at a step that needed no readback of its own. */
+const NO_FAULT: Reading = {
+  fault: 0,
+  stopped: false,
+  endMoe: 0,
+  guess: undefined,
+  rest: { words: new ArrayBuffer(0), byteOffset: 0 },
+};
 
 function unusableNumbers(): SluiceError {
   return new SluiceError(

@@ -89,6 +89,11 @@ export class Prefetch {
     this.#guesser = predictor.create({ pools: this.#pools, experts, topK });
   }
 
+  /** Whether a predictor guesses. */
+  get guesses(): boolean {
+    return this.#guesser !== undefined;
+  }
+
   get stats(): PrefetchStats {
     if (!this.#gauge) {
       const issued = this.#parts.exactLoads();

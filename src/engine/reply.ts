@@ -1,14 +1,14 @@
-import { SluiceError } from "../errors.ts";
 import type { ExpertCache } from "../experts/expert-cache.ts";
 import { TraceRecorder } from "../experts/trace.ts";
-import { createRandom } from "../numeric/random.ts";
 import type { FinishReason, GenerateResult, TokenChunk } from "../rpc/api.ts";
 import type { TextTokenizer } from "../tokenizer/tokenizer.ts";
 import type { History } from "./history.ts";
 import type { LoadedModel } from "./model.ts";
+import { GpuTokens, HostTokens, type NextToken, type NextTokens, runPass } from "./next-tokens.ts";
 import type { PassResult } from "./pass.ts";
 import { CHUNK_TOKENS } from "./programs.ts";
-import { isGreedy, logprobsOf, sampleToken } from "./sampler.ts";
+import { encodeReplyBlock } from "./reply-block.ts";
+import { isGreedy, logprobsOf } from "./sampler.ts";
 import type { GenerateSettings } from "./settings.ts";
 import { StopTexts } from "./stop.ts";
 
@@ -20,8 +20,8 @@ export interface ReplyParts {
   readonly settings: GenerateSettings;
   readonly promptTokens: readonly number[];
   readonly signal: AbortSignal | undefined;
-  /** Runs a pass while no budget is being changed. */
-  readonly exclusive: (pass: () => Promise<PassResult>) => Promise<PassResult>;
+  /** Runs passes while no budget is being changed. */
+  readonly exclusive: <Result>(work: () => Promise<Result>) => Promise<Result>;
   readonly onPrefilled: () => void;
   readonly onToken: () => void;
 }
@@ -34,70 +34,99 @@ export type ReplyResult = Omit<GenerateResult, "stats">;
  * Throws what a pass throws; the conversation computed so far is kept then.
  */
 export async function* reply(parts: ReplyParts): AsyncGenerator<TokenChunk, ReplyResult> {
-  const { model, tokenizer, settings, promptTokens } = parts;
-  const wantLogits = !isGreedy(settings.sampler) || settings.topLogprobs !== undefined;
-  const random = createRandom(settings.seed);
-  const decoder = tokenizer.streamDecoder();
-  const stops = new StopTexts(settings.stop);
+  const { model, settings, promptTokens } = parts;
+  const onHost = !isGreedy(settings.sampler) || settings.topLogprobs !== undefined;
   const recorder = settings.trace ? createTrace(model) : undefined;
-  const tokens: number[] = [];
-  let text = "";
-
+  const text = new ReplyText(parts);
   const end = (finishReason: FinishReason): ReplyResult => ({
     promptTokens,
-    tokens,
-    text,
+    tokens: text.tokens,
+    text: text.shown,
     finishReason,
     seed: settings.seed,
     ...(recorder && { trace: recorder.trace() }),
   });
 
-  const prompted = await prefill(parts, wantLogits, recorder);
+  model.executor.beginReply(encodeReplyBlock({ endTokens: parts.tokenizer.endTokens }));
+  const prompted = await prefill({ ...parts, recorder }, onHost);
   if (!prompted) return end("aborted");
-  let pass: PassResult = prompted;
   parts.onPrefilled();
+  const next = onHost
+    ? new HostTokens({ ...parts, recorder }, prompted)
+    : new GpuTokens({ ...parts, recorder }, prompted);
+  try {
+    return end(yield* follow(parts, next, text));
+  } finally {
+    next.close();
+  }
+}
 
-  const limit = Math.min(settings.maxTokens, model.contextTokens - promptTokens.length);
+/** Gives out token after token until something ends the reply. */
+async function* follow(
+  { model, promptTokens, signal, onToken }: ReplyParts,
+  next: NextTokens,
+  text: ReplyText,
+): AsyncGenerator<TokenChunk, FinishReason> {
+  const { maxTokens } = text.settings;
+  const limit = Math.min(maxTokens, model.contextTokens - promptTokens.length);
   for (;;) {
-    const token = pass.logits
-      ? sampleToken(pass.logits, settings.sampler, [...promptTokens, ...tokens], () =>
-          random.uniform(),
-        )
-      : pass.next;
-    if (tokenizer.endTokens.has(token)) {
-      const rest = stops.push(decoder.flush()).text + stops.flush();
-      text += rest;
-      if (rest) yield { tokens: [], text: rest };
-      return end("stop");
+    const given = await next.next(limit - text.tokens.length);
+    if (!given) return "aborted";
+    for (const each of given) {
+      const ended = text.tokens.length + 1 >= limit;
+      const { chunk, stopped, isToken } = text.add(each, ended);
+      if (isToken) onToken();
+      if (isToken || chunk.text) yield chunk;
+      if (stopped) return "stop";
+      if (ended) return "length";
     }
-    tokens.push(token);
-    const ended = tokens.length >= limit;
-    const piece = stops.push(decoder.push(token) + (ended ? decoder.flush() : ""));
-    const shown = piece.text + (ended && !piece.stopped ? stops.flush() : "");
-    text += shown;
-    parts.onToken();
-    yield {
-      tokens: [token],
-      text: shown,
-      ...(pass.logits &&
-        settings.topLogprobs !== undefined && {
-          logprobs: [spelled(logprobsOf(pass.logits, token, settings.topLogprobs), tokenizer)],
-        }),
-    };
-    if (piece.stopped) return end("stop");
-    if (ended) return end("length");
-    if (parts.signal?.aborted) return end("aborted");
-    const next = await runPass(parts, [token], wantLogits, recorder);
-    if (!next) return end("aborted");
-    pass = next;
+    if (signal?.aborted) return "aborted";
+  }
+}
+
+/** What a reply says: its tokens, and as much of their text as can be shown. */
+class ReplyText {
+  readonly settings: GenerateSettings;
+  readonly tokens: number[] = [];
+  shown = "";
+  readonly #tokenizer: TextTokenizer;
+  readonly #decoder: ReturnType<TextTokenizer["streamDecoder"]>;
+  readonly #stops: StopTexts;
+
+  constructor({ tokenizer, settings }: ReplyParts) {
+    this.settings = settings;
+    this.#tokenizer = tokenizer;
+    this.#decoder = tokenizer.streamDecoder();
+    this.#stops = new StopTexts(settings.stop);
+  }
+
+  /** Adds a token, the last one that there may be if `last`; an end token is none of the reply's. */
+  add(
+    { token, logits }: NextToken,
+    last: boolean,
+  ): { readonly chunk: TokenChunk; readonly stopped: boolean; readonly isToken: boolean } {
+    if (this.#tokenizer.endTokens.has(token)) {
+      const text = this.#stops.push(this.#decoder.flush()).text + this.#stops.flush();
+      this.shown += text;
+      return { chunk: { tokens: [], text }, stopped: true, isToken: false };
+    }
+    this.tokens.push(token);
+    const piece = this.#stops.push(this.#decoder.push(token) + (last ? this.#decoder.flush() : ""));
+    const text = piece.text + (last && !piece.stopped ? this.#stops.flush() : "");
+    this.shown += text;
+    const { topLogprobs } = this.settings;
+    const logprobs =
+      logits && topLogprobs !== undefined
+        ? { logprobs: [spelled(logprobsOf(logits, token, topLogprobs), this.#tokenizer)] }
+        : {};
+    return { chunk: { tokens: [token], text, ...logprobs }, stopped: piece.stopped, isToken: true };
   }
 }
 
 /** Computes the prompt in chunks, leaving out what the KV cache already holds; undefined when aborted. */
 async function prefill(
-  parts: ReplyParts,
-  wantLogits: boolean,
-  recorder: TraceRecorder | undefined,
+  parts: ReplyParts & { readonly recorder: TraceRecorder | undefined },
+  onHost: boolean,
 ): Promise<PassResult | undefined> {
   const { promptTokens, history } = parts;
   let position = history.reuse(promptTokens);
@@ -105,30 +134,9 @@ async function prefill(
     const chunk = promptTokens.slice(position, position + CHUNK_TOKENS);
     position += chunk.length;
     const last = position === promptTokens.length;
-    const pass = await runPass(parts, chunk, wantLogits && last, recorder);
+    const options = { logits: onHost && last, continues: !onHost && last };
+    const pass = await runPass(parts, chunk, options);
     if (!pass || last) return pass;
-  }
-}
-
-/** One pass at the end of the history; undefined when it was aborted. */
-async function runPass(
-  parts: ReplyParts,
-  tokens: readonly number[],
-  logits: boolean,
-  recorder: TraceRecorder | undefined,
-): Promise<PassResult | undefined> {
-  const { model, history, signal } = parts;
-  if (signal?.aborted) return undefined;
-  try {
-    const position = history.length;
-    const pass = await history.compute(tokens, () =>
-      parts.exclusive(() => model.pass(tokens, position, { logits, signal })),
-    );
-    recorder?.record(tokens, pass.ids);
-    return pass;
-  } catch (error) {
-    if (error instanceof SluiceError && error.code === "aborted") return undefined;
-    throw error;
   }
 }
 

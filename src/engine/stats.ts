@@ -66,8 +66,10 @@ export class ReplyMeter {
     const first = this.#prefilled ?? now;
     const decodeMs = now.atMs - first.atMs;
     // The prompt's last pass gives the first token; each one after it takes a pass of its own.
-    const passes = Math.max(0, this.#tokens - 1);
-    const each = (key: "dispatches" | "submits" | "readbacks") =>
+    const decoded = Math.max(0, this.#tokens - 1);
+    // Those, and what was submitted behind the last of them.
+    const passes = now.executor.passes - first.executor.passes;
+    const each = (key: "dispatches" | "submits" | "readbacks" | "inFlight") =>
       passes === 0 ? 0 : (now.executor[key] - first.executor[key]) / passes;
     const received = now.received - start.received;
     return {
@@ -77,12 +79,13 @@ export class ReplyMeter {
       tokens: this.#tokens,
       prefillMs: first.atMs - start.atMs,
       decodeMs,
-      tokensPerSecond: passes === 0 ? 0 : (1000 * passes) / decodeMs,
+      tokensPerSecond: decoded === 0 ? 0 : (1000 * decoded) / decodeMs,
       firstTokenMs: this.#prefilled ? first.atMs - start.atMs : 0,
       dispatchesPerToken: each("dispatches"),
       dispatchesPerLayer: model.dispatchesPerLayer,
       submitsPerToken: each("submits"),
       readbacksPerToken: each("readbacks"),
+      tokensInFlight: each("inFlight"),
       expertHits: now.cache.hits - start.cache.hits,
       expertMisses: now.cache.misses - start.cache.misses,
       faults: now.executor.faults - start.executor.faults,

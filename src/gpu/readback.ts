@@ -6,6 +6,8 @@ export class Readback {
   readonly #device: GPUDevice;
   #free: GPUBuffer[] = [];
   readonly #all = new Set<GPUBuffer>();
+  #pending = 0;
+  #stopNudging = () => {};
 
   constructor(device: GPUDevice) {
     this.#device = device;
@@ -34,11 +36,11 @@ export class Readback {
 
   /** A copy of the first `bytes`. */
   async #read(staging: GPUBuffer, bytes: number): Promise<ArrayBuffer> {
-    const stopNudging = nudge(this.#device);
+    if (this.#pending++ === 0) this.#stopNudging = nudge(this.#device);
     try {
       await staging.mapAsync(GPUMapMode.READ, 0, bytes);
     } finally {
-      stopNudging();
+      if (--this.#pending === 0) this.#stopNudging();
     }
     const copy = staging.getMappedRange(0, bytes).slice(0);
     staging.unmap();

@@ -1,10 +1,8 @@
 import { weightParts } from "../formats/parts.ts";
 import { add } from "../kernels/add.ts";
-import { argmax } from "../kernels/argmax.ts";
 import { embed } from "../kernels/embed.ts";
 import { lastToken } from "../kernels/last_token.ts";
 import { layerNorm } from "../kernels/layer_norm.ts";
-import { logprob } from "../kernels/logprob.ts";
 import { softcap } from "../kernels/softcap.ts";
 import { checkWidth } from "./checks.ts";
 import { recordAttention } from "./gpu/attention.ts";
@@ -14,6 +12,7 @@ import { recordGatedUnit, recordLinear, recordNorm, recordSideBySide } from "./g
 import { type GpuRouting, MoeRecording } from "./gpu/moe.ts";
 import { type GpuTensor, Recording } from "./gpu/recording.ts";
 import { recordMamba2, recordShortConv } from "./gpu/recurrent.ts";
+import { type ChooserSteps, recordChoosers } from "./gpu/sampling.ts";
 import type { GpuResources } from "./gpu-resources.ts";
 import type {
   ActivationName,
@@ -50,6 +49,7 @@ export class GpuOps implements Ops<GpuTensor, GpuRouting> {
   /** What the head makes logits of. */
   #rows: { readonly scratch: Scratch; readonly step: number } | undefined;
   #logits: { readonly scratch: Scratch; readonly step: number } | undefined;
+  #choosers: ChooserSteps | undefined;
 
   constructor(gpu: GpuResources, moe: readonly MoeSpec[], options: RecordOptions) {
     this.#recording = new Recording(gpu, options.maxTokens);
@@ -191,20 +191,12 @@ export class GpuOps implements Ops<GpuTensor, GpuRouting> {
   }
 
   logits(x: GpuTensor): void {
-    const { gpu, recorder } = this.#recording;
+    const { recorder } = this.#recording;
     const { scratch } = x;
     this.#logits = { scratch, step: recorder.length };
-    recorder.dispatch(argmax, {
-      params: { vocab: x.width },
-      buffers: { logits: scratch, result: gpu.result },
-    });
-    if (!this.#scores) return;
-    recorder.dispatch(logprob, {
-      params: { vocab: x.width },
-      buffers: { logits: scratch, scores: gpu.scores },
-    });
+    this.#choosers = recordChoosers(this.#recording, x, { scores: this.#scores });
     // The head runs once for each token, so what it reads must outlive the last of its steps.
-    if (this.#rows) recorder.keep(this.#rows.scratch);
+    if (this.#scores && this.#rows) recorder.keep(this.#rows.scratch);
   }
 
   /** GPU bytes of the program: scratch, parameters and routing. */
@@ -225,17 +217,17 @@ export class GpuOps implements Ops<GpuTensor, GpuRouting> {
     const { recorder, maxTokens, gpu } = this.#recording;
     const { steps, others, scratch, dispose } = await recorder.build(gpu.control, lent);
     const logits = this.#logits?.scratch.buffer;
-    if (!logits || !this.#rows || !this.#logits) {
+    if (!logits || !this.#rows || !this.#logits || !this.#choosers) {
       throw new Error("unreachable: a model ends with the last token's logits");
     }
-    const scorer = this.#scores ? steps.pop() : undefined;
+    const end = this.#logits.step;
     return {
       ...this.#moe.finish(others),
+      ...this.#choosers(steps),
       maxTokens,
-      steps,
+      steps: steps.slice(0, end),
       logits,
-      head: { first: this.#rows.step, end: this.#logits.step },
-      scorer,
+      head: { first: this.#rows.step, end },
       scratch,
       dispose: () => {
         dispose();

@@ -71,8 +71,10 @@ export interface GpuResources {
   readonly pageTable: GPUBuffer;
   /** First word of a pool in the page table. */
   pageFirst(pool: number): number;
-  /** Word 0: the most probable next token. */
+  /** Word 0: the token that a pass has chosen. */
   readonly result: GPUBuffer;
+  /** How tokens are chosen: see `shaders/sample/reply.wgsl`. */
+  readonly reply: GPUBuffer;
   /** `[max tokens]` f32: log-probabilities of the tokens that follow those of a pass. */
   readonly scores: GPUBuffer;
   matrix(name: string): GpuMatrix;

@@ -36,6 +36,9 @@ export interface MoeSteps {
   readonly end: number;
 }
 
+/** A way to choose the token after a pass: `top` takes the most probable one. */
+export type ChooserName = "top";
+
 /** A forward pass of up to `maxTokens` tokens, recorded once. Its maker owns it and calls `dispose`. */
 export interface Program {
   readonly maxTokens: number;
@@ -59,6 +62,8 @@ export interface Program {
   readonly head: { readonly first: number; readonly end: number };
   /** What is encoded behind the head to score the token that follows, if it was recorded. */
   readonly scorer: Step | undefined;
+  /** What is encoded behind all steps to choose the next token, for each way to choose it. */
+  readonly choosers: Readonly<Record<ChooserName, readonly Step[]>>;
   /** Where steps leave what later ones read. A program that never runs at the same time may share it. */
   readonly scratch: readonly GPUBuffer[];
   dispose(): void;

@@ -226,6 +226,8 @@ export interface EngineStats {
   readonly dispatchesPerLayer: number;
   readonly submitsPerToken: number;
   readonly readbacksPerToken: number;
+  /** Tokens whose passes were on their way to the GPU and back at once, on average. */
+  readonly tokensInFlight: number;
   readonly expertHits: number;
   readonly expertMisses: number;
   readonly faults: number;

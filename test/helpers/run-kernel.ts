@@ -16,6 +16,8 @@ export interface ControlValues {
   readonly position?: number;
   readonly tokenIds?: readonly number[];
   readonly fault?: number;
+  /** 1 where the token that is chosen is what the next pass computes. */
+  readonly continues?: number;
 }
 
 /** What a buffer holds before the run, or how many bytes it has: then it is filled with {@link UNWRITTEN}. */
@@ -39,6 +41,8 @@ export interface KernelRun<
   readonly control: ControlValues;
   /** Tokens that the grid is made for: the control block's if left out. */
   readonly tokens?: number;
+  /** The kernel may write all of the control block. */
+  readonly advances?: boolean;
 }
 
 /** A buffer after the run, twice the same bytes; `before` are its words before the run. */
@@ -48,10 +52,10 @@ export interface Output {
   readonly before: Uint32Array<ArrayBuffer>;
 }
 
-/** The buffers that a kernel may write, and the fault flag, after its run. */
+/** The buffers that a kernel may write, the control block and its fault flag, after its run. */
 export type KernelResult<Buffers extends Record<string, Access>> = {
   readonly [name in keyof Buffers as Buffers[name] extends "read_write" ? name : never]: Output;
-} & { readonly fault: number };
+} & { readonly fault: number; readonly controlAfter: readonly number[] };
 
 /** What is in a buffer where nobody wrote: a NaN as f32, so that no bound holds for it. */
 export const UNWRITTEN = 0xffa5_a5a5;
@@ -107,7 +111,7 @@ export async function runKernel<
   for (const buffer of [...read, params, ...weights]) buffer.destroy();
 
   const controlAfter = unguarded(`${kernel.name}: control`, words.pop()!);
-  if (controlAfter.slice(1).some((word, index) => word !== control[index + 1])) {
+  if (!run.advances && controlAfter.slice(1).some((word, index) => word !== control[index + 1])) {
     throw new Error(`${kernel.name} wrote into the control block`);
   }
   const outputs = Object.entries(kernel.buffers).flatMap(([name, access], index) => {
@@ -115,7 +119,8 @@ export async function runKernel<
     const after = unguarded(`${kernel.name}: ${name}`, words[index]!);
     return [[name, { floats: floatsOf(after), words: after, before: contents[index]! }]];
   });
-  return { ...Object.fromEntries(outputs), fault: controlAfter[0] };
+  const after = { fault: controlAfter[0], controlAfter: [...controlAfter] };
+  return { ...Object.fromEntries(outputs), ...after } as KernelResult<Buffers>;
 }
 
 /**
@@ -148,9 +153,10 @@ export type RunKernel = <
   run: KernelRun<Params, Buffers>,
 ) => Promise<KernelResult<Buffers>>;
 
-function controlWords({ tokens, position = 0, tokenIds = [], fault = 0 }: ControlValues) {
+function controlWords(values: ControlValues): Uint32Array<ArrayBuffer> {
+  const { tokens, position = 0, tokenIds = [], fault = 0, continues = 0 } = values;
   const words = new Uint32Array(CONTROL_HEADER + Math.max(1, tokens, tokenIds.length));
-  words.set([fault, tokens, position, 0, ...tokenIds]);
+  words.set([fault, tokens, position, continues, ...tokenIds]);
   return words;
 }
 

@@ -1,4 +1,5 @@
 import type { PacingContext, PacingCosts, PacingRule } from "./pacing.ts";
+import { tokensInFlight } from "./tokens-in-flight.ts";
 
 /**
  * What a fault is taken to cost, in what it is expected to. Its probability is an estimate from few passes, its load has
@@ -23,7 +24,7 @@ export const FAULT_AVERSION = 1.5;
  * are not independent: the least sum is found from the last layer back, for each place of the next cut, in
  * `layers²` steps. Of equal sums the one with fewer cuts wins.
  */
-export const adaptive: PacingRule = { cuts: leastCost };
+export const adaptive: PacingRule = { cuts: leastCost, tokensInFlight };
 
 /** The best that can be done with the layers from one on, given that it is a cut. */
 interface Tail {

@@ -15,6 +15,8 @@ export interface PacingCosts {
   readonly skipped: number;
   /** What of a readback is hidden behind other work; 0 for routers after attention. */
   readonly overlap: number;
+  /** From the end of a pass to the start of the next one where it is submitted once the first is read. */
+  readonly turnaround: number;
 }
 
 /** How far ahead a pass of one token is submitted. */
@@ -24,4 +26,6 @@ export interface PacingRule {
    * fault if they must. Ascending.
    */
   cuts(context: PacingContext): readonly number[];
+  /** How many tokens' passes are on their way at once where there are no cuts; with cuts, and by default, one. */
+  tokensInFlight?(context: PacingContext): number;
 }

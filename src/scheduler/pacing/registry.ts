@@ -1,9 +1,9 @@
 import { adaptive } from "./adaptive.ts";
-import { layer, pass, segments } from "./fixed.ts";
+import { layer, pass, segments, tokens } from "./fixed.ts";
 import type { PacingRule } from "./pacing.ts";
 
 /** Every pacing rule, by name. To add one: write its file and name it here. */
-export const pacingRules = { adaptive, pass, segments, layer } as const satisfies Record<
+export const pacingRules = { adaptive, tokens, pass, segments, layer } as const satisfies Record<
   string,
   PacingRule
 >;

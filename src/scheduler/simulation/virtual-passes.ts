@@ -223,9 +223,9 @@ export class VirtualPasses {
     const faultProbability = estimate.probabilities.map((probability, moe) =>
       whole[moe] ? 0 : probability,
     );
-    return pacing
-      .cuts({ faultProbability, costs: { readback, layer: work.layerMs, skipped, overlap } })
-      .filter((moe) => !whole[moe]);
+    const turnaround = readback;
+    const passCosts = { readback, layer: work.layerMs, skipped, overlap, turnaround };
+    return pacing.cuts({ faultProbability, costs: passCosts }).filter((moe) => !whole[moe]);
   }
 
   /** The first layer of `[first, end)` that the GPU finds with an expert absent. */

@@ -32,13 +32,13 @@ test.for([
   ["bailingmoe2", 7],
   ["granitehybrid", 8],
 ] as const)(
-  "a decoded token of %s takes one submit, one readback, one write, and at most %d dispatches a layer",
+  "a decoded token of %s takes one submit, one readback, no write, and at most %d dispatches a layer",
   async ([architecture, dispatches]) => {
     const engine = createEngine({ gpu: navigator.gpu });
     const sizes = { hidden: 64, ffn: 64, heads: 2, kvHeads: 2, headDim: 32, layers: LAYERS };
     await engine.load(
       tinyModel({ ...sizes, architecture, format: "q4_0", seed: 2 }).buffer,
-      { fill: "wait" },
+      { fill: "wait", pacing: "tokens" },
       {},
     );
     // The first reply allocates what later ones use again.
@@ -68,7 +68,9 @@ test.for([
       expect(stats.submitsPerToken).toBe(1);
       // Firefox is nudged out of its polling with empty submits.
       if (!firefoxNudges) expect(counts.submits.calls).toBe(TOKENS);
-      expect(counts.writes.calls).toBe(TOKENS);
+      // How tokens are chosen, and the prompt: what a token computes is on the GPU already.
+      expect(counts.writes.calls).toBe(2);
+      expect(stats.tokensInFlight).toBeGreaterThan(1);
       expect(counts.bindGroups.calls).toBe(0);
       expect(counts.buffers.calls).toBeLessThanOrEqual(1);
     } finally {

@@ -1,5 +1,6 @@
 import fc from "fast-check";
 import { expect } from "vitest";
+import { encodeReplyBlock } from "../../../src/engine/reply-block.ts";
 import { argmax } from "../../../src/kernels/argmax.ts";
 import { kernelTest, type RunKernel } from "../../helpers/run-kernel.ts";
 import { argmaxReference, NO_TOKEN } from "../../reference/kernels/argmax.ts";
@@ -7,10 +8,13 @@ import { argmaxReference, NO_TOKEN } from "../../reference/kernels/argmax.ts";
 const NUM_RUNS = 20;
 const LOWEST_F32 = -(2 - 2 ** -23) * 2 ** 127;
 
+/** A reply that nothing ends. */
+const NO_ENDS = encodeReplyBlock({ endTokens: [] });
+
 async function argmaxOf(run: RunKernel, logits: ArrayLike<number>): Promise<number> {
   const { result } = await run(argmax, {
     params: { vocab: logits.length },
-    buffers: { logits: Float32Array.from(logits), result: 4 },
+    buffers: { logits: Float32Array.from(logits), reply: NO_ENDS, result: 4 },
     control: { tokens: 1 },
   });
   return result.words[0]!;
@@ -59,12 +63,57 @@ kernelTest("argmax tells when every logit is NaN", async ({ run }) => {
   expect(await argmaxOf(run, new Float32Array(70).fill(Number.NaN))).toBe(NO_TOKEN);
 });
 
-kernelTest("argmax does nothing once a router has faulted", async ({ run }) => {
-  const { result } = await run(argmax, {
+/** Argmax of `[0, 1, 0, 0]` behind a pass of 3 tokens at position 5. */
+async function endPass(run: RunKernel, control: { fault?: number; continues?: number }) {
+  return run(argmax, {
     params: { vocab: 4 },
-    buffers: { logits: new Float32Array(4), result: 4 },
-    control: { tokens: 1, fault: 1 },
+    buffers: {
+      logits: Float32Array.of(0, 1, 0, 0),
+      reply: encodeReplyBlock({ endTokens: [3, 2] }),
+      result: 4,
+    },
+    control: { tokens: 3, position: 5, tokenIds: [9, 8, 7], ...control },
+    advances: true,
   });
+}
+
+kernelTest("argmax does nothing once a router has faulted", async ({ run }) => {
+  const { result, controlAfter } = await endPass(run, { fault: 2, continues: 1 });
 
   expect(result.words).toEqual(result.before);
+  expect(controlAfter).toEqual([2, 3, 5, 1, 9, 8, 7]);
+});
+
+kernelTest("argmax makes its token what the next pass computes", async ({ run }) => {
+  const { result, controlAfter } = await endPass(run, { continues: 1 });
+
+  expect(result.words[0]).toBe(1);
+  expect(controlAfter).toEqual([0, 1, 8, 1, 1, 8, 7]);
+});
+
+kernelTest("argmax leaves the control block alone where nothing continues", async ({ run }) => {
+  const { controlAfter } = await endPass(run, {});
+
+  expect(controlAfter).toEqual([0, 3, 5, 0, 9, 8, 7]);
+});
+
+kernelTest("argmax stops the passes behind an end token or no number", async ({ run }) => {
+  const stopped = async (logits: number[], continues: number) => {
+    const { fault } = await run(argmax, {
+      params: { vocab: logits.length },
+      buffers: {
+        logits: Float32Array.from(logits),
+        reply: encodeReplyBlock({ endTokens: [3, 2] }),
+        result: 4,
+      },
+      control: { tokens: 1, continues },
+      advances: true,
+    });
+    return fault === 0xffff_ffff;
+  };
+
+  expect(await stopped([0, 0, 0, 1], 1)).toBe(true);
+  expect(await stopped([0, 0, 1, 0], 1)).toBe(true);
+  expect(await stopped([0, 0, 1, 0], 0)).toBe(false);
+  expect(await stopped([Number.NaN, Number.NaN], 1)).toBe(true);
 });

@@ -23,6 +23,7 @@ const anyContext: fc.Arbitrary<PacingContext> = fc.record({
   ),
   costs: fc.record({
     readback: milliseconds,
+    turnaround: milliseconds,
     layer: milliseconds,
     skipped: fc.nat(10).map((tenths) => tenths / 10),
     overlap: milliseconds,
@@ -73,7 +74,7 @@ test("the default rule is in the registry", () => {
 test("the fixed rules cut nowhere, everywhere and at every other layer", () => {
   const context = {
     faultProbability: [0, 1, 0, 1, 0],
-    costs: { readback: 1, layer: 1, skipped: 1, overlap: 0 },
+    costs: { readback: 1, layer: 1, skipped: 1, overlap: 0, turnaround: 1 },
   };
 
   expect(pacingRules.pass.cuts(context)).toEqual([]);
@@ -96,7 +97,7 @@ describe("adaptive", () => {
     );
   });
 
-  const costs = { readback: 2, layer: 0.3, skipped: 0.1, overlap: 0 };
+  const costs = { readback: 2, layer: 0.3, skipped: 0.1, overlap: 0, turnaround: 2 };
 
   test("cuts nothing where nothing faults, however cheap cuts are", () => {
     const faultProbability = Array<number>(48).fill(0);
