@@ -1,8 +1,8 @@
 // IQ4_NL: weight = table[quant] * scale, a scale for each 32 weights.
 // Planes: quants, 4 bits; scales, f16.
 // Needs: nibble_quants (shared/quants.wgsl), table_weights (shared/nibble_tables.wgsl),
-// half_at (shared/half.wgsl).
+// half_at (shared/half_plane.wgsl).
 fn load_iq4_nl(base: u32, count: u32, unit: u32) -> array<vec4f, 2> {
-  let scale = half_at(base + count / 8u, unit / 4u);
+  let scale = half_at(base + (count >> 3u), unit >> 2u);
   return table_weights(IQ4_TABLE, nibble_quants(weights[base + unit]), scale);
 }

@@ -5,8 +5,8 @@
 // Needs: nibble_quants (shared/quants.wgsl), table_weights (shared/nibble_tables.wgsl),
 // half_to_float (shared/half.wgsl).
 fn load_iq4_xs(base: u32, count: u32, unit: u32) -> array<vec4f, 2> {
-  let scales = base + count / 8u + 2u * (unit / 32u);
-  let group = (unit / 4u) % 8u;
+  let scales = base + (count >> 3u) + 2u * (unit >> 5u);
+  let group = (unit >> 2u) & 7u;
   let first = weights[scales];
   let low_scale = (weights[scales + 1u] >> (4u * group)) & 15u;
   let high_scale = (first >> (16u + 2u * group)) & 3u;

@@ -2,7 +2,7 @@
 // Planes: quants, 4 bits; exponents, a byte a block.
 // Needs: nibble_quants (shared/quants.wgsl), table_weights (shared/nibble_tables.wgsl).
 fn load_mxfp4(base: u32, count: u32, unit: u32) -> array<vec4f, 2> {
-  let exponent = byte_at(base + count / 8u, unit / 4u);
+  let exponent = byte_at(base + (count >> 3u), unit >> 2u);
   // The scales of exponents 0 and 1 are subnormal, and a GPU may take them for 0.
   let bits = select((exponent - 1u) << 23u, 0x00200000u << exponent, exponent < 2u);
   return table_weights(E2M1_TABLE, nibble_quants(weights[base + unit]), bitcast<f32>(bits));

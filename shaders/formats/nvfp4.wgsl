@@ -3,7 +3,7 @@
 // Planes: quants, 4 bits; scales, a byte each.
 // Needs: nibble_quants (shared/quants.wgsl), table_weights (shared/nibble_tables.wgsl).
 fn load_nvfp4(base: u32, count: u32, unit: u32) -> array<vec4f, 2> {
-  let scale = half_ue4m3(byte_at(base + count / 8u, unit / 2u));
+  let scale = half_ue4m3(byte_at(base + (count >> 3u), unit >> 1u));
   return table_weights(E2M1_TABLE, nibble_quants(weights[base + unit]), scale);
 }
 

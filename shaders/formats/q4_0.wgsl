@@ -1,7 +1,7 @@
 // Q4_0: weight = (quant - 8) * scale, a scale for each 32 weights.
 // Planes: quants, 4 bits; scales, f16.
-// Needs: nibble_quants, scaled_quants (shared/quants.wgsl), half_at (shared/half.wgsl).
+// Needs: scaled_nibbles (shared/quants.wgsl), half_at (shared/half_plane.wgsl).
 fn load_q4_0(base: u32, count: u32, unit: u32) -> array<vec4f, 2> {
-  let scale = half_at(base + count / 8u, unit / 4u);
-  return scaled_quants(nibble_quants(weights[base + unit]), scale, -8.0 * scale);
+  let scale = half_at(base + (count >> 3u), unit >> 2u);
+  return scaled_nibbles(weights[base + unit], scale, -8.0 * scale);
 }

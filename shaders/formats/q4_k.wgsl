@@ -1,7 +1,7 @@
 // Q4_K: weight = quant * (d * scale) - dmin * min. A block is 256 weights.
 // Planes: quants, 4 bits; scales, 4 words a block.
-// Needs: nibble_quants, scaled_quants (shared/quants.wgsl), k_scale_min (shared/k_scales.wgsl).
+// Needs: scaled_nibbles (shared/quants.wgsl), k_scale_min (shared/k_scales.wgsl).
 fn load_q4_k(base: u32, count: u32, unit: u32) -> array<vec4f, 2> {
-  let scale_min = k_scale_min(base + count / 8u + 4u * (unit / 32u), (unit / 4u) % 8u);
-  return scaled_quants(nibble_quants(weights[base + unit]), scale_min.x, -scale_min.y);
+  let scale_min = k_scale_min(base + (count >> 3u) + 4u * (unit >> 5u), (unit >> 2u) & 7u);
+  return scaled_nibbles(weights[base + unit], scale_min.x, -scale_min.y);
 }

@@ -2,14 +2,14 @@
 // Planes: low 4 bits of the quants; their high bits, a word a block; scale and min, f16, a word a
 // block.
 // Needs: nibble_quants, bit_quants, scaled_quants (shared/quants.wgsl),
-// half_to_float (shared/half.wgsl).
+// half_of (shared/half.wgsl).
 fn load_q5_1(base: u32, count: u32, unit: u32) -> array<vec4f, 2> {
-  let high_plane = base + count / 8u;
-  let scale_plane = high_plane + padded_words(count / 32u);
-  let block = unit / 4u;
+  let high_plane = base + (count >> 3u);
+  let scale_plane = high_plane + padded_words(count >> 5u);
+  let block = unit >> 2u;
   let low = nibble_quants(weights[base + unit]);
   let high = bit_quants(weights[high_plane + block], unit);
   let halves = weights[scale_plane + block];
   let quants = low | (high << vec2u(4u));
-  return scaled_quants(quants, half_to_float(halves), half_to_float(halves >> 16u));
+  return scaled_quants(quants, half_of(halves, 0u), half_of(halves, 1u));
 }

@@ -4,16 +4,16 @@
 // 8. Without has_residual, residual is not read. A matrix in several buffers takes a dispatch for
 // each.
 // vectors: the norm's weights, if there is one, and the bias [rows], from where the params say.
-// A lane has a tile of 4 rows and 4 tokens: each weight is decoded once for 4 tokens, each input
+// A lane has a tile of 4 rows and 8 tokens: each weight is decoded once for 8 tokens, each input
 // read once for 4 rows. LANES lanes share a tile, ROWS tiles of the same tokens share a workgroup.
-// x has room for a multiple of 4 tokens; what it holds past the last one reaches no other token.
+// x has room for a multiple of 8 tokens; what it holds past the last one reaches no other token.
 // The sums of a token are added in the order of matvec.wgsl's.
 // Needs: load_weights (shaders/formats), squared, weighted and input_factor (input), row_sum4
 // (shaders/reduce), control (shaders/control).
 override LANES: u32 = 1u;
 override ROWS: u32 = 16u;
 
-const TOKENS = 4u;
+const TOKENS = 8u;
 // Start of a bias that is not there.
 const NONE = 0xffffffffu;
 
@@ -34,26 +34,40 @@ struct Params {
 @group(0) @binding(3) var<storage, read> residual: array<f32>;
 @group(0) @binding(4) var<storage, read_write> y: array<f32>;
 
-// Eight numbers of a token's input.
-struct Input {
-  low: vec4f,
-  high: vec4f,
+// Eight weights of each of four rows.
+struct Weights {
+  a: array<vec4f, 2>,
+  b: array<vec4f, 2>,
+  c: array<vec4f, 2>,
+  d: array<vec4f, 2>,
+}
+
+// A token's share of a tile: its products with the rows, and the squares of its input.
+struct Share {
+  sums: vec4f,
   squares: f32,
 }
 
-fn input_at(quad: u32, unit: u32) -> Input {
-  let low = x[quad];
-  let high = x[quad + 1u];
-  let squares = squared(low) + squared(high);
-  return Input(weighted(low, 2u * unit), weighted(high, 2u * unit + 1u), squares);
+// `share` and what eight numbers of its token's input, from quad `quad` of x on, add to it.
+fn added(share: Share, w: Weights, quad: u32, unit: u32) -> Share {
+  let raw_low = x[quad];
+  let raw_high = x[quad + 1u];
+  let low = weighted(raw_low, 2u * unit);
+  let high = weighted(raw_high, 2u * unit + 1u);
+  let sums = vec4f(
+    dot(w.a[0], low) + dot(w.a[1], high),
+    dot(w.b[0], low) + dot(w.b[1], high),
+    dot(w.c[0], low) + dot(w.c[1], high),
+    dot(w.d[0], low) + dot(w.d[1], high),
+  );
+  return Share(share.sums + sums, share.squares + (squared(raw_low) + squared(raw_high)));
 }
 
-fn unit_dot(w: array<vec4f, 2>, input: Input) -> f32 {
-  return dot(w[0], input.low) + dot(w[1], input.high);
-}
-
-fn write(totals: vec4f, row: u32, token: u32) {
-  if (token >= control.tokens) {
+// Adds up a token's share over the lanes, and writes what becomes of it.
+fn finish(share: Share, row: u32, token: u32, lane: u32, group_row: u32) {
+  let factor = input_factor(share.squares, lane, group_row);
+  let totals = row_sum4(share.sums, lane, group_row) * factor;
+  if (lane != 0u || token >= control.tokens) {
     return;
   }
   for (var i = 0u; i < 4u && row + i < params.rows; i++) {
@@ -87,36 +101,43 @@ fn main(
   let quads = params.cols / 4u;
   let count = params.rows * params.cols;
   let at = min(vec4u(row, row + 1u, row + 2u, row + 3u), vec4u(params.rows - 1u)) * units;
-  var first = vec4f();
-  var second = vec4f();
-  var third = vec4f();
-  var fourth = vec4f();
-  var squares = vec4f();
+  // The same in the whole workgroup.
+  let has_more = token + 4u < control.tokens;
+  var first = Share();
+  var second = Share();
+  var third = Share();
+  var fourth = Share();
+  var fifth = Share();
+  var sixth = Share();
+  var seventh = Share();
+  var eighth = Share();
   for (var unit = local.x; unit < units; unit += LANES) {
-    let a = load_weights(0u, count, at.x + unit);
-    let b = load_weights(0u, count, at.y + unit);
-    let c = load_weights(0u, count, at.z + unit);
-    let d = load_weights(0u, count, at.w + unit);
+    let w = Weights(
+      load_weights(0u, count, at.x + unit),
+      load_weights(0u, count, at.y + unit),
+      load_weights(0u, count, at.z + unit),
+      load_weights(0u, count, at.w + unit),
+    );
     let quad = token * quads + 2u * unit;
-    let i = input_at(quad, unit);
-    first += vec4f(unit_dot(a, i), unit_dot(b, i), unit_dot(c, i), unit_dot(d, i));
-    let j = input_at(quad + quads, unit);
-    second += vec4f(unit_dot(a, j), unit_dot(b, j), unit_dot(c, j), unit_dot(d, j));
-    let k = input_at(quad + 2u * quads, unit);
-    third += vec4f(unit_dot(a, k), unit_dot(b, k), unit_dot(c, k), unit_dot(d, k));
-    let l = input_at(quad + 3u * quads, unit);
-    fourth += vec4f(unit_dot(a, l), unit_dot(b, l), unit_dot(c, l), unit_dot(d, l));
-    squares += vec4f(i.squares, j.squares, k.squares, l.squares);
+    first = added(first, w, quad, unit);
+    second = added(second, w, quad + quads, unit);
+    third = added(third, w, quad + 2u * quads, unit);
+    fourth = added(fourth, w, quad + 3u * quads, unit);
+    if (has_more) {
+      fifth = added(fifth, w, quad + 4u * quads, unit);
+      sixth = added(sixth, w, quad + 5u * quads, unit);
+      seventh = added(seventh, w, quad + 6u * quads, unit);
+      eighth = added(eighth, w, quad + 7u * quads, unit);
+    }
   }
-  let lane = local.x;
-  let totals_first = row_sum4(first, lane, local.y) * input_factor(squares.x, lane, local.y);
-  let totals_second = row_sum4(second, lane, local.y) * input_factor(squares.y, lane, local.y);
-  let totals_third = row_sum4(third, lane, local.y) * input_factor(squares.z, lane, local.y);
-  let totals_fourth = row_sum4(fourth, lane, local.y) * input_factor(squares.w, lane, local.y);
-  if (lane == 0u) {
-    write(totals_first, row, token);
-    write(totals_second, row, token + 1u);
-    write(totals_third, row, token + 2u);
-    write(totals_fourth, row, token + 3u);
+  finish(first, row, token, local.x, local.y);
+  finish(second, row, token + 1u, local.x, local.y);
+  finish(third, row, token + 2u, local.x, local.y);
+  finish(fourth, row, token + 3u, local.x, local.y);
+  if (has_more) {
+    finish(fifth, row, token + 4u, local.x, local.y);
+    finish(sixth, row, token + 5u, local.x, local.y);
+    finish(seventh, row, token + 6u, local.x, local.y);
+    finish(eighth, row, token + 7u, local.x, local.y);
   }
 }

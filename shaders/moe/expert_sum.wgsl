@@ -7,7 +7,8 @@
 // number of its token, from number shared_weights_first of x on, besides.
 // x [pairs, ffn]; residual and y [tokens, hidden]; slots and expert_weights [pairs]. All experts
 // lie in one arena of arena_slots slots, laid out as expert_gate_up.wgsl says; what lies in none
-// counts nothing. down [hidden, ffn] starts at down_first and, with BIASED, bias [hidden] at bias_first.
+// counts nothing. down [hidden, ffn] starts at down_first and, with BIASED, bias [hidden] at
+// bias_first.
 // LANES lanes share four rows, ROWS such fours share a workgroup. ffn and shared_ffn are multiples
 // of 8.
 // Needs: weights, row_dots_down (shaders/linear/row_dots.wgsl), shared_down_dots (shared), row_sum4

@@ -1,8 +1,8 @@
 // Chooses experts for each token and, when looks_up, looks them up in the page table and reports
 // what is absent. Without looks_up the host reads the ids and writes the slots itself.
 //   logits = router input + router bias, input = x or its RMS norm (shaders/linear/input);
-//   ids = the top_k experts by key, best first, ties to the lower index, keys being logits or scores
-//   with a selection bias and groups (shaders/routing/rank);
+//   ids = the top_k experts by key, best first, ties to the lower index, keys being logits or
+//   scores with a selection bias and groups (shaders/routing/rank);
 //   weights = scores of the chosen, divided by max(their sum, 2^-14) when renormalise, times scale,
 //   times expert scale;
 //   slots = page_table[page_first + ids];  an absent one sets control.fault = moe_index + 1

@@ -1,5 +1,7 @@
 import source from "../../shaders/formats/iq4_nl.wgsl?raw";
+import bytes from "../../shaders/formats/shared/bytes.wgsl?raw";
 import half from "../../shaders/formats/shared/half.wgsl?raw";
+import halfPlane from "../../shaders/formats/shared/half_plane.wgsl?raw";
 import tables from "../../shaders/formats/shared/nibble_tables.wgsl?raw";
 import quants from "../../shaders/formats/shared/quants.wgsl?raw";
 import { viewOf } from "../numeric/bits.ts";
@@ -25,7 +27,7 @@ export const iq4_nl: WeightFormat = {
   ggmlType: 20,
   ...SIZES,
   planeBlockBytes: [QUANT_BYTES, 2],
-  parts: [source, quants, tables, half],
+  parts: [source, bytes, quants, tables, half, halfPlane],
 
   repack(blocks, planes) {
     const from = viewOf(blocks);

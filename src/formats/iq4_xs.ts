@@ -1,4 +1,5 @@
 import source from "../../shaders/formats/iq4_xs.wgsl?raw";
+import bytes from "../../shaders/formats/shared/bytes.wgsl?raw";
 import half from "../../shaders/formats/shared/half.wgsl?raw";
 import tables from "../../shaders/formats/shared/nibble_tables.wgsl?raw";
 import quants from "../../shaders/formats/shared/quants.wgsl?raw";
@@ -33,7 +34,7 @@ export const iq4_xs: WeightFormat = {
   ggmlType: 23,
   ...SIZES,
   planeBlockBytes: [QUANT_BYTES, QUANTS],
-  parts: [source, quants, tables, half],
+  parts: [source, bytes, quants, tables, half],
 
   repack(blocks, planes) {
     const from = viewOf(blocks);

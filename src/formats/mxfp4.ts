@@ -1,4 +1,5 @@
 import source from "../../shaders/formats/mxfp4.wgsl?raw";
+import bytes from "../../shaders/formats/shared/bytes.wgsl?raw";
 import tables from "../../shaders/formats/shared/nibble_tables.wgsl?raw";
 import quants from "../../shaders/formats/shared/quants.wgsl?raw";
 import { viewOf } from "../numeric/bits.ts";
@@ -27,7 +28,7 @@ export const mxfp4: WeightFormat = {
   ggmlType: 39,
   ...SIZES,
   planeBlockBytes: [QUANT_BYTES, 1],
-  parts: [source, quants, tables],
+  parts: [source, bytes, quants, tables],
 
   repack(blocks, planes) {
     const from = viewOf(blocks);

@@ -40,13 +40,22 @@ fn ${name}(base: u32, count: u32, unit: u32) -> array<vec4f, 2> {
 const DECLARED = /^(?:@[^\n]*\s)?(?:fn|const|override|struct|alias|var(?:<[^>]*>)?)\s+(\w+)/gm;
 
 /**
- * The parts with all that they declare renamed, so that they can be linked beside themselves: a function reads the one
- * buffer that its text names, and WGSL passes no buffers.
+ * The parts with a suffix to what reads their buffer, or calls what does, so that they can be linked beside themselves: a
+ * function reads the one buffer that its text names, and WGSL passes no buffers. What does not depend on a buffer stays.
  */
 function withSuffix(parts: readonly string[], suffix: string): readonly string[] {
-  const names = new Set(
-    parts.flatMap((part) => [...part.matchAll(DECLARED)].map(([, name]) => name!)),
+  const declared = new Map(
+    parts.map((part) => [part, [...part.matchAll(DECLARED)].map(([, name]) => name!)]),
   );
-  const anyName = new RegExp(`\\b(?:${[...names].join("|")})\\b`, "g");
-  return parts.map((part) => part.replace(anyName, (name) => `${name}${suffix}`));
+  const bound = new Set(declared.get(weights));
+  const mentions = (part: string, name: string) => new RegExp(`\\b${name}\\b`).test(part);
+  for (let before = -1; before < bound.size; ) {
+    before = bound.size;
+    for (const [part, names] of declared) {
+      if ([...bound].some((name) => mentions(part, name)))
+        for (const name of names) bound.add(name);
+    }
+  }
+  const anyBound = new RegExp(`\\b(?:${[...bound].join("|")})\\b`, "g");
+  return parts.map((part) => part.replace(anyBound, (name) => `${name}${suffix}`));
 }

@@ -1,4 +1,5 @@
 import source from "../../shaders/formats/q2_k.wgsl?raw";
+import bytes from "../../shaders/formats/shared/bytes.wgsl?raw";
 import half from "../../shaders/formats/shared/half.wgsl?raw";
 import quants from "../../shaders/formats/shared/quants.wgsl?raw";
 import { copyWords, viewOf } from "../numeric/bits.ts";
@@ -31,7 +32,7 @@ export const q2_k: WeightFormat = {
   ggmlType: 10,
   ...SIZES,
   planeBlockBytes: [QUANT_BYTES, GROUPS, 4],
-  parts: [source, quants, half],
+  parts: [source, bytes, quants, half],
 
   repack(blocks, planes) {
     const from = viewOf(blocks);

@@ -1,5 +1,7 @@
 import source from "../../shaders/formats/q3_k.wgsl?raw";
+import bytes from "../../shaders/formats/shared/bytes.wgsl?raw";
 import half from "../../shaders/formats/shared/half.wgsl?raw";
+import halfPlane from "../../shaders/formats/shared/half_plane.wgsl?raw";
 import quants from "../../shaders/formats/shared/quants.wgsl?raw";
 import { copyWords, viewOf } from "../numeric/bits.ts";
 import { f16ToF32 } from "../numeric/f16.ts";
@@ -41,7 +43,7 @@ export const q3_k: WeightFormat = {
   ggmlType: 11,
   ...SIZES,
   planeBlockBytes: [LOW_BYTES, HIGH_BYTES, SCALE_BYTES, 2],
-  parts: [source, quants, half],
+  parts: [source, bytes, quants, half, halfPlane],
 
   repack(blocks, planes) {
     const from = viewOf(blocks);

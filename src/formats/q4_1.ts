@@ -1,4 +1,5 @@
 import source from "../../shaders/formats/q4_1.wgsl?raw";
+import bytes from "../../shaders/formats/shared/bytes.wgsl?raw";
 import half from "../../shaders/formats/shared/half.wgsl?raw";
 import quants from "../../shaders/formats/shared/quants.wgsl?raw";
 import { viewOf } from "../numeric/bits.ts";
@@ -26,7 +27,7 @@ export const q4_1: WeightFormat = {
   ggmlType: 3,
   ...SIZES,
   planeBlockBytes: [QUANT_BYTES, QUANTS],
-  parts: [source, quants, half],
+  parts: [source, bytes, quants, half],
 
   repack(blocks, planes) {
     const from = viewOf(blocks);

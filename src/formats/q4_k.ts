@@ -1,4 +1,5 @@
 import source from "../../shaders/formats/q4_k.wgsl?raw";
+import bytes from "../../shaders/formats/shared/bytes.wgsl?raw";
 import half from "../../shaders/formats/shared/half.wgsl?raw";
 import kScales from "../../shaders/formats/shared/k_scales.wgsl?raw";
 import quants from "../../shaders/formats/shared/quants.wgsl?raw";
@@ -29,7 +30,7 @@ export const q4_k: WeightFormat = {
   ggmlType: 12,
   ...SIZES,
   planeBlockBytes: [QUANT_BYTES, K_SCALE_BYTES],
-  parts: [source, quants, kScales, half],
+  parts: [source, bytes, quants, kScales, half],
 
   repack(blocks, planes) {
     const from = viewOf(blocks);

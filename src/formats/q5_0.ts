@@ -1,5 +1,7 @@
 import source from "../../shaders/formats/q5_0.wgsl?raw";
+import bytes from "../../shaders/formats/shared/bytes.wgsl?raw";
 import half from "../../shaders/formats/shared/half.wgsl?raw";
+import halfPlane from "../../shaders/formats/shared/half_plane.wgsl?raw";
 import quants from "../../shaders/formats/shared/quants.wgsl?raw";
 import { viewOf } from "../numeric/bits.ts";
 import { f16ToF32, f32ToF16 } from "../numeric/f16.ts";
@@ -24,7 +26,7 @@ export const q5_0: WeightFormat = {
   ggmlType: 6,
   ...SIZES,
   planeBlockBytes: [...FIVE_BIT_PLANES, 2],
-  parts: [source, quants, half],
+  parts: [source, bytes, quants, half, halfPlane],
 
   repack(blocks, planes) {
     const from = viewOf(blocks);

@@ -1,4 +1,5 @@
 import source from "../../shaders/formats/q5_1.wgsl?raw";
+import bytes from "../../shaders/formats/shared/bytes.wgsl?raw";
 import half from "../../shaders/formats/shared/half.wgsl?raw";
 import quants from "../../shaders/formats/shared/quants.wgsl?raw";
 import { viewOf } from "../numeric/bits.ts";
@@ -24,7 +25,7 @@ export const q5_1: WeightFormat = {
   ggmlType: 7,
   ...SIZES,
   planeBlockBytes: [...FIVE_BIT_PLANES, QUANTS],
-  parts: [source, quants, half],
+  parts: [source, bytes, quants, half],
 
   repack(blocks, planes) {
     const from = viewOf(blocks);

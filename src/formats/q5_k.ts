@@ -1,4 +1,5 @@
 import source from "../../shaders/formats/q5_k.wgsl?raw";
+import bytes from "../../shaders/formats/shared/bytes.wgsl?raw";
 import half from "../../shaders/formats/shared/half.wgsl?raw";
 import kScales from "../../shaders/formats/shared/k_scales.wgsl?raw";
 import quants from "../../shaders/formats/shared/quants.wgsl?raw";
@@ -32,7 +33,7 @@ export const q5_k: WeightFormat = {
   ggmlType: 13,
   ...SIZES,
   planeBlockBytes: [LOW_BYTES, HIGH_BYTES, K_SCALE_BYTES],
-  parts: [source, quants, kScales, half],
+  parts: [source, bytes, quants, kScales, half],
 
   repack(blocks, planes) {
     const from = viewOf(blocks);

@@ -1,5 +1,7 @@
 import source from "../../shaders/formats/q6_k.wgsl?raw";
+import bytes from "../../shaders/formats/shared/bytes.wgsl?raw";
 import half from "../../shaders/formats/shared/half.wgsl?raw";
+import halfPlane from "../../shaders/formats/shared/half_plane.wgsl?raw";
 import quants from "../../shaders/formats/shared/quants.wgsl?raw";
 import { copyWords, viewOf } from "../numeric/bits.ts";
 import { f16ToF32 } from "../numeric/f16.ts";
@@ -35,7 +37,7 @@ export const q6_k: WeightFormat = {
   ggmlType: 14,
   ...SIZES,
   planeBlockBytes: [LOW_BYTES, HIGH_BYTES, GROUPS, 2],
-  parts: [source, quants, half],
+  parts: [source, bytes, quants, half, halfPlane],
 
   repack(blocks, planes) {
     const from = viewOf(blocks);

@@ -1,5 +1,7 @@
 import source from "../../shaders/formats/q8_0.wgsl?raw";
+import bytes from "../../shaders/formats/shared/bytes.wgsl?raw";
 import half from "../../shaders/formats/shared/half.wgsl?raw";
+import halfPlane from "../../shaders/formats/shared/half_plane.wgsl?raw";
 import { copyWords, viewOf } from "../numeric/bits.ts";
 import { f16ToF32, f32ToF16 } from "../numeric/f16.ts";
 import { decodeBlocks, encodeBlocks } from "./blocks.ts";
@@ -22,7 +24,7 @@ export const q8_0: WeightFormat = {
   ggmlType: 8,
   ...SIZES,
   planeBlockBytes: [QUANT_BYTES, 2],
-  parts: [source, half],
+  parts: [source, bytes, half, halfPlane],
 
   repack(blocks, planes) {
     const from = viewOf(blocks);

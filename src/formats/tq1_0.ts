@@ -1,4 +1,5 @@
 import half from "../../shaders/formats/shared/half.wgsl?raw";
+import halfPlane from "../../shaders/formats/shared/half_plane.wgsl?raw";
 import source from "../../shaders/formats/tq1_0.wgsl?raw";
 import { copyWords, viewOf } from "../numeric/bits.ts";
 import { f16ToF32, f32ToF16 } from "../numeric/f16.ts";
@@ -35,7 +36,7 @@ export const tq1_0: WeightFormat = {
   ggmlType: 34,
   ...SIZES,
   planeBlockBytes: [DIGIT_BYTES, 2],
-  parts: [source, half],
+  parts: [source, half, halfPlane],
 
   repack(blocks, planes) {
     const from = viewOf(blocks);

@@ -1,4 +1,6 @@
+import bytes from "../../shaders/formats/shared/bytes.wgsl?raw";
 import half from "../../shaders/formats/shared/half.wgsl?raw";
+import halfPlane from "../../shaders/formats/shared/half_plane.wgsl?raw";
 import quants from "../../shaders/formats/shared/quants.wgsl?raw";
 import source from "../../shaders/formats/tq2_0.wgsl?raw";
 import { viewOf } from "../numeric/bits.ts";
@@ -24,7 +26,7 @@ export const tq2_0: WeightFormat = {
   ggmlType: 35,
   ...SIZES,
   planeBlockBytes: [QUANT_BYTES, 2],
-  parts: [source, quants, half],
+  parts: [source, bytes, quants, half, halfPlane],
 
   repack(blocks, planes) {
     const from = viewOf(blocks);

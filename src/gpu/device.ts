@@ -1,6 +1,7 @@
 import { SluiceError } from "../errors.ts";
 import { GpuMemory } from "./memory.ts";
 import { type ParamsBinding, PipelineCache } from "./pipelines.ts";
+import { softwareParts } from "./software-parts.ts";
 
 /** An opened GPU device and what hangs on it. Owned by the engine, which calls `dispose`. */
 export interface GpuContext {
@@ -26,6 +27,7 @@ const WANTED_LIMITS = [
   "maxComputeWorkgroupStorageSize",
   "maxComputeInvocationsPerWorkgroup",
   "maxComputeWorkgroupSizeX",
+  "maxImmediateSize",
 ] as const;
 
 /** The workgroup size and storage that the kernels are written for: WebGPU's guaranteed minimum. */
@@ -73,7 +75,11 @@ export async function openGpu(gpu: GPU | undefined, maxBufferBytes?: number): Pr
     adapterName: name || (software ? "unnamed software adapter" : "unnamed adapter"),
     software,
     memory,
-    pipelines: new PipelineCache(device, paramsBinding(device, software)),
+    pipelines: new PipelineCache(
+      device,
+      paramsBinding(gpu, device, software),
+      software ? softwareParts : undefined,
+    ),
     lost,
     check() {
       if (failure) throw failure;
@@ -88,15 +94,23 @@ export async function openGpu(gpu: GPU | undefined, maxBufferBytes?: number): Pr
 const STORAGE_BUFFERS_WITH_PARAMS = REQUIRED_LIMITS.maxStorageBuffersPerShaderStage + 1;
 
 /**
- * What kernels read their params from. Firefox's software adapter is Mesa's lavapipe, which writes the values of uniforms
+ * What kernels read their params from: immediates where the browser has them and the params are short, a buffer with an
+ * offset for each step otherwise. Firefox's software adapter is Mesa's lavapipe, which writes the values of uniforms
  * into the shader where that lets it unroll a loop or drop a branch. Mesa 22.3 (Debian 12) does so at every dispatch and
  * keeps each compilation: 1.3 MB and 10 ms for a router. It leaves storage buffers alone. To be deleted when no such
  * version matters any more.
  */
-function paramsBinding({ limits }: GPUDevice, software: boolean): ParamsBinding {
+function paramsBinding(gpu: GPU, { limits }: GPUDevice, software: boolean): ParamsBinding {
   const isFirefox = typeof navigator !== "undefined" && navigator.userAgent?.includes("Firefox");
   const hasRoom = limits.maxStorageBuffersPerShaderStage >= STORAGE_BUFFERS_WITH_PARAMS;
-  return isFirefox && software && hasRoom ? "read" : "uniform";
+  const hasImmediates =
+    gpu.wgslLanguageFeatures?.has("immediate_address_space") &&
+    "setImmediates" in GPUComputePassEncoder.prototype;
+  return {
+    buffer: isFirefox && software && hasRoom ? "read" : "uniform",
+    dynamic: true,
+    immediateBytes: hasImmediates ? (limits.maxImmediateSize ?? 0) : 0,
+  };
 }
 
 async function requestDevice(
@@ -111,9 +125,9 @@ async function requestDevice(
       );
     }
   }
-  const requiredLimits = Object.fromEntries(
-    WANTED_LIMITS.map((limit) => [limit, adapter.limits[limit]]),
-  );
+  // Not every browser knows all of them.
+  const known = WANTED_LIMITS.filter((limit) => adapter.limits[limit] !== undefined);
+  const requiredLimits = Object.fromEntries(known.map((limit) => [limit, adapter.limits[limit]]));
   const device = await adapter.requestDevice({ label: "sluice", requiredLimits }).catch((cause) => {
     throw new SluiceError(
       "no-adapter",

@@ -56,13 +56,18 @@ export function foldGrid(groups: number, depth = 1): Grid {
   return [Math.ceil(groups / height), height, depth];
 }
 
-/** The bytes of `struct Params`: 4 a field, padded to 16. */
+/** How long `struct Params` is: 4 bytes a field, padded to 16. */
+export function paramsBytes(types: Record<string, ParamType>): number {
+  return Math.max(16, Math.ceil(Object.keys(types).length / 4) * 16);
+}
+
+/** The bytes of `struct Params`. */
 export function encodeParams<Params extends Record<string, ParamType>>(
   types: Params,
   values: ParamValues<Params>,
 ): ArrayBuffer {
   const names = Object.keys(types);
-  const bytes = new ArrayBuffer(Math.max(16, Math.ceil(names.length / 4) * 16));
+  const bytes = new ArrayBuffer(paramsBytes(types));
   const view = new DataView(bytes);
   for (const [index, name] of names.entries()) {
     const value = values[name];

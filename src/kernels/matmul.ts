@@ -3,7 +3,7 @@ import { defineKernel, foldGrid } from "../gpu/kernel.ts";
 import { TILE_ROWS } from "./matvec.ts";
 
 /** Tokens for which a weight is decoded once. */
-const TILE_TOKENS = 4;
+export const TILE_TOKENS = 8;
 
 /**
  * `y = scale (W input + bias) + residual` for several tokens, or `rows` of it from row `first_row` on; the input is x or
@@ -11,7 +11,7 @@ const TILE_TOKENS = 4;
  *
  * weight [rows, cols] in any format · x [tokens, cols] · vectors: the norm's weights, then the bias [rows] from where
  * params say, `NO_VECTOR` for none · residual, y [tokens, all_rows] f32. `cols` is a multiple of 8; x has room for a
- * multiple of 4 tokens.
+ * multiple of 8 tokens.
  */
 export const matmul = defineKernel({
   name: "matmul",

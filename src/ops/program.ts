@@ -16,6 +16,10 @@ export interface Step {
   readonly pipeline: GPUComputePipeline;
   /** Bind groups 0, 1 and 2; undefined where the kernel has none. */
   readonly groups: readonly (GPUBindGroup | undefined)[];
+  /** The params, if they are immediates. */
+  readonly immediates: ArrayBuffer | undefined;
+  /** Where the params lie in the buffer that group 0 binds, if they do: one dynamic offset. */
+  readonly offsets: Uint32Array<ArrayBuffer>;
   readonly grid: (tokens: number) => Grid;
 }
 
@@ -175,32 +179,32 @@ export class Recorder {
     const params = owned[0]!;
     const all = new Uint8Array(params.size);
     let uniforms = 0;
-    const place = (values: ArrayBuffer): GPUBufferBinding => {
+    const placed = (values: ArrayBuffer): number => {
       const offset = uniforms++ * UNIFORM_STRIDE;
       all.set(new Uint8Array(values), offset);
-      return { buffer: params, offset, size: values.byteLength };
+      return offset;
     };
 
     const shared = new SharedGroups(device);
     const bind = (step: PendingStep, index: number, values: ArrayBuffer): Step => {
-      const { pipeline, layouts } = compiled[index]!;
-      const uniform = place(values);
-      const buffers = step.bound.map((bound) => ({
-        buffer: isScratch(bound) ? bound.buffer! : bound,
-      }));
-      const group = device.createBindGroup({
-        label: step.kernel.name,
-        layout: layouts.buffers,
-        entries: [uniform, ...buffers].map((resource, binding) => ({ binding, resource })),
-      });
+      const { pipeline, layouts, params: place } = compiled[index]!;
+      const buffers = step.bound.map((bound) => (isScratch(bound) ? bound.buffer! : bound));
+      const isImmediate = place === "immediate";
+      const offset = isImmediate ? undefined : placed(values);
       return {
         label: step.kernel.name,
         pipeline,
         groups: [
-          group,
+          isImmediate
+            ? shared.group(layouts.buffers, buffers, { first: 1 })
+            : shared.group(layouts.buffers, buffers, {
+                params: { buffer: params, size: values.byteLength },
+              }),
           layouts.weights && shared.group(layouts.weights, step.weights),
           layouts.control && shared.group(layouts.control, [control]),
         ],
+        immediates: isImmediate ? values : undefined,
+        offsets: Uint32Array.from(offset === undefined ? [] : [offset]),
         grid: step.grid,
       };
     };
@@ -266,26 +270,47 @@ export class Recorder {
   }
 }
 
-/** Bind groups of buffers alone, one for each list of them. */
+/** How the buffers of a bind group begin: at a binding, or behind params that take an offset. */
+interface GroupStart {
+  readonly first?: number;
+  readonly params?: { readonly buffer: GPUBuffer; readonly size: number };
+}
+
+/** Bind groups, one for each list of buffers. */
 class SharedGroups {
   readonly #device: GPUDevice;
   readonly #groups = new Map<
     GPUBindGroupLayout,
-    { readonly buffers: readonly GPUBuffer[]; readonly group: GPUBindGroup }[]
+    {
+      readonly buffers: readonly GPUBuffer[];
+      readonly size: number | undefined;
+      readonly group: GPUBindGroup;
+    }[]
   >();
 
   constructor(device: GPUDevice) {
     this.#device = device;
   }
 
-  group(layout: GPUBindGroupLayout, buffers: readonly GPUBuffer[]): GPUBindGroup {
+  group(
+    layout: GPUBindGroupLayout,
+    buffers: readonly GPUBuffer[],
+    { params, first = params ? 1 : 0 }: GroupStart = {},
+  ): GPUBindGroup {
     const groups = this.#groups.get(layout) ?? [];
     this.#groups.set(layout, groups);
-    const known = groups.find((group) => group.buffers.every((each, i) => each === buffers[i]));
+    const known = groups.find(
+      (group) =>
+        group.size === params?.size && group.buffers.every((each, i) => each === buffers[i]),
+    );
     if (known) return known.group;
-    const entries = buffers.map((buffer, binding) => ({ binding, resource: { buffer } }));
+    const entries = buffers.map((buffer, index) => ({
+      binding: first + index,
+      resource: { buffer } as GPUBufferBinding,
+    }));
+    if (params) entries.unshift({ binding: 0, resource: params });
     const group = this.#device.createBindGroup({ layout, entries });
-    groups.push({ buffers, group });
+    groups.push({ buffers, size: params?.size, group });
     return group;
   }
 }
@@ -329,9 +354,12 @@ export function encodeSteps(
 /** Encodes one step for a pass of `tokens` tokens. */
 export function encodeStep(pass: GPUComputePassEncoder, step: Step, tokens: number): void {
   pass.setPipeline(step.pipeline);
+  if (step.immediates) pass.setImmediates(0, step.immediates);
   for (let group = 0; group < step.groups.length; group++) {
     const bound = step.groups[group];
-    if (bound) pass.setBindGroup(group, bound);
+    if (!bound) continue;
+    if (group === 0) pass.setBindGroup(0, bound, step.offsets, 0, step.offsets.length);
+    else pass.setBindGroup(group, bound);
   }
   const [x, y, z] = step.grid(tokens);
   pass.dispatchWorkgroups(x, y, z);

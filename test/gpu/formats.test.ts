@@ -3,6 +3,7 @@ import { repackMatrix, type WeightFormat } from "../../src/formats/format.ts";
 import { weightParts } from "../../src/formats/parts.ts";
 import { weightFormats } from "../../src/formats/registry.ts";
 import { linkWgsl } from "../../src/gpu/link.ts";
+import { softwareParts } from "../../src/gpu/software-parts.ts";
 import { createRandom, normalArray } from "../../src/numeric/random.ts";
 import { gpuTest } from "../helpers/gpu.ts";
 import golden from "../node/formats/golden.json";
@@ -33,14 +34,27 @@ fn main(@builtin(global_invocation_id) thread: vec3u) {
 const vectors: Record<string, { readonly decode: { readonly blocks: string } } | undefined> =
   golden;
 
-describe.for(Object.values(weightFormats))("$name", (format) => {
+/** How a device links a format's parts. */
+const WAYS = [
+  ["as they are", (parts: readonly string[]) => parts],
+  [
+    "for software",
+    (parts: readonly string[]) => parts.map((part) => softwareParts.get(part) ?? part),
+  ],
+] as const;
+
+const CASES = Object.values(weightFormats).flatMap((format) =>
+  WAYS.map(([way, link]) => ({ name: `${format.name}, parts ${way}`, format, link })),
+);
+
+describe.for(CASES)("$name", ({ format, link }) => {
   gpuTest(
     "loads what decode gives, in a matrix with an odd number of blocks",
     async ({ device }) => {
       const weights = Math.max(format.blockWeights, UNIT_WEIGHTS) * 7;
       const blocks = format.encode(normalArray(createRandom(1), weights, 0.02));
 
-      const loaded = await unpack(device, format, blocks);
+      const loaded = await unpack(device, format, blocks, link(weightParts(format)));
 
       expect(loaded).toEqual(expected(format.decode(blocks), loaded));
     },
@@ -48,14 +62,14 @@ describe.for(Object.values(weightFormats))("$name", (format) => {
 });
 
 // A plain number may be subnormal there, and a GPU may take it for 0.
-const withScales = Object.values(weightFormats).filter((format) => format.blockWeights > 1);
+const withScales = CASES.filter(({ format }) => format.blockWeights > 1);
 
-describe.for(withScales)("$name with extreme scales", (format) => {
+describe.for(withScales)("$name, with extreme scales", ({ format, link }) => {
   gpuTest("loads what decode gives", async ({ device }) => {
     const text = atob(vectors[format.name]!.decode.blocks);
     const blocks = Uint8Array.from(text, (character) => character.charCodeAt(0));
 
-    const loaded = await unpack(device, format, blocks);
+    const loaded = await unpack(device, format, blocks, link(weightParts(format)));
 
     expect(loaded).toEqual(expected(format.decode(blocks), loaded));
   });
@@ -80,6 +94,7 @@ async function unpack(
   device: GPUDevice,
   format: WeightFormat,
   blocks: Uint8Array,
+  parts: readonly string[],
 ): Promise<Float32Array> {
   const count = (blocks.length / format.blockBytes) * format.blockWeights;
   const matrix = repackMatrix(format, blocks);
@@ -102,7 +117,7 @@ async function unpack(
     label: `unpack ${format.name}`,
     layout: "auto",
     compute: {
-      module: device.createShaderModule({ code: linkWgsl([UNPACK, ...weightParts(format)]) }),
+      module: device.createShaderModule({ code: linkWgsl([UNPACK, ...parts]) }),
       constants: { BASE, COUNT: count },
     },
   });

@@ -9,8 +9,7 @@ fn half_to_float(bits: u32) -> f32 {
   return bitcast<f32>(bitcast<u32>(value) | ((bits & 0x8000u) << 16u));
 }
 
-// Half `index` of the plane that starts at word `plane`, two a word.
-// Needs: weights (shared/weights.wgsl).
-fn half_at(plane: u32, index: u32) -> f32 {
-  return half_to_float(weights[plane + index / 2u] >> (16u * (index % 2u)));
+// Half `index % 2` of a word.
+fn half_of(word: u32, index: u32) -> f32 {
+  return half_to_float(word >> (16u * (index & 1u)));
 }

@@ -8,6 +8,9 @@
 //
 // A kernel calls it by a name of its own, load_weights or load_gate, that begins with load_ and is
 // linked to the matrix's format (src/formats/parts.ts).
+//
+// These functions run for every eight weights. They shift and mask where they could divide:
+// software adapters divide, even by a constant, one lane after the other.
 @group(1) @binding(0) var<storage, read> weights: array<u32>;
 
 // Words that a plane of `words` words takes.
@@ -17,5 +20,5 @@ fn padded_words(words: u32) -> u32 {
 
 // Byte `index` of the plane that starts at word `plane`.
 fn byte_at(plane: u32, index: u32) -> u32 {
-  return (weights[plane + index / 4u] >> (8u * (index % 4u))) & 0xffu;
+  return (weights[plane + (index >> 2u)] >> (8u * (index & 3u))) & 0xffu;
 }

@@ -5,7 +5,10 @@ import { latentAppend } from "../../kernels/latent_append.ts";
 import { checkLeast, checkMost, checkMultiple, checkWidth } from "../checks.ts";
 import type { HeadLinearOptions, LatentAttentionSpec, LatentInputs } from "../ops.ts";
 import { recordCached } from "./attention.ts";
-import { type GpuTensor, type Recording, TOKEN_TILE, UNIT_WEIGHTS } from "./recording.ts";
+import { type GpuTensor, type Recording, UNIT_WEIGHTS } from "./recording.ts";
+
+/** Tokens that share what is read of a head's matrix. */
+const TOKEN_TILE = 4;
 
 /** `Ops.headLinear`. */
 export function recordHeadLinear(

@@ -1,3 +1,4 @@
+import { TILE_TOKENS } from "../../kernels/matmul.ts";
 import type { GpuResources } from "../gpu-resources.ts";
 import type { Activation } from "../ops.ts";
 import { Recorder, type Scratch } from "../program.ts";
@@ -19,9 +20,6 @@ export const UNIT_WEIGHTS = 8;
 /** Passes of at most so many tokens run the products of experts token by token. */
 export const FEW_TOKENS = 8;
 
-/** Matmul reads tokens in fours, so activations have room for them. */
-export const TOKEN_TILE = 4;
-
 /** What the ops record with: the GPU's resources, and the dispatches so far. */
 export class Recording {
   readonly gpu: GpuResources;
@@ -36,7 +34,8 @@ export class Recording {
 
   /** Room for an activation of all the pass's tokens, or of one. */
   tensor(width: number, single = false): GpuTensor {
-    const rows = single ? 1 : Math.ceil(this.maxTokens / TOKEN_TILE) * TOKEN_TILE;
+    // Matmul reads tokens by tiles.
+    const rows = single ? 1 : Math.ceil(this.maxTokens / TILE_TOKENS) * TILE_TOKENS;
     return { width, single, scratch: this.recorder.scratch(4 * rows * width) };
   }
 }
