@@ -6,7 +6,8 @@ import { defineKernel } from "../gpu/kernel.ts";
  *
  * x [tokens, cols] · router [experts, cols] in any format · page_table [pools, experts] · vectors: the norm's weights, if
  * the router reads one, then router bias, selection bias and expert scale, each [experts], where params give their
- * starts, `NO_VECTOR` for none · ids, slots, expert_weights [MoE layers, max tokens, top_k]. `experts` is at most 512, `experts * PARTS` at most 2048.
+ * starts, `NO_VECTOR` for none · ids, slots, expert_weights [MoE layers, max tokens, top_k]. `experts` is at most 512,
+ * `experts * PARTS` at most 2048.
  */
 export const router = defineKernel({
   name: "router",

@@ -7,17 +7,25 @@ const LAYERS = 3;
 const TOKENS = 6;
 const PROMPT = { tokens: [5, 17, 99, 3] };
 
-/** Counts calls of a WebGPU method until `restore`. */
+/** Dispatches of a pass that are of no layer: the embedding, the output matrix and the best token. */
+const OUTSIDE = 3;
+/** Dispatches of a layer's experts. */
+const MOE_LAYER = 3;
+/** Most that a layer takes in the prompt's pass, whose products of several tokens are less fused. */
+const PROMPT_LAYER = 18;
+
+/** Counts calls of a WebGPU method until `restore`, and keeps what each was called with first. */
 function countCalls<Target extends object>(target: Target, method: keyof Target) {
   const original = target[method] as (...args: unknown[]) => unknown;
-  let calls = 0;
+  const firsts: unknown[] = [];
   target[method] = function (this: unknown, ...args: unknown[]) {
-    calls++;
+    firsts.push(args[0]);
     return original.apply(this, args);
   } as Target[keyof Target];
   return {
+    firsts,
     get calls() {
-      return calls;
+      return firsts.length;
     },
     restore() {
       target[method] = original as Target[keyof Target];
@@ -50,19 +58,29 @@ test.for([
       readbacks: countCalls(GPUBuffer.prototype, "mapAsync"),
       bindGroups: countCalls(GPUDevice.prototype, "createBindGroup"),
       buffers: countCalls(GPUDevice.prototype, "createBuffer"),
+      pipelines: countCalls(GPUComputePassEncoder.prototype, "setPipeline"),
     };
     const firefoxNudges = navigator.userAgent.includes("Firefox");
     try {
       const { stats } = await replyOf(engine, PROMPT, { maxTokens: TOKENS });
 
       expect(stats.faults).toBe(0);
-      // One pass for the prompt, one for each token after the first; the same number of dispatches in each but for the
-      // copy of the prompt's last token.
-      const perToken = dispatches * LAYERS + 4;
+      // One pass for the prompt, one for each token after the first.
+      const perToken = dispatches * LAYERS + OUTSIDE;
       expect(stats.dispatchesPerLayer).toBeLessThanOrEqual(dispatches);
       expect(stats.dispatchesPerToken).toBeLessThanOrEqual(perToken);
-      expect(counts.dispatches.calls).toBeLessThanOrEqual(TOKENS * perToken + 1);
+      const ofPrompt = PROMPT_LAYER * LAYERS + OUTSIDE + 1;
+      expect(counts.dispatches.calls).toBeLessThanOrEqual((TOKENS - 1) * perToken + ofPrompt);
       expect(counts.dispatches.calls).toBeGreaterThan(TOKENS * stats.dispatchesPerToken - 1);
+      // Those of the last token alone: router, gated units, and their sum with the residual.
+      const labels = counts.pipelines.firsts.map(
+        (pipeline) => (pipeline as GPUComputePipeline).label,
+      );
+      const ofExperts = labels
+        .slice(-stats.dispatchesPerToken)
+        .filter((label) => /router|expert|combine/.test(label));
+      expect(ofExperts.length).toBeLessThanOrEqual(MOE_LAYER * LAYERS);
+      expect(ofExperts.length).toBeGreaterThan(0);
       expect(stats.readbacksPerToken).toBe(1);
       expect(counts.readbacks.calls).toBe(TOKENS);
       expect(stats.submitsPerToken).toBe(1);

@@ -2,7 +2,7 @@ import fc from "fast-check";
 import { describe, expect } from "vitest";
 import { weightParts } from "../../../src/formats/parts.ts";
 import { weightFormats } from "../../../src/formats/registry.ts";
-import { matmul } from "../../../src/kernels/matmul.ts";
+import { matmul, TILE_TOKENS } from "../../../src/kernels/matmul.ts";
 import { matvec, NO_VECTOR, TILE_ROWS } from "../../../src/kernels/matvec.ts";
 import { inputParts, matricesParts, rowDotsParts } from "../../../src/kernels/parts.ts";
 import { createRandom } from "../../../src/numeric/random.ts";
@@ -24,8 +24,6 @@ import { inputNames, packVectors, randomNorm } from "./inputs.ts";
 const NUM_RUNS = 4;
 /** A product with nothing done to it. */
 const PLAIN = { bias: NO_VECTOR, has_residual: 0, first_row: 0, scale: 1, epsilon: 0 } as const;
-/** Tokens that a workgroup takes. */
-const TOKENS = 4;
 
 const CASES = formatCases.flatMap((each) =>
   inputNames.map((input) => ({ ...each, input, name: `${each.name}, ${input} input` })),
@@ -39,7 +37,7 @@ describe.for(CASES)("matmul, $name", ({ format, variant, input }) => {
     const shape = fc.record({
       rows: fc.constantFrom(1, 3, 5, 13, 65),
       cols: fc.constantFrom(...someCols(format)),
-      tokens: fc.integer({ min: 1, max: 9 }),
+      tokens: fc.integer({ min: 1, max: 2 * TILE_TOKENS + 1 }),
       tokensPast: fc.integer({ min: 0, max: 5 }),
       plant: fc.constantFrom(...plants),
       hasBias: fc.boolean(),
@@ -74,7 +72,7 @@ describe.for(CASES)("matmul, $name", ({ format, variant, input }) => {
             epsilon: norm?.epsilon ?? 0,
           },
           buffers: {
-            x: padded(x, Math.ceil(tokens / TOKENS) * TOKENS * cols),
+            x: padded(x, Math.ceil(tokens / TILE_TOKENS) * TILE_TOKENS * cols),
             vectors: vectors.content,
             residual: hasResidual ? residual : 16,
             y: 4 * all * (tokens + tokensPast),
@@ -108,14 +106,14 @@ describe.for(CASES)("matmul, $name", ({ format, variant, input }) => {
     const shape = fc.record({
       rows: fc.constantFrom(1, 13, 66),
       cols: fc.constantFrom(...someCols(format)),
-      tokens: fc.integer({ min: 1, max: 6 }),
+      tokens: fc.integer({ min: 1, max: TILE_TOKENS + 2 }),
       seed: fc.integer(),
     });
     await fc.assert(
       fc.asyncProperty(shape, async ({ rows, cols, tokens, seed }) => {
         const random = createRandom(seed);
         const { packed } = randomMatrix(random, format, rows, cols);
-        const x = randomInput(random, Math.ceil(tokens / TOKENS) * TOKENS * cols);
+        const x = randomInput(random, Math.ceil(tokens / TILE_TOKENS) * TILE_TOKENS * cols);
         const norm = randomNorm(random, input, cols);
         const vectors = packVectors(norm, [randomInput(random, rows)]);
         const params = {
@@ -177,7 +175,7 @@ describe.for(variantCases)("matmul, $name", ({ variant: { batch } }) => {
     const cols = Math.max(...someCols(format));
     const random = createRandom(1);
     const { packed, weights } = randomMatrix(random, format, rows, cols);
-    const tokens = 2 * TOKENS;
+    const tokens = 2 * TILE_TOKENS;
     const x = randomInput(random, tokens * cols);
 
     const { y } = await run(
@@ -199,7 +197,7 @@ describe.for(variantCases)("matmul, $name", ({ variant: { batch } }) => {
   kernelTest("does nothing once a router has faulted", async ({ run }) => {
     const { y } = await run(matmul, {
       params: { rows: 5, cols: 8, ...PLAIN, all_rows: 5 },
-      buffers: { x: new Float32Array(4 * 8), vectors: 16, residual: 16, y: 4 * 4 * 5 },
+      buffers: { x: new Float32Array(TILE_TOKENS * 8), vectors: 16, residual: 16, y: 4 * 4 * 5 },
       weights: encodeMatrix(format, new Float32Array(40)).packed,
       parts,
       constants,
