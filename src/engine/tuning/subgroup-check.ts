@@ -1,5 +1,6 @@
 import type { GpuContext } from "../../gpu/device.ts";
 import { encodeParams, type Kernel } from "../../gpu/kernel.ts";
+import { PipelineCache } from "../../gpu/pipelines.ts";
 import { Readback } from "../../gpu/readback.ts";
 import { candidates, needsSubgroups, type Reduction } from "../../kernels/parts.ts";
 import { subgroupProbe } from "../../kernels/subgroup_probe.ts";
@@ -42,11 +43,12 @@ function subgroupShapes(): Reduction["constants"][] {
 }
 
 async function areNeighbours(
-  { device, pipelines }: GpuContext,
+  { device }: GpuContext,
   constants: Reduction["constants"],
 ): Promise<boolean> {
   const kernel = subgroupProbe as unknown as Kernel;
-  const { pipeline, layouts } = await pipelines.compile(kernel, [], constants);
+  // With pipelines of its own: its params are bound here, wherever the device's other kernels have theirs.
+  const { pipeline, layouts } = await new PipelineCache(device).compile(kernel, [], constants);
   const { STORAGE, COPY_DST, COPY_SRC, UNIFORM } = GPUBufferUsage;
   const found = device.createBuffer({ size: 8, usage: STORAGE | COPY_DST | COPY_SRC });
   const params = device.createBuffer({ size: 16, usage: UNIFORM | STORAGE | COPY_DST });
