@@ -27,7 +27,10 @@ export interface Variant {
   readonly columns: Constants;
   readonly norm: Constants;
   readonly rotate: Constants;
+  /** `LANES` are the least: as many as a head's values need. `GROUPS` are the most. */
   readonly attention: Constants;
+  /** Least number of keys of one token that are a workgroup's work; 0: a workgroup takes all of them. */
+  readonly splitKeys: number;
   readonly router: Constants;
 }
 
@@ -42,7 +45,8 @@ export const variants = {
     columns: { LANES: 64, SPLITS: 1 },
     norm: { LANES: 1, ROWS: 1 },
     rotate: { LANES: 1, ROWS: 1 },
-    attention: { LANES: 32 },
+    attention: { LANES: 8, GROUPS: 1 },
+    splitKeys: 0,
     router: { LANES: 32, PARTS: 1 },
   },
   workgroup: {
@@ -51,7 +55,8 @@ export const variants = {
     columns: { LANES: 32, SPLITS: 8 },
     norm: { LANES: 128, ROWS: 1 },
     rotate: { LANES: 32, ROWS: 1 },
-    attention: { LANES: 64 },
+    attention: { LANES: 32, GROUPS: 4 },
+    splitKeys: 128,
     router: { LANES: 256, PARTS: 4 },
   },
 } as const satisfies Record<string, Variant>;

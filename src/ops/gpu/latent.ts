@@ -47,7 +47,7 @@ export function recordLatentAttention(
   checkWidth(`absorbed queries of layer ${layer}`, absorbed.width, heads * valueDim);
   checkWidth(`kv of layer ${layer}`, kv.width, headDim);
   const rotated = recording.tensor(heads * headDim);
-  return recordCached(recording, spec, ({ buffer, layout }) => {
+  return recordCached(recording, spec, ({ buffer, layout, format }) => {
     recorder.dispatch(latentAppend, {
       params: {
         heads,
@@ -55,7 +55,8 @@ export function recordLatentAttention(
         rank: valueDim,
         rope_dims: rope.dims,
         rows: layout.rows,
-        row_stride: layout.keyStride,
+        row_quads: layout.keyRowQuads,
+        scales: layout.keyScales,
         pairing: rope.pairing === "interleaved" ? 1 : 0,
         epsilon: latent.epsilon,
       },
@@ -68,7 +69,7 @@ export function recordLatentAttention(
         q_out: rotated.scratch,
         cache: buffer,
       },
-      parts: [gpu.variant.reduce],
+      parts: [gpu.variant.reduce, format.write],
       constants: gpu.variant.rotate,
     });
     return rotated;
