@@ -45,7 +45,7 @@ export const variants = {
     columns: { LANES: 64, SPLITS: 1 },
     norm: { LANES: 1, ROWS: 1 },
     rotate: { LANES: 1, ROWS: 1 },
-    attention: { LANES: 8, GROUPS: 1 },
+    attention: { LANES: 4, GROUPS: 1 },
     splitKeys: 0,
     router: { LANES: 32, PARTS: 1 },
   },

@@ -11,6 +11,8 @@ import type { GpuTensor, Recording } from "./recording.ts";
 /** Quads of a result that a lane of the kernel keeps in registers: `SLOTS` of `shaders/attention`. */
 const LANE_QUADS = 2;
 const MOST_LANES = 64;
+/** `MOST_STAGED` of `shaders/cache`. */
+const MOST_HEAD_DIM = 1024;
 const MOST_INVOCATIONS = 128;
 /** A lane's keys of a tile. */
 const LANE_KEYS = 4;
@@ -59,6 +61,7 @@ export function recordCached(
   checkMultiple(`the head size of layer ${spec.layer}`, spec.headDim, 4);
   checkMultiple(`the size of a head's values in layer ${spec.layer}`, valueDim, 4);
   const mostDims = 4 * LANE_QUADS * MOST_LANES;
+  checkMost(`the head size of layer ${spec.layer}`, spec.headDim, MOST_HEAD_DIM);
   checkMost(`the size of a head's values in layer ${spec.layer}`, valueDim, mostDims);
   const { buffer, format, rows } = recording.gpu.kvCache(spec.layer);
   const layout = planKvCache(spec, format, rows);

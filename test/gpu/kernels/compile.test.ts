@@ -5,10 +5,11 @@ import { weightParts } from "../../../src/formats/parts.ts";
 import { weightFormats } from "../../../src/formats/registry.ts";
 import type { Constants, Kernel } from "../../../src/gpu/kernel.ts";
 import { linkKernel, PipelineCache } from "../../../src/gpu/pipelines.ts";
-import { attention } from "../../../src/kernels/attention.ts";
+import { attention, attentionRows } from "../../../src/kernels/attention.ts";
 import { kernels } from "../../../src/kernels/index.ts";
-import { packCache } from "../../../src/kernels/pack_cache.ts";
+import { latentAppend } from "../../../src/kernels/latent_append.ts";
 import { activationParts, convParts, rankingParts, variants } from "../../../src/kernels/parts.ts";
+import { rotateAppend } from "../../../src/kernels/rotate_append.ts";
 import { scoreFunctions } from "../../../src/routing/registry.ts";
 import { gpuTest } from "../../helpers/gpu.ts";
 
@@ -28,14 +29,16 @@ function partsFor(kernel: Kernel, loaded: readonly WeightFormat[], reduce: strin
   const parts = loadersOf(kernel).flatMap((name, index) =>
     weightParts(loaded[index % loaded.length]!, name),
   );
-  if (source.includes("row_sum")) parts.push(reduce);
+  if (/row_(sum|barrier)/.test(source)) parts.push(reduce);
   if (source.includes("conv_input(")) parts.push(convParts.gated);
   if (source.includes("gated(")) parts.push(activationParts.silu);
   if (source.includes("router_score(")) {
     parts.push(...scoreFunctions.softmax.parts, rankingParts.byLogit);
   }
-  if (source.includes("cache_quad(")) parts.push(cacheFormats.f32.read);
-  if (source.includes("store_unit(")) parts.push(cacheFormats.f16.write!);
+  if (source.includes("cache_quad(")) {
+    parts.push(cacheFormats.f32.read, attentionRows.four.part);
+  }
+  if (source.includes("store_head(")) parts.push(cacheFormats.f16.write);
   return parts;
 }
 
@@ -84,14 +87,16 @@ describe.for(Object.entries(variants))("variant %s", ([, variant]) => {
     "a KV cache in $name is read and written",
     async ({ read, write }, { device }) => {
       const cache = pipelines(device);
-      const compiled = await Promise.all([
-        cache.compile(attention as never, [read], variant.attention),
-        ...(write === undefined
-          ? []
-          : [cache.compile(packCache as never, [write], packCache.constants)]),
-      ]);
+      const { reduce, rotate } = variant;
+      const readers = Object.values(attentionRows).map(({ part }) =>
+        cache.compile(attention as never, [read, part], variant.attention),
+      );
+      const writers = [rotateAppend, latentAppend].map((kernel) =>
+        cache.compile(kernel as never, [reduce, write], rotate),
+      );
+      const compiled = await Promise.all([...readers, ...writers]);
 
-      expect(compiled).toHaveLength(write === undefined ? 1 : 2);
+      expect(compiled).toHaveLength(4);
     },
   );
 

@@ -1,31 +1,42 @@
 import fc from "fast-check";
 import { describe, expect } from "vitest";
+import { cacheFormats } from "../../../src/formats/cache/registry.ts";
 import { latentAppend } from "../../../src/kernels/latent_append.ts";
 import { variants } from "../../../src/kernels/parts.ts";
 import { createRandom } from "../../../src/numeric/random.ts";
+import { planKvCache } from "../../../src/ops/kv-layout.ts";
+import { cacheNumbers, packCache, packedHead, unpackCache } from "../../helpers/kv-cache.ts";
 import { kernelTest } from "../../helpers/run-kernel.ts";
 import { expectWithin } from "../../helpers/within.ts";
 import { latentQueries, latentRows } from "../../reference/kernels/latent_append.ts";
 import { plants, randomInput } from "./cases.ts";
 
 const NUM_RUNS = 12;
-const CONTEXT = 12;
+const CONTEXT = 16;
 const PAIRINGS = ["half-split", "interleaved"] as const;
 
-describe.for(Object.entries(variants))("latent_append, %s", ([, { rotate: constants, reduce }]) => {
+const CASES = [
+  { name: "serial", format: cacheFormats.f32 },
+  { name: "workgroup", format: cacheFormats.f32 },
+  { name: "serial", format: cacheFormats.q8_0 },
+  { name: "workgroup", format: cacheFormats.f16 },
+] as const;
+
+describe.for(CASES)("latent_append, $name, $format.name", ({ name, format }) => {
+  const { rotate: constants, reduce } = variants[name];
+
   kernelTest("agrees with f64 and changes no other row of the cache", async ({ run }) => {
     const drawing = fc.record({
       shape: fc.constantFrom(
-        { heads: 1, rank: 4, ropeDims: 2, qWidth: 2 },
+        { heads: 1, rank: 4, ropeDims: 4, qWidth: 4 },
         { heads: 3, rank: 40, ropeDims: 12, qWidth: 20 },
         { heads: 2, rank: 96, ropeDims: 80, qWidth: 130 },
       ),
       pairing: fc.constantFrom(...PAIRINGS),
       epsilon: fc.constantFrom(1e-6, 0.5),
-      position: fc.integer({ min: 0, max: 7 }),
+      position: fc.integer({ min: 0, max: 11 }),
       /** A ring that some of the drawn positions are beyond, or room for all of them. */
-      rows: fc.constantFrom(5, CONTEXT),
-      padding: fc.constantFrom(0, 3),
+      rows: fc.constantFrom(8, CONTEXT),
       tokens: fc.integer({ min: 1, max: 4 }),
       plant: fc.constantFrom(...plants),
       seed: fc.integer(),
@@ -36,7 +47,8 @@ describe.for(Object.entries(variants))("latent_append, %s", ([, { rotate: consta
         async ({ shape, pairing, position, tokens, plant, rows, ...drawn }) => {
           const { heads, rank, ropeDims, qWidth } = shape;
           const width = rank + ropeDims;
-          const stride = width + drawn.padding;
+          const spec = { layer: 0, heads, kvHeads: 1, headDim: width, valueDim: rank, scale: 1 };
+          const layout = planKvCache({ ...spec, valuesInKeys: true }, format, rows);
           const random = createRandom(drawn.seed);
           const q = randomInput(random, tokens * heads * qWidth, plant);
           const absorbed = randomInput(random, tokens * heads * rank);
@@ -48,6 +60,8 @@ describe.for(Object.entries(variants))("latent_append, %s", ([, { rotate: consta
           );
           const rule = { heads, rank, ropeDims, pairing, epsilon: Math.fround(drawn.epsilon) };
 
+          const before = packCache(format, layout, randomInput(random, cacheNumbers(layout)));
+
           const { q_out, cache } = await run(latentAppend, {
             params: {
               heads,
@@ -55,7 +69,8 @@ describe.for(Object.entries(variants))("latent_append, %s", ([, { rotate: consta
               rank,
               rope_dims: ropeDims,
               rows,
-              row_stride: stride,
+              row_quads: layout.keyRowQuads,
+              scales: layout.keyScales,
               pairing: PAIRINGS.indexOf(pairing),
               epsilon: drawn.epsilon,
             },
@@ -66,9 +81,9 @@ describe.for(Object.entries(variants))("latent_append, %s", ([, { rotate: consta
               norm,
               table,
               q_out: 4 * heads * width * (tokens + 1),
-              cache: randomInput(random, rows * stride),
+              cache: before,
             },
-            parts: [reduce],
+            parts: [reduce, format.write],
             constants,
             control: { tokens, position },
             tokens: tokens + 1,
@@ -79,18 +94,24 @@ describe.for(Object.entries(variants))("latent_append, %s", ([, { rotate: consta
           expectWithin(q_out.floats.subarray(0, written), latentQueries(q, absorbed, angles, rule));
           expect(q_out.words.subarray(written)).toEqual(q_out.before.subarray(written));
           const expected = latentRows(kv, norm, angles, rule);
-          const others = cache.words.slice();
+          const wanted = [...unpackCache(format, layout, before)];
+          const bounds = new Array<number>(wanted.length).fill(0);
           for (let token = 0; token < tokens; token++) {
-            const first = ((position + token) % rows) * stride;
-            const run = (values: ArrayLike<number>) =>
-              Array.from(values).slice(token * width, (token + 1) * width);
-            expectWithin(cache.floats.subarray(first, first + width), {
-              values: run(expected.values),
-              bounds: run(expected.bounds),
+            const part = (of: ArrayLike<number>) =>
+              Array.from(of).slice(token * width, (token + 1) * width);
+            const { values, bounds: own } = packedHead(format, {
+              values: part(expected.values),
+              bounds: part(expected.bounds),
             });
-            others.set(cache.before.subarray(first, first + width), first);
+            const first = 4 * ((position + token) % rows) * layout.keyRowQuads;
+            // What pads a block is packed as it was: its scale is another one.
+            if (format.scaled) bounds.fill(Infinity, first, first + 4 * layout.keyRowQuads);
+            for (let i = 0; i < width; i++) {
+              wanted[first + i] = values[i]!;
+              bounds[first + i] = own[i]!;
+            }
           }
-          expect(others).toEqual(cache.before);
+          expectWithin(unpackCache(format, layout, cache.words), { values: wanted, bounds });
         },
       ),
       { numRuns: NUM_RUNS },
@@ -105,7 +126,8 @@ describe.for(Object.entries(variants))("latent_append, %s", ([, { rotate: consta
         rank: 4,
         rope_dims: 2,
         rows: CONTEXT,
-        row_stride: 6,
+        row_quads: 8,
+        scales: 0,
         pairing: 1,
         epsilon: 1,
       },
@@ -116,9 +138,9 @@ describe.for(Object.entries(variants))("latent_append, %s", ([, { rotate: consta
         norm: new Float32Array(4),
         table: new Float32Array(2 * CONTEXT),
         q_out: 4 * 12,
-        cache: 4 * CONTEXT * 6,
+        cache: 16 * 8 * CONTEXT,
       },
-      parts: [reduce],
+      parts: [reduce, format.write],
       constants,
       control: { tokens: 1, fault: 1 },
     });

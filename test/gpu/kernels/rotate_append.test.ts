@@ -1,8 +1,11 @@
 import fc from "fast-check";
 import { describe, expect } from "vitest";
+import { cacheFormats } from "../../../src/formats/cache/registry.ts";
 import { variants } from "../../../src/kernels/parts.ts";
 import { rotateAppend } from "../../../src/kernels/rotate_append.ts";
 import { createRandom } from "../../../src/numeric/random.ts";
+import { planKvCache } from "../../../src/ops/kv-layout.ts";
+import { cacheNumbers, packCache, packedHead, unpackCache } from "../../helpers/kv-cache.ts";
 import { kernelTest } from "../../helpers/run-kernel.ts";
 import { expectWithin } from "../../helpers/within.ts";
 import { rmsNormReference } from "../../reference/kernels/rms_norm.ts";
@@ -11,8 +14,8 @@ import { plants, randomInput } from "./cases.ts";
 
 const NUM_RUNS = 16;
 /** Positions of the table, and rows of the cache: fewer, so that it goes round. */
-const CONTEXT = 12;
-const ROWS = 5;
+const CONTEXT = 16;
+const ROWS = 8;
 const PAIRINGS = ["half-split", "interleaved"] as const;
 const NORMS = ["none", "head", "all heads"] as const;
 
@@ -51,12 +54,24 @@ function sameThrice(x: Float32Array) {
   return { q: x, k: x, v: x };
 }
 
-describe.for(Object.entries(variants))("rotate_append, %s", ([, { rotate: constants, reduce }]) => {
+/** Both variants with f32, and with one packed format each. */
+const CASES = [
+  { name: "serial", format: cacheFormats.f32 },
+  { name: "workgroup", format: cacheFormats.f32 },
+  { name: "serial", format: cacheFormats.f16 },
+  { name: "workgroup", format: cacheFormats.f16 },
+  { name: "serial", format: cacheFormats.q8_0 },
+  { name: "workgroup", format: cacheFormats.q8_0 },
+] as const;
+
+describe.for(CASES)("rotate_append, $name, $format.name", ({ name, format }) => {
+  const { rotate: constants, reduce } = variants[name];
+
   kernelTest("agrees with f64 and changes no other row of the cache", async ({ run }) => {
     const shape = fc.record({
       shape: fc.constantFrom(
         { heads: 1, kvHeads: 1, headDim: 4, ropeDims: 4 },
-        { heads: 3, kvHeads: 1, headDim: 6, ropeDims: 2 },
+        { heads: 3, kvHeads: 1, headDim: 12, ropeDims: 2 },
         { heads: 4, kvHeads: 2, headDim: 64, ropeDims: 64 },
         { heads: 4, kvHeads: 2, headDim: 80, ropeDims: 20 },
         { heads: 2, kvHeads: 1, headDim: 12, ropeDims: 4, ropeFirst: 8 },
@@ -65,19 +80,18 @@ describe.for(Object.entries(variants))("rotate_append, %s", ([, { rotate: consta
         { heads: 2, kvHeads: 2, headDim: 8, ropeDims: 8, valueDim: 12 },
       ),
       fused: fc.boolean(),
-      padding: fc.constantFrom(0, 4),
       pairing: fc.constantFrom(...PAIRINGS),
       norm: fc.constantFrom(...NORMS),
       normValues: fc.boolean(),
       epsilon: fc.constantFrom(1e-6, 0.5),
-      position: fc.integer({ min: 0, max: 7 }),
+      position: fc.integer({ min: 0, max: 11 }),
       tokens: fc.integer({ min: 1, max: 4 }),
       plant: fc.constantFrom(...plants),
       seed: fc.integer(),
     });
     await fc.assert(
       fc.asyncProperty(shape, async (drawn) => {
-        const { pairing, norm, position, tokens, plant, seed, fused, padding } = drawn;
+        const { pairing, norm, position, tokens, plant, seed, fused } = drawn;
         const { heads, kvHeads, headDim, ropeDims, ropeFirst = 0 } = drawn.shape;
         const valueDim = drawn.shape.valueDim ?? headDim;
         const random = createRandom(seed);
@@ -89,8 +103,9 @@ describe.for(Object.entries(variants))("rotate_append, %s", ([, { rotate: consta
         const qNorm = randomInput(random, norm === "head" ? headDim : qWidth);
         const kNorm = randomInput(random, norm === "head" ? headDim : kWidth);
         const table = angleTable(ropeDims);
-        const [keyStride, valueStride] = [kWidth + padding, vWidth + padding];
-        const cacheBefore = randomInput(random, ROWS * (keyStride + valueStride));
+        const spec = { layer: 0, heads, kvHeads, headDim, valueDim, scale: 1 };
+        const layout = planKvCache(spec, format, ROWS);
+        const before = packCache(format, layout, randomInput(random, cacheNumbers(layout)));
         const rule: RotateRule = {
           headDim,
           ropeDims,
@@ -109,9 +124,13 @@ describe.for(Object.entries(variants))("rotate_append, %s", ([, { rotate: consta
             value_dim: valueDim,
             ...rowsOf(widths, fused),
             rows: ROWS,
-            key_stride: keyStride,
-            value_stride: valueStride,
-            values_first: ROWS * keyStride,
+            key_head_quads: layout.keyHeadQuads,
+            key_row_quads: layout.keyRowQuads,
+            value_head_quads: layout.valueHeadQuads,
+            value_row_quads: layout.valueRowQuads,
+            values_first: layout.valuesFirst,
+            key_scales: layout.keyScales,
+            value_scales: layout.valueScales,
             rope_dims: ropeDims,
             rope_first: ropeFirst,
             pairing: PAIRINGS.indexOf(pairing),
@@ -124,9 +143,9 @@ describe.for(Object.entries(variants))("rotate_append, %s", ([, { rotate: consta
             norms: norm === "none" ? 16 : Float32Array.of(...qNorm, ...kNorm),
             table,
             q_out: 4 * qWidth * (tokens + 1),
-            cache: cacheBefore,
+            cache: before,
           },
-          parts: [reduce],
+          parts: [reduce, format.write],
           constants,
           control: { tokens, position },
           tokens: tokens + 1,
@@ -144,25 +163,32 @@ describe.for(Object.entries(variants))("rotate_append, %s", ([, { rotate: consta
         const values = drawn.normValues
           ? rmsNormReference(v, new Float32Array(valueDim).fill(1), rule.epsilon)
           : { values: v, bounds: new Float32Array(v.length) };
-        const others = cache.words.slice();
-        for (let token = 0; token < tokens; token++) {
-          const row = (position + token) % ROWS;
-          const key = { first: row * keyStride, width: kWidth };
-          const value = { first: ROWS * keyStride + row * valueStride, width: vWidth };
-          for (const [{ first, width }, expected] of [
-            [key, keys],
-            [value, values],
-          ] as const) {
-            const ofToken = (all: ArrayLike<number>) =>
-              Array.from(all).slice(token * width, (token + 1) * width);
-            expectWithin(cache.floats.subarray(first, first + width), {
-              values: ofToken(expected.values),
-              bounds: ofToken(expected.bounds),
+        const wanted = [...unpackCache(format, layout, before)];
+        const bounds = new Array<number>(wanted.length).fill(0);
+        const heads_ = [
+          { all: keys, dim: headDim, first: 0, rowQuads: layout.keyRowQuads },
+          { all: values, dim: valueDim, first: layout.valuesFirst, rowQuads: layout.valueRowQuads },
+        ];
+        for (const { all, dim, first, rowQuads } of heads_) {
+          for (let head = 0; head < tokens * kvHeads; head++) {
+            const part = (of: ArrayLike<number>) =>
+              Array.from(of).slice(head * dim, (head + 1) * dim);
+            const stored = packedHead(format, {
+              values: part(all.values),
+              bounds: part(all.bounds),
             });
-            others.set(cache.before.subarray(first, first + width), first);
+            const row = (position + Math.floor(head / kvHeads)) % ROWS;
+            const quad = first + row * rowQuads + ((head % kvHeads) * rowQuads) / kvHeads;
+            for (let i = 0; i < dim; i++) {
+              wanted[4 * quad + i] = stored.values[i]!;
+              bounds[4 * quad + i] = stored.bounds[i]!;
+            }
+            // What pads a block is packed as it was: its scale is another one.
+            if (format.scaled)
+              bounds.fill(Infinity, 4 * quad + dim, 4 * (quad + rowQuads / kvHeads));
           }
         }
-        expect(others).toEqual(cache.before);
+        expectWithin(unpackCache(format, layout, cache.words), { values: wanted, bounds });
       }),
       { numRuns: NUM_RUNS },
     );
@@ -173,7 +199,8 @@ describe.for(Object.entries(variants))("rotate_append, %s", ([, { rotate: consta
       params: {
         ...{ heads: 2, kv_heads: 1, value_heads: 1, head_dim: 4, value_dim: 4 },
         ...rowsOf([8, 4, 4], false),
-        ...{ rows: CONTEXT, key_stride: 4, value_stride: 4, values_first: 4 * CONTEXT },
+        ...{ rows: CONTEXT, key_head_quads: 8, key_row_quads: 8, value_head_quads: 8 },
+        ...{ value_row_quads: 8, values_first: 8 * CONTEXT, key_scales: 0, value_scales: 0 },
         rope_dims: 4,
         rope_first: 0,
         pairing: 0,
@@ -188,9 +215,9 @@ describe.for(Object.entries(variants))("rotate_append, %s", ([, { rotate: consta
         norms: 16,
         table: angleTable(4),
         q_out: 4 * 8,
-        cache: 4 * 2 * CONTEXT * 4,
+        cache: 16 * 16 * CONTEXT,
       },
-      parts: [reduce],
+      parts: [reduce, format.write],
       constants,
       control: { tokens: 1, fault: 1 },
     });
