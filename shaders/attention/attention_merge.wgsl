@@ -1,8 +1,8 @@
 // out[token, head, :] = sum of the spans' mixtures of values, divided by the sum of their weights
-// What attention leaves of a query that it splits: for each span of span_keys keys the highest score,
-// the sum of exp(score - highest) and the sum of exp(score - highest) * value. Spans are added up in
-// order, from that of the first key that the query sees on, after its sink: exactly as attention
-// does it where it does not split.
+// What attention leaves of a query that it splits: for each span of span_keys keys the highest
+// score, the sum of exp(score - highest) and the sum of exp(score - highest) * value. Spans are
+// added up in order, from that of the first key that the query sees on, after its sink: exactly as
+// attention does it where it does not split.
 // parts [tokens, heads, splits, value_quads + 1], vec4: (highest, sum, 0, 0), then the mixture; a
 // pass's first span is that of the first key that its first token sees. sinks [heads] if has_sinks.
 // out [tokens, heads, value_quads], vec4.

@@ -1,5 +1,5 @@
-// Where a head's numbers lie in a cache. Quads are fours of numbers; a quad's words, and scales, are
-// the format's matter.
+// Where a head's numbers lie in a cache. Quads are fours of numbers; a quad's words, and scales,
+// are the format's matter.
 struct Place {
   // Of the first four numbers, and from one four to the next.
   quad: u32,

@@ -10,8 +10,8 @@
 // pairing 0 rotates (i, i + rope_dims / 2), pairing 1 rotates (2i, 2i + 1).
 // One workgroup for each token and each head, and one for the token's row.
 // Source: DeepSeek-V2, arXiv 2405.04434, section 2.1.
-// Needs: store_number, store_head, key_place (shaders/cache), row_sum, row_barrier (shaders/reduce),
-// control (shaders/control).
+// Needs: store_number, store_head, key_place (shaders/cache), row_sum, row_barrier
+// (shaders/reduce), control (shaders/control).
 override LANES: u32 = 32u;
 override ROWS: u32 = 1u;
 

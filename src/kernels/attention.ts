@@ -1,7 +1,8 @@
 import source from "../../shaders/attention/attention.wgsl?raw";
 import rows1 from "../../shaders/attention/rows_1.wgsl?raw";
 import rows4 from "../../shaders/attention/rows_4.wgsl?raw";
-import scores from "../../shaders/attention/scores.wgsl?raw";
+import totals from "../../shaders/attention/totals.wgsl?raw";
+import weights from "../../shaders/attention/weights.wgsl?raw";
 import place from "../../shaders/cache/place.wgsl?raw";
 import { defineKernel } from "../gpu/kernel.ts";
 
@@ -21,7 +22,7 @@ export const attentionRows = {
  */
 export const attention = defineKernel({
   name: "attention",
-  source: `${source}\n${scores}\n${place}`,
+  source: [source, weights, totals, place].join("\n"),
   params: {
     heads: "u32",
     kv_heads: "u32",
