@@ -99,6 +99,17 @@ test("takes fewer bytes where keys and values are packed, and a window's ring is
   expect(bytes.get("q8_0")).toBe(numbers + numbers / 8);
 });
 
+test("takes as many dispatches whatever the format", async () => {
+  const dispatches = new Set<number>();
+  for (const kvCache of Object.keys(cacheFormats) as CacheFormatName[]) {
+    await loadCold(engine, tinyModel(MODEL).buffer, { kvCache });
+    const { stats } = await replyOf(engine, { tokens: [5, 6, 7] }, { maxTokens: 3 });
+    dispatches.add(stats.dispatchesPerToken);
+  }
+
+  expect(dispatches.size).toBe(1);
+});
+
 test("refuses a format that there is not", async () => {
   const load = engine.load(tinyModel(MODEL).buffer, { kvCache: "q4_0" as never }, {});
 

@@ -207,7 +207,7 @@ describe.for(CASES)("attention, $name, $format.name", ({ name, format }) => {
 
         expectWithin(out, referenceOf(layer, sharing));
       }),
-      { numRuns: 12 },
+      { numRuns: 10 },
     );
   });
 
@@ -279,7 +279,7 @@ describe.for(Object.values(cacheFormats))("attention, in any pass, $name", (form
         expect(grouped).toEqual(together);
         expect(Float32Array.from(alone)).toEqual(together);
       }),
-      { numRuns: 8 },
+      { numRuns: 5 },
     );
   });
 });

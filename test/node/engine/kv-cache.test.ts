@@ -1,7 +1,8 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
-import { cacheRows, earliestReturn } from "../../../src/engine/kv-cache.ts";
+import { cacheRows, earliestReturn, kvCacheBytes } from "../../../src/engine/kv-cache.ts";
 import { CHUNK_TOKENS } from "../../../src/engine/programs.ts";
+import { cacheFormats } from "../../../src/formats/cache/registry.ts";
 import type { AttentionSpec } from "../../../src/ops/ops.ts";
 
 function layer(window?: number): AttentionSpec {
@@ -19,6 +20,16 @@ test("a window's ring has room for the window and the rest of a chunk, or for th
   expect(cacheRows(layer(128), 4096)).toBe(128 + CHUNK_TOKENS);
   expect(cacheRows(layer(128), 140)).toBe(144);
 });
+
+test.for(Object.values(cacheFormats))(
+  "keys and values in $name that a window has passed take no memory, however long the context",
+  (format) => {
+    const bytes = [1_024, 4_096, 131_072].map((tokens) => kvCacheBytes(layer(128), format, tokens));
+
+    expect(new Set(bytes).size).toBe(1);
+    expect(kvCacheBytes(layer(), format, 8_192)).toBe(2 * kvCacheBytes(layer(), format, 4_096));
+  },
+);
 
 test("a ring can go back by a chunk once it has gone round, and anywhere before", () => {
   const attention = [layer(), layer(129)];
