@@ -1,32 +1,46 @@
 // out[token, head, :] = sum over keys j <= position + token of p_j * v_j, p = softmax of the scores
 // score_j = scale * q . k_j or, with a softcap, softcap * tanh(scale * q . k_j / softcap)
 // A sink is one more score, of no value: exp(sink) is added to the sum of the softmax.
-// q [tokens, heads, key_dim], out [tokens, heads, value_dim], sinks [heads] if has_sinks.
-// cache: keys [rows, key_stride], then from number values_first on values [rows, value_stride],
-// where a KV head's start at key_dim and value_step times its index; position p is in row p % rows.
+// q [tokens, heads, 4 * key_quads], sinks [heads] if has_sinks. out [tokens, heads, value_quads],
+// vec4; or where splits > 0 [tokens, heads, splits, value_quads + 1], what attention_merge reads:
+// the highest score, the sum and two zeros, then the mixture of values.
+// cache (shaders/cache/place.wgsl): a token's keys are key_row_quads fours of numbers, a head's at
+// key_head_quads times its index. Values likewise; with value_shift 3 they are the first
+// value_quads of the keys. Position p is in row p % rows; rows is a multiple of 8.
 // A query sees its last `window` keys. Heads share keys: kv_head = head / (heads / kv_heads).
-// One workgroup for each head and token; keys in tiles of LANES, the softmax renormalised from tile
-// to tile. Dimensions are multiples of 4, value_dim at most LANES * MAX_DIMS.
-// Source: Milakov & Gimelshein, "Online normalizer calculation for softmax".
-// Needs: cache_quad, cache_value (shaders/cache), control (shaders/control).
-override LANES: u32 = 32u;
+//
+// A row is a query, of any token and any head of a KV head. A workgroup takes GROUPS times ROWS
+// rows of KV head x. Keys go in tiles of 4 * LANES, 4 a lane, the softmax renormalised from tile
+// to tile, and tiles in spans of span_keys, a multiple, which are added up in order. Both start at
+// multiples of their length, so a query's sums have one order whatever else is in its pass. With
+// splits, workgroup z takes the z-th span that the pass's first token sees, and leaves the sum to
+// attention_merge. value_quads is at most 2 * LANES.
+// Source: Milakov & Gimelshein, "Online normalizer calculation for softmax"; Dao, "Flash-Decoding".
+// Needs: Scores and the rest (shaders/attention/rows_*), weigh (shaders/attention/weights), Total
+// (shaders/attention/totals), cache_quad (shaders/cache), control (shaders/control).
+override LANES: u32 = 8u;
+override GROUPS: u32 = 1u;
 
-const MAX_LANES = 64u;
-const MAX_DIMS = 8u;
-const LOWEST = -3.4e38;
+const SLOTS = 2u;
 
 struct Params {
   heads: u32,
   kv_heads: u32,
-  key_dim: u32,
-  value_dim: u32,
-  value_step: u32,
-  key_stride: u32,
-  value_stride: u32,
+  key_quads: u32,
+  value_quads: u32,
+  key_head_quads: u32,
+  key_row_quads: u32,
+  value_head_quads: u32,
+  value_row_quads: u32,
+  value_shift: u32,
   values_first: u32,
-  scales_first: u32,
+  key_scales: u32,
+  value_scales: u32,
   rows: u32,
   window: u32,
+  span_keys: u32,
+  splits: u32,
+  tile_rows: u32,
   has_sinks: u32,
   scale: f32,
   softcap: f32,
@@ -35,96 +49,112 @@ struct Params {
 @group(0) @binding(0) var<uniform> params: Params;
 @group(0) @binding(1) var<storage, read> q: array<vec4f>;
 @group(0) @binding(2) var<storage, read> sinks: array<f32>;
-@group(0) @binding(3) var<storage, read_write> out: array<f32>;
+@group(0) @binding(3) var<storage, read_write> out: array<vec4f>;
 
-var<workgroup> scores: array<f32, MAX_LANES>;
-var<workgroup> probabilities: array<f32, MAX_LANES>;
-
-// Of the product q . k. No tanh: adapters compute it by exponentials that overflow.
-fn score_of(product: f32) -> f32 {
-  let score = product * params.scale;
-  if (params.softcap == 0.0) {
-    return score;
+// The sums of weight times value over a tile's keys, four dimensions each: of the lane's first four
+// and of those LANES fours behind them, as far as there are any.
+fn mixture(tile: Tile, first_weight: u32, head_quad: u32, lane: u32) -> array<Mixed, SLOTS> {
+  let shift = params.value_shift;
+  let in_block = (1u << shift) - 1u;
+  let has_both = lane + LANES < params.value_quads;
+  var near = Mixed();
+  var far = Mixed();
+  if (lane >= params.value_quads) {
+    return array<Mixed, SLOTS>(near, far);
   }
-  let small = exp(-2.0 * abs(score) / params.softcap);
-  return sign(score) * params.softcap * (1.0 - small) / (1.0 + small);
+  for (var key = tile.start; key < tile.end; key++) {
+    let row = row_behind(tile.start_row, key - tile.start);
+    let quad = (row >> shift) * params.value_row_quads + head_quad + lane;
+    let at = params.values_first + (quad << shift) + (row & in_block);
+    let scale = params.value_scales + row * params.value_row_quads / 8u;
+    let own = weights[first_weight + key - tile.first];
+    near += weighted(own, cache_quad(at, scale + (head_quad + lane) / 8u));
+    if (has_both) {
+      let behind = cache_quad(at + (LANES << shift), scale + (head_quad + lane + LANES) / 8u);
+      far += weighted(own, behind);
+    }
+  }
+  return array<Mixed, SLOTS>(near, far);
 }
 
-@compute @workgroup_size(LANES)
-fn main(
-  @builtin(workgroup_id) group: vec3u,
-  @builtin(local_invocation_index) lane: u32,
-) {
-  let head = group.x;
-  let token = group.y;
-  if (control.fault != 0u || token >= control.tokens) {
+// Leaves a query's result in `out`: the sum of values, divided, or one of `splits` parts of it.
+fn write_row(query: u32, row: u32, split: u32, lane: u32, total: Total, mixed: Mixed, slot: u32) {
+  let quad = lane + slot * LANES;
+  if (quad >= params.value_quads) {
     return;
   }
-  let quads = params.key_dim / 4u;
-  let kv_head = head / (params.heads / params.kv_heads);
-  let keys_first = kv_head * quads;
-  let values_first = params.values_first + kv_head * params.value_step;
-  let q_first = (token * params.heads + head) * quads;
-  let end = control.position + token + 1u;
-  let start = select(0u, end - params.window, end > params.window);
+  let values = quad_of(mixed, row);
+  let sum = number_of(total.sum, row);
+  if (params.splits == 0u) {
+    out[query * params.value_quads + quad] = values / sum;
+    return;
+  }
+  let first = (query * params.splits + split) * (params.value_quads + 1u);
+  out[first + 1u + quad] = values;
+  if (quad == 0u) {
+    out[first] = vec4f(number_of(total.highest, row), sum, 0.0, 0.0);
+  }
+}
 
-  var highest = LOWEST;
-  var sum = 0.0;
-  if (params.has_sinks != 0u) {
-    highest = sinks[head];
-    sum = 1.0;
+@compute @workgroup_size(LANES, GROUPS)
+fn main(
+  @builtin(workgroup_id) group: vec3u,
+  @builtin(local_invocation_id) local: vec3u,
+) {
+  let lane = local.x;
+  let sharing = params.heads / params.kv_heads;
+  let first = group.y * ROWS * GROUPS;
+  let count = control.tokens * sharing;
+  if (control.fault != 0u || first >= count) {
+    return;
   }
-  var result: array<f32, MAX_DIMS>;
-  var tile = start;
-  while (tile < end) {
-    // A tile ends with the rows at the latest: behind them the ring starts anew.
-    let row = tile % params.rows;
-    let keys = min(min(LANES, end - tile), params.rows - row);
-    var score = LOWEST;
-    if (lane < keys) {
-      let key = (row + lane) * (params.key_stride / 4u) + keys_first;
-      var product = 0.0;
-      for (var quad = 0u; quad < quads; quad++) {
-        product += dot(q[q_first + quad], cache_quad(params.scales_first, key + quad));
-      }
-      score = score_of(product);
-    }
-    scores[lane] = score;
-    workgroupBarrier();
-    var tile_highest = highest;
-    for (var other = 0u; other < LANES; other++) {
-      tile_highest = max(tile_highest, scores[other]);
-    }
-    probabilities[lane] = select(0.0, exp(score - tile_highest), lane < keys);
-    workgroupBarrier();
-    let correction = exp(highest - tile_highest);
-    highest = tile_highest;
-    sum *= correction;
-    for (var other = 0u; other < keys; other++) {
-      sum += probabilities[other];
-    }
-    var dim = lane;
-    for (var slot = 0u; slot < MAX_DIMS; slot++) {
-      if (dim < params.value_dim) {
-        var value = result[slot] * correction;
-        for (var other = 0u; other < keys; other++) {
-          let at = values_first + (row + other) * params.value_stride + dim;
-          value += probabilities[other] * cache_value(params.scales_first, at);
-        }
-        result[slot] = value;
-      }
-      dim += LANES;
-    }
-    tile += keys;
-    // The next tile overwrites scores and probabilities: everybody must have read them.
-    workgroupBarrier();
+  let last = min(first + ROWS * GROUPS, count) - 1u;
+  var start = first_seen(control.position + first / sharing + 1u);
+  var end = control.position + last / sharing + 1u;
+  if (params.splits > 0u) {
+    let span = first_seen(control.position + 1u) / params.span_keys + group.z;
+    start = max(start, span * params.span_keys);
+    end = min(end, (span + 1u) * params.span_keys);
   }
-  let out_first = (token * params.heads + head) * params.value_dim;
-  var dim = lane;
-  for (var slot = 0u; slot < MAX_DIMS; slot++) {
-    if (dim < params.value_dim) {
-      out[out_first + dim] = result[slot] / sum;
+  if (start >= end) {
+    return;
+  }
+  let own_first = first + local.y * ROWS;
+  let queries = queries_from(own_first, count - 1u, group.x);
+  let first_lane = local.y * LANES;
+  let head_quad = group.x * params.value_head_quads;
+
+  var total = nothing();
+  if (params.has_sinks != 0u && params.splits == 0u) {
+    total = Total(sinks_of(queries.heads), Scores(1.0));
+  }
+  var near = Mixed();
+  var far = Mixed();
+  while (start < end) {
+    let span_end = min(end, (start / params.span_keys + 1u) * params.span_keys);
+    var span = nothing();
+    var span_near = Mixed();
+    var span_far = Mixed();
+    while (start < span_end) {
+      let tile = tile_from(start, span_end);
+      let weighed = weigh(queries, tile, span.highest, lane, first_lane);
+      let factor = factor_of(span, weighed);
+      let added = mixture(tile, KEYS * first_lane, head_quad, lane);
+      span_near = scaled(span_near, factor) + added[0];
+      span_far = scaled(span_far, factor) + added[1];
+      span = total_of(span, weighed);
+      start = tile.end;
     }
-    dim += LANES;
+    let own_factor = factor_of(total, span);
+    let span_factor = factor_of(span, total);
+    near = scaled(near, own_factor) + scaled(span_near, span_factor);
+    far = scaled(far, own_factor) + scaled(span_far, span_factor);
+    total = total_of(total, span);
+  }
+  for (var row = 0u; row < ROWS && own_first + row < count; row++) {
+    let token = (own_first + row) / sharing;
+    let head = group.x * sharing + own_first + row - token * sharing;
+    write_row(token * params.heads + head, row, group.z, lane, total, near, 0u);
+    write_row(token * params.heads + head, row, group.z, lane, total, far, 1u);
   }
 }

@@ -1,25 +1,32 @@
-// Writes 64 numbers of a cache, two blocks, in signed bytes. See q8_0.wgsl.
-// A scale is rounded up to 16 bits, so that no quant exceeds 127.
-// Needs: cache, an array of words (pack_cache.wgsl).
+// Writes a head's keys or values to a cache in signed bytes. See q8_0.wgsl and store_f32.wgsl.
+// Needs: cache, an array of words; row_barrier (shaders/reduce).
 const MOST = 127.0;
 const SMALLEST = 0x1p-126;
+const BLOCK = 32u;
+const MOST_STAGED = 1024u;
 
-fn store_unit(scales_first: u32, unit: u32, numbers: array<vec4f, 16>) {
-  var quads = numbers;
-  var scales = 0u;
-  for (var block = 0u; block < 2u; block++) {
-    var highest = vec4f();
-    for (var quad = 8u * block; quad < 8u * block + 8u; quad++) {
-      highest = max(highest, abs(quads[quad]));
+var<workgroup> staged: array<f32, MOST_STAGED>;
+
+fn store_number(place: Place, i: u32, value: f32) {
+  staged[i] = value;
+}
+
+fn store_head(place: Place, width: u32, lane: u32) {
+  row_barrier();
+  for (var block = lane; BLOCK * block < width; block += LANES) {
+    let first = BLOCK * block;
+    let end = min(first + BLOCK, width);
+    var top = 0.0;
+    for (var i = first; i < end; i++) {
+      top = max(top, abs(staged[i]));
     }
-    let top = max(max(highest.x, highest.y), max(highest.z, highest.w));
-    let bits = (bitcast<u32>(top / MOST) + 0xffffu) >> 16u;
-    let scale = max(bitcast<f32>(bits << 16u), SMALLEST);
-    for (var quad = 8u * block; quad < 8u * block + 8u; quad++) {
-      let quants = clamp(round(quads[quad] / scale), vec4f(-MOST), vec4f(MOST));
-      cache[16u * unit + quad] = pack4xI8(vec4i(quants));
+    // Not 0, which nothing can be divided by.
+    let scale = max(top / MOST, SMALLEST);
+    for (var i = first; i < end; i += 4u) {
+      let numbers = vec4f(staged[i], staged[i + 1u], staged[i + 2u], staged[i + 3u]);
+      let quants = clamp(round(numbers / scale), vec4f(-MOST), vec4f(MOST));
+      cache[place.quad + i / 4u * place.quad_step] = pack4xI8(vec4i(quants));
     }
-    scales |= bits << (16u * block);
+    cache[place.scale + block] = bitcast<u32>(scale);
   }
-  cache[scales_first + unit] = scales;
 }

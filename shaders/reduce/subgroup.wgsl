@@ -53,3 +53,9 @@ fn sum_of_subgroups(first: u32, width: u32) -> vec4f {
   }
   return waiting[countTrailingZeros(count)];
 }
+
+// row_barrier() waits for every lane of the workgroup, so for a row's, and makes what they wrote
+// seen.
+fn row_barrier() {
+  workgroupBarrier();
+}

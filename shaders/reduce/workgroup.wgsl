@@ -23,3 +23,9 @@ fn row_sum4(value: vec4f, lane: u32, row: u32) -> vec4f {
   workgroupBarrier();
   return partial_sums[row * LANES];
 }
+
+// row_barrier() waits for every lane of the workgroup, so for a row's, and makes what they wrote
+// seen.
+fn row_barrier() {
+  workgroupBarrier();
+}

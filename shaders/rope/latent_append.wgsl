@@ -5,12 +5,13 @@
 //   cache[(position + token) % rows, :] = norm(kv[token, 0 .. rank]), rotate(kv[token, rank ..])
 // absorbed [tokens, heads, rank]; q [tokens, heads, q_width]; kv [tokens, rank + rope_dims];
 // norm [rank]; table [context, rope_dims / 2]: cos and sin of the angles, from the host;
-// q_out [tokens, heads, rank + rope_dims]; cache [rows, row_stride], row_stride at least
-// rank + rope_dims.
+// q_out [tokens, heads, rank + rope_dims]; cache: words of a format, laid out as keys of row_quads
+// fours of numbers a token (shaders/cache/place.wgsl).
 // pairing 0 rotates (i, i + rope_dims / 2), pairing 1 rotates (2i, 2i + 1).
 // One workgroup for each token and each head, and one for the token's row.
 // Source: DeepSeek-V2, arXiv 2405.04434, section 2.1.
-// Needs: row_sum (shaders/reduce), control (shaders/control).
+// Needs: store_number, store_head, key_place (shaders/cache), row_sum, row_barrier
+// (shaders/reduce), control (shaders/control).
 override LANES: u32 = 32u;
 override ROWS: u32 = 1u;
 
@@ -20,7 +21,8 @@ struct Params {
   rank: u32,
   rope_dims: u32,
   rows: u32,
-  row_stride: u32,
+  row_quads: u32,
+  scales: u32,
   pairing: u32,
   epsilon: f32,
 }
@@ -32,7 +34,7 @@ struct Params {
 @group(0) @binding(4) var<storage, read> norm: array<f32>;
 @group(0) @binding(5) var<storage, read> table: array<vec2f>;
 @group(0) @binding(6) var<storage, read_write> q_out: array<f32>;
-@group(0) @binding(7) var<storage, read_write> cache: array<f32>;
+@group(0) @binding(7) var<storage, read_write> cache: array<u32>;
 
 // The two dimensions of a rotated pair.
 fn pair_dims(pair: u32) -> vec2u {
@@ -76,20 +78,21 @@ fn main(
     return;
   }
   let start = token * width;
-  let to = position % params.rows * params.row_stride;
+  let place = key_place(position % params.rows, params.row_quads, 0u, params.scales);
   var squares = 0.0;
   for (var i = lane; i < rank; i += LANES) {
     squares += kv[start + i] * kv[start + i];
   }
   let scale = inverseSqrt(row_sum(squares, lane, 0u) / f32(rank) + params.epsilon);
   for (var i = lane; i < rank; i += LANES) {
-    cache[to + i] = kv[start + i] * scale * norm[i];
+    store_number(place, i, kv[start + i] * scale * norm[i]);
   }
   for (var pair = lane; pair < pairs; pair += LANES) {
     let dims = pair_dims(pair);
     let value = vec2f(kv[start + rank + dims.x], kv[start + rank + dims.y]);
     let result = rotated(value, table[position * pairs + pair]);
-    cache[to + rank + dims.x] = result.x;
-    cache[to + rank + dims.y] = result.y;
+    store_number(place, rank + dims.x, result.x);
+    store_number(place, rank + dims.y, result.y);
   }
+  store_head(place, width, lane);
 }

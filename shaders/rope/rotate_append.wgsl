@@ -5,7 +5,8 @@
 // A token's q, k and v start at 0, k_first and v_first of its rows, of q_row, k_row and v_row
 // numbers, and are [heads, head_dim], [kv_heads, head_dim] and [value_heads, value_dim]; no value
 // heads where values are a part of the keys. q_out [tokens, heads, head_dim].
-// cache: keys [rows, key_stride], then from number values_first on values [rows, value_stride].
+// cache: words of a format, laid out by shaders/cache/place.wgsl: a token's keys are key_row_quads
+// fours of numbers, a head's at key_head_quads times its index; values likewise.
 // With norm_values, v is normalised over each head, without weights.
 // norms: weights for q, then for k, each [head_dim] (norm_mode 1: over a head) or [width]
 // (norm_mode 2: over all heads).
@@ -13,7 +14,8 @@
 // pairing 0 rotates (i, i + rope_dims / 2), pairing 1 rotates (2i, 2i + 1), both counted from
 // rope_first; the other dimensions stay.
 // One workgroup for each token and each head of q, then of k, then of v.
-// Needs: row_sum (shaders/reduce), control (shaders/control).
+// Needs: store_number, store_head, key_place, value_place (shaders/cache), row_sum, row_barrier
+// (shaders/reduce), control (shaders/control).
 override LANES: u32 = 32u;
 override ROWS: u32 = 1u;
 
@@ -29,9 +31,13 @@ struct Params {
   k_first: u32,
   v_first: u32,
   rows: u32,
-  key_stride: u32,
-  value_stride: u32,
+  key_head_quads: u32,
+  key_row_quads: u32,
+  value_head_quads: u32,
+  value_row_quads: u32,
   values_first: u32,
+  key_scales: u32,
+  value_scales: u32,
   rope_dims: u32,
   rope_first: u32,
   pairing: u32,
@@ -47,7 +53,7 @@ struct Params {
 @group(0) @binding(4) var<storage, read> norms: array<f32>;
 @group(0) @binding(5) var<storage, read> table: array<vec2f>;
 @group(0) @binding(6) var<storage, read_write> q_out: array<f32>;
-@group(0) @binding(7) var<storage, read_write> cache: array<f32>;
+@group(0) @binding(7) var<storage, read_write> cache: array<u32>;
 
 // Element `index` of q (is_q) or k.
 fn source(is_q: bool, index: u32) -> f32 {
@@ -70,9 +76,12 @@ fn main(
   let position = control.position + token;
   let cache_row = position % params.rows;
   if (group.x >= params.heads + params.kv_heads) {
-    let head_first = (group.x - params.heads - params.kv_heads) * params.value_dim;
-    let first = token * params.v_row + params.v_first + head_first;
-    let to = params.values_first + cache_row * params.value_stride + head_first;
+    let head = group.x - params.heads - params.kv_heads;
+    let first = token * params.v_row + params.v_first + head * params.value_dim;
+    let head_quad = head * params.value_head_quads;
+    let place = value_place(
+      cache_row, params.value_row_quads, head_quad, params.values_first, params.value_scales,
+    );
     var norm = 1.0;
     if (params.norm_values != 0u) {
       var squares = 0.0;
@@ -83,8 +92,9 @@ fn main(
       norm = inverseSqrt(mean + params.epsilon);
     }
     for (var i = lane; i < params.value_dim; i += LANES) {
-      cache[to + i] = v[first + i] * norm;
+      store_number(place, i, v[first + i] * norm);
     }
+    store_head(place, params.value_dim, lane);
     return;
   }
   let is_q = group.x < params.heads;
@@ -110,8 +120,9 @@ fn main(
   }
 
   let half = params.rope_dims / 2u;
-  let to_row = select(cache_row * params.key_stride, token * width, is_q);
-  let to = to_row + head * dim;
+  let to = token * width + head * dim;
+  let head_quad = head * params.key_head_quads;
+  let place = key_place(cache_row, params.key_row_quads, head_quad, params.key_scales);
   // A lane handles rotated pairs first, then what is not rotated.
   for (var task = lane; task < dim - half; task += LANES) {
     let other = task - half;
@@ -134,14 +145,17 @@ fn main(
     if (is_q) {
       q_out[to + a] = rotated_a;
     } else {
-      cache[to + a] = rotated_a;
+      store_number(place, a, rotated_a);
     }
     if (task < half) {
       if (is_q) {
         q_out[to + b] = rotated_b;
       } else {
-        cache[to + b] = rotated_b;
+        store_number(place, b, rotated_b);
       }
     }
+  }
+  if (!is_q) {
+    store_head(place, dim, lane);
   }
 }

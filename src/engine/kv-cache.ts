@@ -1,15 +1,16 @@
 import type { CacheFormat } from "../formats/cache/format.ts";
 import type { ModelSpec } from "../models/model.ts";
-import { planKvCache } from "../ops/kv-layout.ts";
+import { KEY_BLOCK, planKvCache } from "../ops/kv-layout.ts";
 import type { AttentionSpec } from "../ops/ops.ts";
 import { CHUNK_TOKENS } from "./programs.ts";
 
 /**
  * Rows of a layer's KV cache: one for each token of the context or, with a sliding window, a ring in which a pass may
- * write all its keys before its first query has read the oldest one of its window.
+ * write all its keys before its first query has read the oldest one of its window. Whole blocks of rows.
  */
 export function cacheRows({ window }: AttentionSpec, contextTokens: number): number {
-  return window === undefined ? contextTokens : Math.min(contextTokens, window + CHUNK_TOKENS - 1);
+  const rows = Math.min(contextTokens, (window ?? contextTokens) + CHUNK_TOKENS - 1);
+  return Math.ceil(rows / KEY_BLOCK) * KEY_BLOCK;
 }
 
 /** Bytes of a layer's KV cache. */

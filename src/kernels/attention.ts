@@ -1,27 +1,46 @@
 import source from "../../shaders/attention/attention.wgsl?raw";
+import rows1 from "../../shaders/attention/rows_1.wgsl?raw";
+import rows4 from "../../shaders/attention/rows_4.wgsl?raw";
+import totals from "../../shaders/attention/totals.wgsl?raw";
+import weights from "../../shaders/attention/weights.wgsl?raw";
+import place from "../../shaders/cache/place.wgsl?raw";
 import { defineKernel } from "../gpu/kernel.ts";
 
+/** How many queries a lane takes at once: the part that says so, and the number. */
+export const attentionRows = {
+  one: { part: rows1, rows: 1 },
+  four: { part: rows4, rows: 4 },
+} as const;
+
 /**
- * Causal grouped-query attention over the KV cache, of the format whose part is linked.
+ * Causal grouped-query attention over the KV cache, of the format whose part is linked, with so many queries at once as
+ * the part of {@link attentionRows} says, whose number `tile_rows` is.
  *
- * q [tokens, heads, key_dim] · sinks [heads] · out [tokens, heads, value_dim], f32 · cache: keys [rows, key_stride],
- * then values [rows, value_stride]. `key_dim` and `value_dim` are multiples of 4, `value_dim` at most `8 * LANES`.
+ * q [tokens, heads, 4 * key_quads] · sinks [heads] · out [tokens, heads, 4 * value_quads], or with `splits` the parts
+ * that `attention_merge` adds up, f32 · cache: `src/ops/kv-layout.ts`. `value_quads` is at most `2 * LANES`,
+ * `LANES * GROUPS` at most 128, `span_keys` a multiple of `4 * LANES`.
  */
 export const attention = defineKernel({
   name: "attention",
-  source,
+  source: [source, weights, totals, place].join("\n"),
   params: {
     heads: "u32",
     kv_heads: "u32",
-    key_dim: "u32",
-    value_dim: "u32",
-    value_step: "u32",
-    key_stride: "u32",
-    value_stride: "u32",
+    key_quads: "u32",
+    value_quads: "u32",
+    key_head_quads: "u32",
+    key_row_quads: "u32",
+    value_head_quads: "u32",
+    value_row_quads: "u32",
+    value_shift: "u32",
     values_first: "u32",
-    scales_first: "u32",
+    key_scales: "u32",
+    value_scales: "u32",
     rows: "u32",
     window: "u32",
+    span_keys: "u32",
+    splits: "u32",
+    tile_rows: "u32",
     has_sinks: "u32",
     scale: "f32",
     softcap: "f32",
@@ -29,6 +48,10 @@ export const attention = defineKernel({
   buffers: { q: "read", sinks: "read", out: "read_write" },
   weights: true,
   control: "read",
-  constants: { LANES: 32 },
-  grid: ({ heads }, _constants, tokens) => [heads, tokens, 1],
+  constants: { LANES: 8, GROUPS: 1 },
+  grid: ({ heads, kv_heads, tile_rows, splits }, { GROUPS }, tokens) => [
+    kv_heads,
+    Math.ceil((tokens * heads) / kv_heads / (tile_rows * GROUPS!)),
+    Math.max(1, splits),
+  ],
 });

@@ -1,6 +1,7 @@
 import { add } from "./add.ts";
 import { argmax } from "./argmax.ts";
 import { attention } from "./attention.ts";
+import { attentionMerge } from "./attention_merge.ts";
 import { causalConv } from "./causal_conv.ts";
 import { combine } from "./combine.ts";
 import { embed } from "./embed.ts";
@@ -20,7 +21,6 @@ import { layerNorm } from "./layer_norm.ts";
 import { logprob } from "./logprob.ts";
 import { matmul } from "./matmul.ts";
 import { matvec } from "./matvec.ts";
-import { packCache } from "./pack_cache.ts";
 import { rmsNorm } from "./rms_norm.ts";
 import { rotateAppend } from "./rotate_append.ts";
 import { router } from "./router.ts";
@@ -33,6 +33,7 @@ export const kernels = [
   add,
   argmax,
   attention,
+  attentionMerge,
   causalConv,
   combine,
   embed,
@@ -52,7 +53,6 @@ export const kernels = [
   logprob,
   matmul,
   matvec,
-  packCache,
   rmsNorm,
   rotateAppend,
   router,

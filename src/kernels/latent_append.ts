@@ -1,3 +1,4 @@
+import place from "../../shaders/cache/place.wgsl?raw";
 import source from "../../shaders/rope/latent_append.wgsl?raw";
 import { defineKernel } from "../gpu/kernel.ts";
 
@@ -5,19 +6,20 @@ import { defineKernel } from "../gpu/kernel.ts";
  * Queries, and the cached row of keys and values, of one layer of multi-head latent attention.
  *
  * q [tokens, heads, q_width] · absorbed [tokens, heads, rank] · kv [tokens, rank + rope_dims] · norm [rank] ·
- * table [context, rope_dims / 2] (cos, sin) · q_out [tokens, heads, rank + rope_dims] ·
- * cache [rows, row_stride], all f32. The last `rope_dims` of a head of q are rotated.
+ * table [context, rope_dims / 2] (cos, sin) · q_out [tokens, heads, rank + rope_dims], all f32 · cache: words of the
+ * format whose part is linked. The last `rope_dims` of a head of q are rotated.
  */
 export const latentAppend = defineKernel({
   name: "latent_append",
-  source,
+  source: `${source}\n${place}`,
   params: {
     heads: "u32",
     q_width: "u32",
     rank: "u32",
     rope_dims: "u32",
     rows: "u32",
-    row_stride: "u32",
+    row_quads: "u32",
+    scales: "u32",
     pairing: "u32",
     epsilon: "f32",
   },

@@ -79,6 +79,12 @@ export interface Sizes {
   readonly constants: Constants;
 }
 
+/** `LANES` are the least: as many as a head's values need. `GROUPS` are the most. */
+export interface AttentionSizes extends Sizes {
+  /** Least number of keys of one token that are a workgroup's work; 0: a workgroup takes all of them. */
+  readonly splitKeys: number;
+}
+
 /** Shader parts of how lanes share a sum. */
 export const reduceParts = { serial, workgroup, subgroup } as const;
 
@@ -99,7 +105,7 @@ export interface Variant {
   readonly columns: Sizes;
   readonly norm: Reduction;
   readonly rotate: Reduction;
-  readonly attention: Sizes;
+  readonly attention: AttentionSizes;
   readonly router: Sizes;
 }
 
@@ -107,9 +113,9 @@ export interface Variant {
 export type FamilyName = keyof Variant;
 
 /**
- * Where many rows share a workgroup: ROWS times as many as the kernel has in a tile. A thread a tile for software adapters, where a barrier costs more than the row. On
- * GPUs lanes share a row, so that neighbours read neighbouring words; where the device has subgroups, their sums take
- * fewer barriers or none.
+ * Where many rows share a workgroup: ROWS times as many as a kernel's tile has. A thread a tile for software adapters,
+ * where a barrier costs more than the row. On GPUs lanes share a row, so that neighbours read neighbouring words; where the
+ * device has subgroups, their sums take fewer barriers or none.
  */
 const rowSums = {
   serial: { reduce: serial, constants: { LANES: 1, ROWS: 16 } },
@@ -154,8 +160,8 @@ export const candidates = {
   norm: wholeSums,
   rotate: headSums,
   attention: {
-    serial: { constants: { LANES: 32 } },
-    workgroup: { constants: { LANES: 64 } },
+    serial: { constants: { LANES: 4, GROUPS: 1 }, splitKeys: 0 },
+    workgroup: { constants: { LANES: 32, GROUPS: 4 }, splitKeys: 128 },
   },
   router: {
     serial: { constants: { LANES: 32, PARTS: 1 } },

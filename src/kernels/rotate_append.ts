@@ -1,16 +1,17 @@
+import place from "../../shaders/cache/place.wgsl?raw";
 import source from "../../shaders/rope/rotate_append.wgsl?raw";
 import { defineKernel } from "../gpu/kernel.ts";
 
 /**
  * Norm, rotary embedding and KV-cache append of one layer's q, k and v.
  *
- * q, q_out [tokens, heads, head_dim] · k [tokens, kv_heads, head_dim] · v [tokens, value_heads, value_dim] · cache: keys
- * [rows, key_stride], then values [rows, value_stride] · table [context, rope_dims / 2] (cos, sin), all f32. Rows of
- * inputs, shapes and modes: `shaders/rope/rotate_append.wgsl`.
+ * q, q_out [tokens, heads, head_dim] · k [tokens, kv_heads, head_dim] · v [tokens, value_heads, value_dim] · table
+ * [context, rope_dims / 2] (cos, sin), f32 · cache: words of the format whose part is linked (`src/ops/kv-layout.ts`).
+ * Rows of inputs, shapes and modes: `shaders/rope/rotate_append.wgsl`.
  */
 export const rotateAppend = defineKernel({
   name: "rotate_append",
-  source,
+  source: `${source}\n${place}`,
   params: {
     heads: "u32",
     kv_heads: "u32",
@@ -23,9 +24,13 @@ export const rotateAppend = defineKernel({
     k_first: "u32",
     v_first: "u32",
     rows: "u32",
-    key_stride: "u32",
-    value_stride: "u32",
+    key_head_quads: "u32",
+    key_row_quads: "u32",
+    value_head_quads: "u32",
+    value_row_quads: "u32",
     values_first: "u32",
+    key_scales: "u32",
+    value_scales: "u32",
     rope_dims: "u32",
     rope_first: "u32",
     pairing: "u32",

@@ -6,9 +6,9 @@ import type { CacheFormat } from "./format.ts";
 /** Half of f32's bytes; numbers beyond 65504 are cut to it. */
 export const f16: CacheFormat = {
   name: "f16",
-  unitNumbers: 64,
+  headNumbers: 4,
   bitsPerNumber: 16,
-  scaleWords: 0,
+  scaled: false,
   read,
   write,
 

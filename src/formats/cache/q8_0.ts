@@ -1,21 +1,19 @@
 import read from "../../../shaders/cache/q8_0.wgsl?raw";
 import write from "../../../shaders/cache/store_q8_0.wgsl?raw";
-import { bf16ToF32 } from "../../numeric/bf16.ts";
-import { type CacheFormat, planCache } from "./format.ts";
+import { BLOCK_NUMBERS, type CacheFormat, planCache } from "./format.ts";
 
-const BLOCK_NUMBERS = 32;
 /** The largest quant. */
 const MOST = 127;
 
 /**
- * Blocks of 32 signed bytes with a scale, as ggml's type of that name, but that the scale is the upper half of an f32:
- * it has the range that keys need, and no GPU takes small ones for 0.
+ * Blocks of 32 signed bytes with a scale, as ggml's type of that name, but that the scale is an f32: it has the range
+ * that keys need, no GPU takes small ones for 0, and whoever writes a head writes whole words.
  */
 export const q8_0: CacheFormat = {
   name: "q8_0",
-  unitNumbers: 2 * BLOCK_NUMBERS,
+  headNumbers: BLOCK_NUMBERS,
   bitsPerNumber: 8,
-  scaleWords: 1,
+  scaled: true,
   read,
   write,
 
@@ -23,14 +21,12 @@ export const q8_0: CacheFormat = {
     const { scalesFirst, words } = planCache(q8_0, numbers.length);
     const packed = new Uint32Array(words);
     const quants = new Int8Array(packed.buffer);
-    const scales = new Uint16Array(packed.buffer, 4 * scalesFirst);
+    const scales = new Float32Array(packed.buffer, 4 * scalesFirst);
     for (let first = 0; first < numbers.length; first += BLOCK_NUMBERS) {
       const block = numbers.subarray(first, first + BLOCK_NUMBERS);
       const top = block.reduce((highest, number) => Math.max(highest, Math.abs(number)), 0);
-      // Rounded up, so that no quant exceeds 127.
-      const bits = (bitsOf(top / MOST) + 0xffff) >>> 16;
-      scales[first / BLOCK_NUMBERS] = bits;
-      const scale = bf16ToF32(bits);
+      const scale = Math.fround(top / MOST);
+      scales[first / BLOCK_NUMBERS] = scale;
       quants.set(
         block.map((number) => (scale === 0 ? 0 : Math.round(number / scale))),
         first,
@@ -40,18 +36,13 @@ export const q8_0: CacheFormat = {
   },
 
   decode(words) {
-    const numbers = (words.length / 17) * 2 * BLOCK_NUMBERS;
-    const { scalesFirst } = planCache(q8_0, numbers);
+    const { scalesFirst: quantWords, words: blockWords } = planCache(q8_0, BLOCK_NUMBERS);
+    const blocks = words.length / blockWords;
     const own = words.slice();
-    const scales = new Uint16Array(own.buffer, 4 * scalesFirst);
+    const scales = new Float32Array(own.buffer, 4 * quantWords * blocks);
     return Float32Array.from(
-      new Int8Array(own.buffer, 0, numbers),
-      (quant, index) => quant * bf16ToF32(scales[Math.floor(index / BLOCK_NUMBERS)]!),
+      new Int8Array(own.buffer, 0, blocks * BLOCK_NUMBERS),
+      (quant, index) => quant * scales[Math.floor(index / BLOCK_NUMBERS)]!,
     );
   },
 };
-
-/** The bits of the f32 nearest to `value`. */
-function bitsOf(value: number): number {
-  return new Uint32Array(Float32Array.of(value).buffer)[0]!;
-}

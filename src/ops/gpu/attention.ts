@@ -1,17 +1,28 @@
 import type { CacheFormat } from "../../formats/cache/format.ts";
-import { attention } from "../../kernels/attention.ts";
-import { packCache } from "../../kernels/pack_cache.ts";
+import { attention, attentionRows } from "../../kernels/attention.ts";
+import { attentionMerge } from "../../kernels/attention_merge.ts";
 import { rotateAppend } from "../../kernels/rotate_append.ts";
 import { checkMost, checkMultiple, checkWidth } from "../checks.ts";
-import { type KvLayout, planKvCache, valueDimOf } from "../kv-layout.ts";
+import { KEY_BLOCK, type KvLayout, planKvCache, valueDimOf } from "../kv-layout.ts";
 import type { AttentionSpec, RopeSpec } from "../ops.ts";
 import type { Bound } from "../program.ts";
 import type { GpuTensor, Recording } from "./recording.ts";
 
-/** Numbers of a result that a lane of the kernel keeps in registers: see `shaders/attention`. */
-const LANE_DIMS = 8;
-/** As many lanes as the kernel has scores for: heads that are too large for a variant's own number. */
+/** Quads of a result that a lane of the kernel keeps in registers: `SLOTS` of `shaders/attention`. */
+const LANE_QUADS = 2;
 const MOST_LANES = 64;
+/** `MOST_STAGED` of `shaders/cache`. */
+const MOST_HEAD_DIM = 1024;
+const MOST_INVOCATIONS = 128;
+/** A lane's keys of a tile. */
+const LANE_KEYS = 4;
+/** Longer than any context, and a multiple of every tile. */
+const ENDLESS_SPAN = 2 ** 31;
+/**
+ * Passes of more tokens have workgroups enough without splitting their keys, and the parts would take much room. What
+ * is computed is the same.
+ */
+const MOST_SPLIT_TOKENS = 8;
 
 /** Least context of a rope table that a layer without positions binds and never reads. */
 const NO_ROPE: RopeSpec = { dims: 2, base: 1, pairing: "half-split" };
@@ -49,17 +60,12 @@ export function recordCached(
   const valueDim = valueDimOf(spec);
   checkMultiple(`the head size of layer ${spec.layer}`, spec.headDim, 4);
   checkMultiple(`the size of a head's values in layer ${spec.layer}`, valueDim, 4);
-  checkMost(`the size of a head's values in layer ${spec.layer}`, valueDim, MOST_LANES * LANE_DIMS);
-  const cache = recording.gpu.kvCache(spec.layer);
-  const layout = planKvCache(spec, cache.format, cache.rows);
-  const { buffer, format } = cache;
-  if (format.write === undefined) {
-    return recordProducts(recording, append({ buffer, layout }), spec, layout);
-  }
-  const staged = stage(recording, layout);
-  const q = append(staged);
-  recordPacking(recording, staged, { buffer, layout }, format.write);
-  return recordProducts(recording, q, spec, layout);
+  const mostDims = 4 * LANE_QUADS * MOST_LANES;
+  checkMost(`the head size of layer ${spec.layer}`, spec.headDim, MOST_HEAD_DIM);
+  checkMost(`the size of a head's values in layer ${spec.layer}`, valueDim, mostDims);
+  const { buffer, format, rows } = recording.gpu.kvCache(spec.layer);
+  const layout = planKvCache(spec, format, rows);
+  return recordProducts(recording, append({ buffer, layout, format }), spec, layout);
 }
 
 function checkShapes({ q, k, v }: Projected, spec: AttentionSpec): void {
@@ -75,21 +81,11 @@ function checkShapes({ q, k, v }: Projected, spec: AttentionSpec): void {
   }
 }
 
-/** Keys and values in f32: the cache itself, or what is packed into it. */
+/** Where a pass's keys and values go. */
 export interface CacheTarget {
   readonly buffer: Bound;
   readonly layout: KvLayout;
-}
-
-/** Room for the keys and values of a pass, laid out as the cache's rows are. */
-function stage({ recorder, maxTokens }: Recording, layout: KvLayout): CacheTarget {
-  const { keyStride, valueStride } = layout;
-  const bytes = 4 * maxTokens * (keyStride + valueStride);
-  const valuesFirst = valueStride === 0 ? 0 : maxTokens * keyStride;
-  return {
-    buffer: recorder.scratch(bytes),
-    layout: { ...layout, rows: maxTokens, valuesFirst, bytes },
-  };
+  readonly format: CacheFormat;
 }
 
 /** Norms and rotates q and k, and writes k and v to `target`. */
@@ -97,7 +93,7 @@ function recordRotation(
   recording: Recording,
   { q, k, v }: Projected,
   spec: AttentionSpec,
-  { buffer, layout }: CacheTarget,
+  { buffer, layout, format }: CacheTarget,
 ): GpuTensor {
   const { gpu, recorder } = recording;
   const { heads, kvHeads, headDim, rope, norm, fused, valuesInKeys } = spec;
@@ -116,9 +112,7 @@ function recordRotation(
       k_first: fused === undefined ? 0 : heads * headDim,
       v_first: fused === undefined ? 0 : (heads + kvHeads) * headDim,
       rows: layout.rows,
-      key_stride: layout.keyStride,
-      value_stride: layout.valueStride,
-      values_first: layout.valuesFirst,
+      ...placesOf(layout),
       rope_dims: rope?.dims ?? 0,
       rope_first: rope?.first ?? 0,
       pairing: rope?.pairing === "interleaved" ? 1 : 0,
@@ -136,32 +130,23 @@ function recordRotation(
       q_out: rotated.scratch,
       cache: buffer,
     },
-    parts: [gpu.variant.rotate.reduce],
+    parts: [gpu.variant.rotate.reduce, format.write],
     constants: gpu.variant.rotate.constants,
   });
   return rotated;
 }
 
-function recordPacking(
-  { recorder }: Recording,
-  staged: CacheTarget,
-  { buffer, layout }: CacheTarget,
-  write: NonNullable<CacheFormat["write"]>,
-): void {
-  recorder.dispatch(packCache, {
-    params: {
-      rows: layout.rows,
-      staged_rows: staged.layout.rows,
-      key_width: layout.keyWidth,
-      value_width: layout.valueWidth,
-      key_stride: layout.keyStride,
-      value_stride: layout.valueStride,
-      values_first: layout.valuesFirst,
-      scales_first: layout.scalesFirst,
-    },
-    buffers: { staged: staged.buffer, cache: buffer },
-    parts: [write],
-  });
+/** A layout as kernels take it. */
+function placesOf(layout: KvLayout) {
+  return {
+    key_head_quads: layout.keyHeadQuads,
+    key_row_quads: layout.keyRowQuads,
+    value_head_quads: layout.valueHeadQuads,
+    value_row_quads: layout.valueRowQuads,
+    values_first: layout.valuesFirst,
+    key_scales: layout.keyScales,
+    value_scales: layout.valueScales,
+  };
 }
 
 /** Attends to what is cached. q `[tokens, heads * headDim]` -> `[tokens, heads * valueDim]` */
@@ -172,36 +157,89 @@ function recordProducts(
   layout: KvLayout,
 ): GpuTensor {
   const { gpu, recorder } = recording;
-  const { layer, heads, kvHeads, headDim, sinks, scale, softcap = 0, valuesInKeys } = spec;
+  const { layer, heads, kvHeads, headDim, sinks, scale, softcap = 0 } = spec;
   const { buffer, format } = gpu.kvCache(layer);
-  const valueDim = valueDimOf(spec);
-  const own = gpu.variant.attention.constants;
-  const out = recording.tensor(heads * valueDim);
+  const valueQuads = valueDimOf(spec) / 4;
+  const { rows, constants, spanKeys } = planAttention(recording, spec);
+  const window = spec.window ?? gpu.contextTokens;
+  const splits = countSplits(recording, spanKeys, window);
+  const ofSinks = {
+    has_sinks: sinks === undefined ? 0 : 1,
+    sinks: sinks === undefined ? q.scratch : gpu.vector(sinks, heads),
+  };
+  const out = recording.tensor(heads * 4 * valueQuads);
+  const partBytes = 16 * recording.maxTokens * heads * splits * (valueQuads + 1);
+  const parts = splits > 0 ? recorder.scratch(partBytes) : out.scratch;
   recorder.dispatch(attention, {
     params: {
       heads,
       kv_heads: kvHeads,
-      key_dim: headDim,
-      value_dim: valueDim,
-      value_step: valuesInKeys ? headDim : valueDim,
-      key_stride: layout.keyStride,
-      value_stride: valuesInKeys ? layout.keyStride : layout.valueStride,
-      values_first: layout.valuesFirst,
-      scales_first: layout.scalesFirst,
+      key_quads: headDim / 4,
+      value_quads: valueQuads,
+      ...placesOf(layout),
+      ...(spec.valuesInKeys ? valuesOfKeys(layout) : { value_shift: 0 }),
       rows: layout.rows,
-      window: spec.window ?? gpu.contextTokens,
-      has_sinks: sinks === undefined ? 0 : 1,
+      window,
+      span_keys: spanKeys,
+      splits,
+      tile_rows: rows.rows,
+      has_sinks: ofSinks.has_sinks,
       scale,
       softcap,
     },
-    buffers: {
-      q: q.scratch,
-      sinks: sinks === undefined ? q.scratch : gpu.vector(sinks, heads),
-      out: out.scratch,
-    },
+    buffers: { q: q.scratch, sinks: ofSinks.sinks, out: parts },
     weights: buffer,
-    parts: [format.read],
-    constants: valueDim > LANE_DIMS * own.LANES! ? { LANES: MOST_LANES } : own,
+    parts: [format.read, rows.part],
+    constants,
   });
+  if (splits > 0) {
+    recorder.dispatch(attentionMerge, {
+      params: {
+        heads,
+        value_quads: valueQuads,
+        window,
+        span_keys: spanKeys,
+        splits,
+        has_sinks: ofSinks.has_sinks,
+      },
+      buffers: { parts, sinks: ofSinks.sinks, out: out.scratch },
+    });
+  }
   return out;
+}
+
+/** Where values lie that are the first numbers of keys. */
+function valuesOfKeys({ keyHeadQuads, keyRowQuads, keyScales }: KvLayout) {
+  return {
+    value_head_quads: keyHeadQuads,
+    value_row_quads: keyRowQuads,
+    value_scales: keyScales,
+    value_shift: Math.log2(KEY_BLOCK),
+  };
+}
+
+/**
+ * How the kernel shares a layer's work. What a query's sums depend on, lanes and spans, is the same in every program.
+ */
+function planAttention({ gpu, maxTokens }: Recording, spec: AttentionSpec) {
+  const { constants: most, splitKeys } = gpu.variant.attention;
+  const needed = Math.ceil(valueDimOf(spec) / 4 / LANE_QUADS);
+  const lanes = Math.max(most.LANES!, 2 ** Math.ceil(Math.log2(needed)));
+  const queries = maxTokens * (spec.heads / spec.kvHeads);
+  const rows = queries === 1 ? attentionRows.one : attentionRows.four;
+  const groups = Math.min(most.GROUPS!, MOST_INVOCATIONS / lanes, Math.ceil(queries / rows.rows));
+  return {
+    rows,
+    constants: { LANES: lanes, GROUPS: groups },
+    spanKeys: splitKeys === 0 ? ENDLESS_SPAN : Math.max(splitKeys, LANE_KEYS * lanes),
+  };
+}
+
+/** Into how many spans the keys of a pass's queries are split at most; 0: not at all. */
+function countSplits({ gpu, maxTokens }: Recording, spanKeys: number, window: number): number {
+  if (maxTokens > MOST_SPLIT_TOKENS) return 0;
+  // A window begins and ends in the middle of a span.
+  const ofWindow = Math.ceil((window + maxTokens - 1) / spanKeys) + 1;
+  const splits = Math.min(Math.ceil(gpu.contextTokens / spanKeys), ofWindow);
+  return splits > 1 ? splits : 0;
 }

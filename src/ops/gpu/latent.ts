@@ -54,7 +54,7 @@ export function recordLatentAttention(
   checkWidth(`absorbed queries of layer ${layer}`, absorbed.width, heads * valueDim);
   checkWidth(`kv of layer ${layer}`, kv.width, headDim);
   const rotated = recording.tensor(heads * headDim);
-  return recordCached(recording, spec, ({ buffer, layout }) => {
+  return recordCached(recording, spec, ({ buffer, layout, format }) => {
     recorder.dispatch(latentAppend, {
       params: {
         heads,
@@ -62,7 +62,8 @@ export function recordLatentAttention(
         rank: valueDim,
         rope_dims: rope.dims,
         rows: layout.rows,
-        row_stride: layout.keyStride,
+        row_quads: layout.keyRowQuads,
+        scales: layout.keyScales,
         pairing: rope.pairing === "interleaved" ? 1 : 0,
         epsilon: latent.epsilon,
       },
@@ -75,7 +76,7 @@ export function recordLatentAttention(
         q_out: rotated.scratch,
         cache: buffer,
       },
-      parts: [gpu.variant.rotate.reduce],
+      parts: [gpu.variant.rotate.reduce, format.write],
       constants: gpu.variant.rotate.constants,
     });
     return rotated;

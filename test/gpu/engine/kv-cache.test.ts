@@ -7,7 +7,7 @@ import { loadCold, replyOf } from "../../helpers/engine.ts";
 import { type TinyModelOptions, tinyModel } from "../../helpers/tiny-models.ts";
 import { greatestDifference } from "../../helpers/within.ts";
 
-/** Every second layer's ring has 8 + 31 rows; all experts are used, so that no error changes which. */
+/** Every second layer's ring has 8 + 31 rows, and one that fills a block; all experts are used, so that no error changes which. */
 const MODEL: TinyModelOptions = {
   ...{ architecture: "gpt-oss", window: 8, layers: 3, experts: 2, topK: 2 },
   ...{ hidden: 64, ffn: 64, heads: 4, kvHeads: 2, headDim: 32 },
@@ -92,11 +92,22 @@ test("takes fewer bytes where keys and values are packed, and a window's ring is
     bytes.set(kvCache, info.kvCacheBytes);
   }
 
-  // Two layers of 39 rows and one of 256, of 64 keys and 64 values.
-  const numbers = (2 * 39 + 256) * 128;
+  // Two layers of 40 rows and one of 256, of 64 keys and 64 values.
+  const numbers = (2 * 40 + 256) * 128;
   expect(bytes.get("f32")).toBe(4 * numbers);
   expect(bytes.get("f16")).toBe(2 * numbers);
-  expect(bytes.get("q8_0")).toBe(numbers + numbers / 16);
+  expect(bytes.get("q8_0")).toBe(numbers + numbers / 8);
+});
+
+test("takes as many dispatches whatever the format", async () => {
+  const dispatches = new Set<number>();
+  for (const kvCache of Object.keys(cacheFormats) as CacheFormatName[]) {
+    await loadCold(engine, tinyModel(MODEL).buffer, { kvCache });
+    const { stats } = await replyOf(engine, { tokens: [5, 6, 7] }, { maxTokens: 3 });
+    dispatches.add(stats.dispatchesPerToken);
+  }
+
+  expect(dispatches.size).toBe(1);
 });
 
 test("refuses a format that there is not", async () => {

@@ -5,9 +5,9 @@ import { weightParts } from "../../../src/formats/parts.ts";
 import { weightFormats } from "../../../src/formats/registry.ts";
 import type { Constants, Kernel } from "../../../src/gpu/kernel.ts";
 import { linkKernel, PipelineCache } from "../../../src/gpu/pipelines.ts";
-import { attention } from "../../../src/kernels/attention.ts";
+import { attention, attentionRows } from "../../../src/kernels/attention.ts";
 import { kernels } from "../../../src/kernels/index.ts";
-import { packCache } from "../../../src/kernels/pack_cache.ts";
+import { latentAppend } from "../../../src/kernels/latent_append.ts";
 import {
   activationParts,
   convParts,
@@ -19,6 +19,7 @@ import {
   sharedParts,
   variants,
 } from "../../../src/kernels/parts.ts";
+import { rotateAppend } from "../../../src/kernels/rotate_append.ts";
 import { scoreFunctions } from "../../../src/routing/registry.ts";
 import { gpuTest } from "../../helpers/gpu.ts";
 import { hasSubgroups, variantCases } from "./cases.ts";
@@ -93,14 +94,16 @@ function partsFor(kernel: Kernel, choice: Choice): string[] {
   ) {
     parts.push(source.includes("vectors") ? input : inputParts.plain);
   }
-  if (source.includes("row_sum") || parts.includes(inputParts.normed)) parts.push(reduce);
+  if (/row_(?:sum|barrier)/.test(source) || parts.includes(inputParts.normed)) parts.push(reduce);
   if (source.includes("conv_input(")) parts.push(convParts.gated);
   if (source.includes("gated(")) parts.push(activationParts.silu);
   if (source.includes("router_score(")) {
     parts.push(...scoreFunctions.softmax.parts, rankingParts.byLogit);
   }
-  if (source.includes("cache_quad(")) parts.push(cacheFormats.f32.read);
-  if (source.includes("store_unit(")) parts.push(cacheFormats.f16.write!);
+  if (source.includes("cache_quad(")) {
+    parts.push(cacheFormats.f32.read, attentionRows.four.part);
+  }
+  if (source.includes("store_head(")) parts.push(cacheFormats.f16.write);
   return parts;
 }
 
@@ -155,14 +158,16 @@ describe.for(variantCases)("variant $name", ({ variant }) => {
     "a KV cache in $name is read and written",
     async ({ read, write }, { device }) => {
       const cache = pipelines(device);
-      const compiled = await Promise.all([
-        cache.compile(attention as never, [read], variant.attention.constants),
-        ...(write === undefined
-          ? []
-          : [cache.compile(packCache as never, [write], packCache.constants)]),
-      ]);
+      const { reduce, constants } = variant.rotate;
+      const readers = Object.values(attentionRows).map(({ part }) =>
+        cache.compile(attention as never, [read, part], variant.attention.constants),
+      );
+      const writers = [rotateAppend, latentAppend].map((kernel) =>
+        cache.compile(kernel as never, [reduce, write], constants),
+      );
+      const compiled = await Promise.all([...readers, ...writers]);
 
-      expect(compiled).toHaveLength(write === undefined ? 1 : 2);
+      expect(compiled).toHaveLength(4);
     },
   );
 

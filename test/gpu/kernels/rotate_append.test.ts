@@ -1,7 +1,10 @@
 import fc from "fast-check";
 import { describe, expect } from "vitest";
+import { cacheFormats } from "../../../src/formats/cache/registry.ts";
 import { rotateAppend } from "../../../src/kernels/rotate_append.ts";
 import { createRandom } from "../../../src/numeric/random.ts";
+import { planKvCache } from "../../../src/ops/kv-layout.ts";
+import { cacheNumbers, packCache, packedHead, unpackCache } from "../../helpers/kv-cache.ts";
 import { kernelTest } from "../../helpers/run-kernel.ts";
 import { expectWithin } from "../../helpers/within.ts";
 import { rmsNormReference } from "../../reference/kernels/rms_norm.ts";
@@ -10,8 +13,8 @@ import { plants, randomInput, variantCases } from "./cases.ts";
 
 const NUM_RUNS = 16;
 /** Positions of the table, and rows of the cache: fewer, so that it goes round. */
-const CONTEXT = 12;
-const ROWS = 5;
+const CONTEXT = 16;
+const ROWS = 8;
 const PAIRINGS = ["half-split", "interleaved"] as const;
 const NORMS = ["none", "head", "all heads"] as const;
 
@@ -50,158 +53,170 @@ function sameThrice(x: Float32Array) {
   return { q: x, k: x, v: x };
 }
 
-describe.for(variantCases)(
-  "rotate_append, $name",
-  ({
-    variant: {
-      rotate: { constants, reduce },
-    },
-  }) => {
-    kernelTest("agrees with f64 and changes no other row of the cache", async ({ run }) => {
-      const shape = fc.record({
-        shape: fc.constantFrom(
-          { heads: 1, kvHeads: 1, headDim: 4, ropeDims: 4 },
-          { heads: 3, kvHeads: 1, headDim: 6, ropeDims: 2 },
-          { heads: 4, kvHeads: 2, headDim: 64, ropeDims: 64 },
-          { heads: 4, kvHeads: 2, headDim: 80, ropeDims: 20 },
-          { heads: 2, kvHeads: 1, headDim: 12, ropeDims: 4, ropeFirst: 8 },
-          { heads: 2, kvHeads: 1, headDim: 80, ropeDims: 20, ropeFirst: 34 },
-          { heads: 2, kvHeads: 2, headDim: 8, ropeDims: 0 },
-          { heads: 2, kvHeads: 2, headDim: 8, ropeDims: 8, valueDim: 12 },
-        ),
-        fused: fc.boolean(),
-        padding: fc.constantFrom(0, 4),
-        pairing: fc.constantFrom(...PAIRINGS),
-        norm: fc.constantFrom(...NORMS),
-        normValues: fc.boolean(),
-        epsilon: fc.constantFrom(1e-6, 0.5),
-        position: fc.integer({ min: 0, max: 7 }),
-        tokens: fc.integer({ min: 1, max: 4 }),
-        plant: fc.constantFrom(...plants),
-        seed: fc.integer(),
-      });
-      await fc.assert(
-        fc.asyncProperty(shape, async (drawn) => {
-          const { pairing, norm, position, tokens, plant, seed, fused, padding } = drawn;
-          const { heads, kvHeads, headDim, ropeDims, ropeFirst = 0 } = drawn.shape;
-          const valueDim = drawn.shape.valueDim ?? headDim;
-          const random = createRandom(seed);
-          const widths = [heads * headDim, kvHeads * headDim, kvHeads * valueDim] as const;
-          const [qWidth, kWidth, vWidth] = widths;
-          const q = randomInput(random, tokens * qWidth, plant);
-          const k = randomInput(random, tokens * kWidth, plant);
-          const v = randomInput(random, tokens * vWidth);
-          const qNorm = randomInput(random, norm === "head" ? headDim : qWidth);
-          const kNorm = randomInput(random, norm === "head" ? headDim : kWidth);
-          const table = angleTable(ropeDims);
-          const [keyStride, valueStride] = [kWidth + padding, vWidth + padding];
-          const cacheBefore = randomInput(random, ROWS * (keyStride + valueStride));
-          const rule: RotateRule = {
-            headDim,
-            ropeDims,
-            ropeFirst,
-            pairing,
-            norm,
-            epsilon: Math.fround(drawn.epsilon),
-          };
-
-          const { q_out, cache } = await run(rotateAppend, {
-            params: {
-              heads,
-              kv_heads: kvHeads,
-              value_heads: kvHeads,
-              head_dim: headDim,
-              value_dim: valueDim,
-              ...rowsOf(widths, fused),
-              rows: ROWS,
-              key_stride: keyStride,
-              value_stride: valueStride,
-              values_first: ROWS * keyStride,
-              rope_dims: ropeDims,
-              rope_first: ropeFirst,
-              pairing: PAIRINGS.indexOf(pairing),
-              norm_mode: NORMS.indexOf(norm),
-              norm_values: drawn.normValues ? 1 : 0,
-              epsilon: drawn.epsilon,
-            },
-            buffers: {
-              ...(fused ? sameThrice(sideBySide([q, k, v], widths, tokens)) : { q, k, v }),
-              norms: norm === "none" ? 16 : Float32Array.of(...qNorm, ...kNorm),
-              table,
-              q_out: 4 * qWidth * (tokens + 1),
-              cache: cacheBefore,
-            },
-            parts: [reduce],
-            constants,
-            control: { tokens, position },
-            tokens: tokens + 1,
-          });
-
-          const angles = table.subarray(position * ropeDims, (position + tokens) * ropeDims);
-          const written = tokens * qWidth;
-          expectWithin(
-            q_out.floats.subarray(0, written),
-            rotatedReference(q, qWidth, qNorm, angles, rule),
-          );
-          expect(q_out.words.subarray(written)).toEqual(q_out.before.subarray(written));
-
-          const keys = rotatedReference(k, kWidth, kNorm, angles, rule);
-          const values = drawn.normValues
-            ? rmsNormReference(v, new Float32Array(valueDim).fill(1), rule.epsilon)
-            : { values: v, bounds: new Float32Array(v.length) };
-          const others = cache.words.slice();
-          for (let token = 0; token < tokens; token++) {
-            const row = (position + token) % ROWS;
-            const key = { first: row * keyStride, width: kWidth };
-            const value = { first: ROWS * keyStride + row * valueStride, width: vWidth };
-            for (const [{ first, width }, expected] of [
-              [key, keys],
-              [value, values],
-            ] as const) {
-              const ofToken = (all: ArrayLike<number>) =>
-                Array.from(all).slice(token * width, (token + 1) * width);
-              expectWithin(cache.floats.subarray(first, first + width), {
-                values: ofToken(expected.values),
-                bounds: ofToken(expected.bounds),
-              });
-              others.set(cache.before.subarray(first, first + width), first);
-            }
-          }
-          expect(others).toEqual(cache.before);
-        }),
-        { numRuns: NUM_RUNS },
-      );
-    });
-
-    kernelTest("does nothing once a router has faulted", async ({ run }) => {
-      const { q_out, cache } = await run(rotateAppend, {
-        params: {
-          ...{ heads: 2, kv_heads: 1, value_heads: 1, head_dim: 4, value_dim: 4 },
-          ...rowsOf([8, 4, 4], false),
-          ...{ rows: CONTEXT, key_stride: 4, value_stride: 4, values_first: 4 * CONTEXT },
-          rope_dims: 4,
-          rope_first: 0,
-          pairing: 0,
-          norm_mode: 0,
-          norm_values: 0,
-          epsilon: 1,
-        },
-        buffers: {
-          q: new Float32Array(8),
-          k: new Float32Array(4),
-          v: new Float32Array(4),
-          norms: 16,
-          table: angleTable(4),
-          q_out: 4 * 8,
-          cache: 4 * 2 * CONTEXT * 4,
-        },
-        parts: [reduce],
-        constants,
-        control: { tokens: 1, fault: 1 },
-      });
-
-      expect(q_out.words).toEqual(q_out.before);
-      expect(cache.words).toEqual(cache.before);
-    });
-  },
+/** Every variant with every format of the cache. */
+const CASES = variantCases.flatMap(({ name, variant }) =>
+  Object.values(cacheFormats).map((format) => ({ name, variant, format })),
 );
+
+describe.for(CASES)("rotate_append, $name, $format.name", ({ variant, format }) => {
+  const { constants, reduce } = variant.rotate;
+
+  kernelTest("agrees with f64 and changes no other row of the cache", async ({ run }) => {
+    const shape = fc.record({
+      shape: fc.constantFrom(
+        { heads: 1, kvHeads: 1, headDim: 4, ropeDims: 4 },
+        { heads: 3, kvHeads: 1, headDim: 12, ropeDims: 2 },
+        { heads: 4, kvHeads: 2, headDim: 64, ropeDims: 64 },
+        { heads: 4, kvHeads: 2, headDim: 80, ropeDims: 20 },
+        { heads: 2, kvHeads: 1, headDim: 12, ropeDims: 4, ropeFirst: 8 },
+        { heads: 2, kvHeads: 1, headDim: 80, ropeDims: 20, ropeFirst: 34 },
+        { heads: 2, kvHeads: 2, headDim: 8, ropeDims: 0 },
+        { heads: 2, kvHeads: 2, headDim: 8, ropeDims: 8, valueDim: 12 },
+      ),
+      fused: fc.boolean(),
+      pairing: fc.constantFrom(...PAIRINGS),
+      norm: fc.constantFrom(...NORMS),
+      normValues: fc.boolean(),
+      epsilon: fc.constantFrom(1e-6, 0.5),
+      position: fc.integer({ min: 0, max: 11 }),
+      tokens: fc.integer({ min: 1, max: 4 }),
+      plant: fc.constantFrom(...plants),
+      seed: fc.integer(),
+    });
+    await fc.assert(
+      fc.asyncProperty(shape, async (drawn) => {
+        const { pairing, norm, position, tokens, plant, seed, fused } = drawn;
+        const { heads, kvHeads, headDim, ropeDims, ropeFirst = 0 } = drawn.shape;
+        const valueDim = drawn.shape.valueDim ?? headDim;
+        const random = createRandom(seed);
+        const widths = [heads * headDim, kvHeads * headDim, kvHeads * valueDim] as const;
+        const [qWidth, kWidth, vWidth] = widths;
+        const q = randomInput(random, tokens * qWidth, plant);
+        const k = randomInput(random, tokens * kWidth, plant);
+        const v = randomInput(random, tokens * vWidth);
+        const qNorm = randomInput(random, norm === "head" ? headDim : qWidth);
+        const kNorm = randomInput(random, norm === "head" ? headDim : kWidth);
+        const table = angleTable(ropeDims);
+        const spec = { layer: 0, heads, kvHeads, headDim, valueDim, scale: 1 };
+        const layout = planKvCache(spec, format, ROWS);
+        const before = packCache(format, layout, randomInput(random, cacheNumbers(layout)));
+        const rule: RotateRule = {
+          headDim,
+          ropeDims,
+          ropeFirst,
+          pairing,
+          norm,
+          epsilon: Math.fround(drawn.epsilon),
+        };
+
+        const { q_out, cache } = await run(rotateAppend, {
+          params: {
+            heads,
+            kv_heads: kvHeads,
+            value_heads: kvHeads,
+            head_dim: headDim,
+            value_dim: valueDim,
+            ...rowsOf(widths, fused),
+            rows: ROWS,
+            key_head_quads: layout.keyHeadQuads,
+            key_row_quads: layout.keyRowQuads,
+            value_head_quads: layout.valueHeadQuads,
+            value_row_quads: layout.valueRowQuads,
+            values_first: layout.valuesFirst,
+            key_scales: layout.keyScales,
+            value_scales: layout.valueScales,
+            rope_dims: ropeDims,
+            rope_first: ropeFirst,
+            pairing: PAIRINGS.indexOf(pairing),
+            norm_mode: NORMS.indexOf(norm),
+            norm_values: drawn.normValues ? 1 : 0,
+            epsilon: drawn.epsilon,
+          },
+          buffers: {
+            ...(fused ? sameThrice(sideBySide([q, k, v], widths, tokens)) : { q, k, v }),
+            norms: norm === "none" ? 16 : Float32Array.of(...qNorm, ...kNorm),
+            table,
+            q_out: 4 * qWidth * (tokens + 1),
+            cache: before,
+          },
+          parts: [reduce, format.write],
+          constants,
+          control: { tokens, position },
+          tokens: tokens + 1,
+        });
+
+        const angles = table.subarray(position * ropeDims, (position + tokens) * ropeDims);
+        const written = tokens * qWidth;
+        expectWithin(
+          q_out.floats.subarray(0, written),
+          rotatedReference(q, qWidth, qNorm, angles, rule),
+        );
+        expect(q_out.words.subarray(written)).toEqual(q_out.before.subarray(written));
+
+        const keys = rotatedReference(k, kWidth, kNorm, angles, rule);
+        const values = drawn.normValues
+          ? rmsNormReference(v, new Float32Array(valueDim).fill(1), rule.epsilon)
+          : { values: v, bounds: new Float32Array(v.length) };
+        const wanted = [...unpackCache(format, layout, before)];
+        const bounds = new Array<number>(wanted.length).fill(0);
+        const heads_ = [
+          { all: keys, dim: headDim, first: 0, rowQuads: layout.keyRowQuads },
+          { all: values, dim: valueDim, first: layout.valuesFirst, rowQuads: layout.valueRowQuads },
+        ];
+        for (const { all, dim, first, rowQuads } of heads_) {
+          for (let head = 0; head < tokens * kvHeads; head++) {
+            const part = (of: ArrayLike<number>) =>
+              Array.from(of).slice(head * dim, (head + 1) * dim);
+            const stored = packedHead(format, {
+              values: part(all.values),
+              bounds: part(all.bounds),
+            });
+            const row = (position + Math.floor(head / kvHeads)) % ROWS;
+            const quad = first + row * rowQuads + ((head % kvHeads) * rowQuads) / kvHeads;
+            for (let i = 0; i < dim; i++) {
+              wanted[4 * quad + i] = stored.values[i]!;
+              bounds[4 * quad + i] = stored.bounds[i]!;
+            }
+            // What pads a block is packed as it was: its scale is another one.
+            if (format.scaled)
+              bounds.fill(Infinity, 4 * quad + dim, 4 * (quad + rowQuads / kvHeads));
+          }
+        }
+        expectWithin(unpackCache(format, layout, cache.words), { values: wanted, bounds });
+      }),
+      { numRuns: NUM_RUNS },
+    );
+  });
+
+  kernelTest("does nothing once a router has faulted", async ({ run }) => {
+    const { q_out, cache } = await run(rotateAppend, {
+      params: {
+        ...{ heads: 2, kv_heads: 1, value_heads: 1, head_dim: 4, value_dim: 4 },
+        ...rowsOf([8, 4, 4], false),
+        ...{ rows: CONTEXT, key_head_quads: 8, key_row_quads: 8, value_head_quads: 8 },
+        ...{ value_row_quads: 8, values_first: 8 * CONTEXT, key_scales: 0, value_scales: 0 },
+        rope_dims: 4,
+        rope_first: 0,
+        pairing: 0,
+        norm_mode: 0,
+        norm_values: 0,
+        epsilon: 1,
+      },
+      buffers: {
+        q: new Float32Array(8),
+        k: new Float32Array(4),
+        v: new Float32Array(4),
+        norms: 16,
+        table: angleTable(4),
+        q_out: 4 * 8,
+        cache: 16 * 16 * CONTEXT,
+      },
+      parts: [reduce, format.write],
+      constants,
+      control: { tokens: 1, fault: 1 },
+    });
+
+    expect(q_out.words).toEqual(q_out.before);
+    expect(cache.words).toEqual(cache.before);
+  });
+});

@@ -1,7 +1,8 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
-import { cacheRows, earliestReturn } from "../../../src/engine/kv-cache.ts";
+import { cacheRows, earliestReturn, kvCacheBytes } from "../../../src/engine/kv-cache.ts";
 import { CHUNK_TOKENS } from "../../../src/engine/programs.ts";
+import { cacheFormats } from "../../../src/formats/cache/registry.ts";
 import type { AttentionSpec } from "../../../src/ops/ops.ts";
 
 function layer(window?: number): AttentionSpec {
@@ -14,14 +15,25 @@ test("a layer that sees everything has a row for each token of the context", () 
   expect(earliestReturn({ attention: [layer()], recurrent: [] }, 4096, 4096)).toBe(0);
 });
 
-test("a window's ring has room for the window and the rest of a chunk, or for the context", () => {
-  expect(cacheRows(layer(128), 4096)).toBe(128 + CHUNK_TOKENS - 1);
-  expect(cacheRows(layer(128), 140)).toBe(140);
+test("a window's ring has room for the window and the rest of a chunk, or for the context, in whole blocks", () => {
+  expect(cacheRows(layer(129), 4096)).toBe(129 + CHUNK_TOKENS - 1);
+  expect(cacheRows(layer(128), 4096)).toBe(128 + CHUNK_TOKENS);
+  expect(cacheRows(layer(128), 140)).toBe(144);
 });
 
+test.for(Object.values(cacheFormats))(
+  "keys and values in $name that a window has passed take no memory, however long the context",
+  (format) => {
+    const bytes = [1_024, 4_096, 131_072].map((tokens) => kvCacheBytes(layer(128), format, tokens));
+
+    expect(new Set(bytes).size).toBe(1);
+    expect(kvCacheBytes(layer(), format, 8_192)).toBe(2 * kvCacheBytes(layer(), format, 4_096));
+  },
+);
+
 test("a ring can go back by a chunk once it has gone round, and anywhere before", () => {
-  const attention = [layer(), layer(128)];
-  const rows = 128 + CHUNK_TOKENS - 1;
+  const attention = [layer(), layer(129)];
+  const rows = 129 + CHUNK_TOKENS - 1;
 
   expect(earliestReturn({ attention, recurrent: [] }, 4096, rows)).toBe(0);
   expect(earliestReturn({ attention, recurrent: [] }, 4096, rows + 1)).toBe(

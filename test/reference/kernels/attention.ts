@@ -7,7 +7,8 @@ export interface AttentionInput {
   readonly kvHeads: number;
   readonly keyDim: number;
   readonly valueDim: number;
-  /** From a KV head's values to the next one's. */
+  /** From a KV head's keys to the next one's, and likewise its values. */
+  readonly keyStep: number;
   readonly valueStep: number;
   readonly keyStride: number;
   readonly valueStride: number;
@@ -24,11 +25,12 @@ export interface AttentionInput {
   /** Of the first token. */
   readonly position: number;
   /** [tokens, heads, keyDim] */
-  readonly q: ArrayLike<number>;
+  readonly q: Float32Array;
   /** [rows, keyStride] keys, then [rows, valueStride] values */
   readonly cache: ArrayLike<number>;
-  /** Keys that the kernel takes at a time: it renormalises after each. */
+  /** Keys that the kernel takes at a time, and spans of them that it adds up: it renormalises after each. */
   readonly tile: number;
+  readonly span: number;
 }
 
 /** Causal attention over the last `window` keys. */
@@ -42,12 +44,13 @@ export function attentionReference(input: AttentionInput): Bounded {
     const kvHead = Math.floor(head / (heads / kvHeads));
     const rowsOfKeys = Array.from({ length: end - start }, (_, key) => (start + key) % rows);
     const scores = rowsOfKeys.map((row) => {
-      const key = { data: cache, first: row * input.keyStride + kvHead * keyDim };
+      const key = { data: cache, first: row * input.keyStride + kvHead * input.keyStep };
       return scoreOf(dot(keyDim, { data: q, first }, key), input);
     });
     const sink = input.sinks ? [{ value: input.sinks[head]!, bound: 0 }] : [];
-    // A ring's end cuts one tile in two.
-    const tiles = Math.ceil(scores.length / input.tile) + 1;
+    // A window begins in the middle of a tile and of a span.
+    const { tile, span } = input;
+    const tiles = Math.ceil(scores.length / tile) + Math.ceil(scores.length / span) + 2;
     const { weights, errors } = softmax([...scores, ...sink], tiles);
     for (let dim = 0; dim < valueDim; dim++) {
       const valuesFirst = input.valuesFirst + kvHead * input.valueStep + dim;

@@ -1,0 +1,68 @@
+// out[token, head, :] = sum of the spans' mixtures of values, divided by the sum of their weights
+// What attention leaves of a query that it splits: for each span of span_keys keys the highest
+// score, the sum of exp(score - highest) and the sum of exp(score - highest) * value. Spans are
+// added up in order, from that of the first key that the query sees on, after its sink: exactly as
+// attention does it where it does not split.
+// parts [tokens, heads, splits, value_quads + 1], vec4: (highest, sum, 0, 0), then the mixture; a
+// pass's first span is that of the first key that its first token sees. sinks [heads] if has_sinks.
+// out [tokens, heads, value_quads], vec4.
+// One workgroup for each token and head.
+// Needs: control (shaders/control).
+override LANES: u32 = 32u;
+
+const LOWEST = -3.4e38;
+
+struct Params {
+  heads: u32,
+  value_quads: u32,
+  window: u32,
+  span_keys: u32,
+  splits: u32,
+  has_sinks: u32,
+}
+
+@group(0) @binding(0) var<uniform> params: Params;
+@group(0) @binding(1) var<storage, read> parts: array<vec4f>;
+@group(0) @binding(2) var<storage, read> sinks: array<f32>;
+@group(0) @binding(3) var<storage, read_write> out: array<vec4f>;
+
+fn first_seen(end: u32) -> u32 {
+  return max(end, params.window) - params.window;
+}
+
+@compute @workgroup_size(LANES)
+fn main(
+  @builtin(workgroup_id) group: vec3u,
+  @builtin(local_invocation_index) lane: u32,
+) {
+  let head = group.x;
+  let token = group.y;
+  if (control.fault != 0u || token >= control.tokens) {
+    return;
+  }
+  let query = token * params.heads + head;
+  let end = control.position + token + 1u;
+  let pass_first = first_seen(control.position + 1u) / params.span_keys;
+  let first = first_seen(end) / params.span_keys - pass_first;
+  let last = (end - 1u) / params.span_keys - pass_first;
+  for (var quad = lane; quad < params.value_quads; quad += LANES) {
+    var highest = LOWEST;
+    var sum = 0.0;
+    if (params.has_sinks != 0u) {
+      highest = sinks[head];
+      sum = 1.0;
+    }
+    var values = vec4f();
+    for (var part = first; part <= last; part++) {
+      let at = (query * params.splits + part) * (params.value_quads + 1u);
+      let total = parts[at];
+      let top = max(highest, total.x);
+      let own_factor = exp(highest - top);
+      let part_factor = exp(total.x - top);
+      values = values * own_factor + parts[at + 1u + quad] * part_factor;
+      sum = sum * own_factor + total.y * part_factor;
+      highest = top;
+    }
+    out[query * params.value_quads + quad] = values / sum;
+  }
+}

@@ -1,0 +1,61 @@
+// Four queries at a time: each key and value that is read serves all four.
+//
+// Every such part supplies the same names for ROWS queries, whose numbers stand side by side: a
+// row of Scores and of Counts for each, and of Mixed for four dimensions of each.
+const ROWS = 4u;
+alias Scores = vec4f;
+alias Counts = vec4u;
+alias Mixed = mat4x4f;
+
+// first, first + 1 and so on, but never last or beyond.
+fn rows_from(first: u32, last: u32) -> Counts {
+  return min(vec4u(first) + vec4u(0u, 1u, 2u, 3u), vec4u(last));
+}
+
+// Four dimensions of the queries that start at firsts.
+fn queries_of(firsts: Counts, quad: u32) -> Mixed {
+  return mat4x4f(
+    q[firsts.x + quad],
+    q[firsts.y + quad],
+    q[firsts.z + quad],
+    q[firsts.w + quad],
+  );
+}
+
+fn sinks_of(heads: Counts) -> Scores {
+  return vec4f(sinks[heads.x], sinks[heads.y], sinks[heads.z], sinks[heads.w]);
+}
+
+// Four dimensions of the products q . k.
+fn products(queries: Mixed, key: vec4f) -> Scores {
+  return vec4f(
+    dot(queries[0], key),
+    dot(queries[1], key),
+    dot(queries[2], key),
+    dot(queries[3], key),
+  );
+}
+
+// Each row's weight times the value.
+fn weighted(weights: Scores, value: vec4f) -> Mixed {
+  return mat4x4f(weights.x * value, weights.y * value, weights.z * value, weights.w * value);
+}
+
+// Each row times its factor.
+fn scaled(rows: Mixed, factors: Scores) -> Mixed {
+  return mat4x4f(
+    rows[0] * factors.x,
+    rows[1] * factors.y,
+    rows[2] * factors.z,
+    rows[3] * factors.w,
+  );
+}
+
+fn quad_of(rows: Mixed, row: u32) -> vec4f {
+  var all = rows;
+  return all[row];
+}
+
+fn number_of(rows: Scores, row: u32) -> f32 {
+  return rows[row];
+}
