@@ -147,7 +147,7 @@ export class LoadedModel {
       const slots = await allocateSlots(context, file, pools, needs, options);
       const { cache, store, plan } = slots;
       const resources = { ...fixed.resources, arenas: (pool: number) => store.arenas(pool) };
-      const { control, pageTable, result, reply, scores } = resources;
+      const { control, pageTable, result, reply, seen, scores } = resources;
       const { moe, vocab } = spec;
       const executor = new Executor({
         context,
@@ -159,6 +159,7 @@ export class LoadedModel {
         pageTable,
         result,
         reply,
+        seen,
         scores,
         counts: fixed.counts,
       });

@@ -3,6 +3,7 @@ import { argmax } from "./argmax.ts";
 import { attention } from "./attention.ts";
 import { causalConv } from "./causal_conv.ts";
 import { combine } from "./combine.ts";
+import { countLogits } from "./count_logits.ts";
 import { embed } from "./embed.ts";
 import { expertDown } from "./expert_down.ts";
 import { expertDownColumns } from "./expert_down_columns.ts";
@@ -19,11 +20,14 @@ import { logprob } from "./logprob.ts";
 import { matmul } from "./matmul.ts";
 import { matvec } from "./matvec.ts";
 import { packCache } from "./pack_cache.ts";
+import { pickToken } from "./pick_token.ts";
 import { rmsNorm } from "./rms_norm.ts";
 import { rotateAppend } from "./rotate_append.ts";
 import { router } from "./router.ts";
+import { shapeLogits } from "./shape_logits.ts";
 import { softcap } from "./softcap.ts";
 import { ssmScan } from "./ssm_scan.ts";
+import { sumWeights } from "./sum_weights.ts";
 
 /** Every kernel. Tests compile each of them with every part that it takes. */
 export const kernels = [
@@ -32,6 +36,7 @@ export const kernels = [
   attention,
   causalConv,
   combine,
+  countLogits,
   embed,
   expertDown,
   expertDownColumns,
@@ -48,9 +53,12 @@ export const kernels = [
   matmul,
   matvec,
   packCache,
+  pickToken,
   rmsNorm,
   rotateAppend,
   router,
+  shapeLogits,
   softcap,
   ssmScan,
+  sumWeights,
 ] as const;
