@@ -52,6 +52,7 @@ export function unallocatedResources(
     pageFirst: () => 0,
     result: NO_BUFFER,
     reply: NO_BUFFER,
+    seen: NO_BUFFER,
     scores: NO_BUFFER,
     matrix(name) {
       const { rows, cols } = matrixOf(name);

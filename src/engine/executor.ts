@@ -48,6 +48,7 @@ export interface ExecutorParts {
   readonly pageTable: GPUBuffer;
   readonly result: GPUBuffer;
   readonly reply: GPUBuffer;
+  readonly seen: GPUBuffer;
   readonly scores: GPUBuffer;
   /** `[max tokens]` u32: 1, 2, 3 and so on. */
   readonly counts: GPUBuffer;
@@ -115,9 +116,14 @@ export class Executor {
     );
   }
 
-  /** Writes how the tokens of a reply are chosen; see `encodeReplyBlock`. */
-  beginReply(block: Uint32Array<ArrayBuffer>): void {
-    this.parts.context.device.queue.writeBuffer(this.parts.reply, 0, block);
+  /**
+   * Writes how the tokens of a reply are chosen; see `encodeReplyBlock`.
+   * @param seen where tokens were seen last, `[vocab]`; if that is looked at
+   */
+  beginReply(block: BufferSource, seen?: BufferSource): void {
+    const { queue } = this.parts.context.device;
+    queue.writeBuffer(this.parts.reply, 0, block);
+    if (seen) queue.writeBuffer(this.parts.seen, 0, seen);
   }
 
   /** Submits a piece of a pass; the answer gives what its ranges hold behind it, one after another. */

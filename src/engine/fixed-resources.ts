@@ -47,6 +47,7 @@ export function allocateFixed(
   const pageTable = storage("page table", 4 * spec.moe.length * experts);
   const result = storage("result", 4);
   const reply = storage("reply", REPLY_BLOCK_BYTES);
+  const seen = storage("seen tokens", 4 * spec.vocab);
   const scores = storage("scores", 4 * CHUNK_TOKENS);
   const counts = storage("token counts", 4 * CHUNK_TOKENS);
   device.queue.writeBuffer(
@@ -101,6 +102,7 @@ export function allocateFixed(
       pageFirst: (pool) => pool * experts,
       result,
       reply,
+      seen,
       scores,
       matrix: (name) => weights.matrix(name),
       table: (name) => weights.table(name),

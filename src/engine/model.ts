@@ -151,7 +151,7 @@ export class LoadedModel {
       const slots = await allocateSlots(context, file, pools, needs, options);
       const { cache, store, plan } = slots;
       const planned = { ...fixed.resources, arenas: (pool: number) => store.arenas(pool) };
-      const { control, pageTable, result, reply, scores } = planned;
+      const { control, pageTable, result, reply, seen, scores } = planned;
       const { moe, vocab } = spec;
       const executor = new Executor({
         context,
@@ -163,6 +163,7 @@ export class LoadedModel {
         pageTable,
         result,
         reply,
+        seen,
         scores,
         counts: fixed.counts,
       });

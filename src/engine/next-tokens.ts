@@ -1,10 +1,11 @@
 import { SluiceError } from "../errors.ts";
 import type { TraceRecorder } from "../experts/trace.ts";
-import { createRandom } from "../numeric/random.ts";
+import { uniformAt } from "../numeric/random.ts";
+import type { ChooserName } from "../ops/program.ts";
 import type { Flight } from "./flight.ts";
 import type { History } from "./history.ts";
 import type { LoadedModel } from "./model.ts";
-import type { PassResult } from "./pass.ts";
+import type { PassOptions, PassResult } from "./pass.ts";
 import { sampleToken } from "./sampler.ts";
 import type { GenerateSettings } from "./settings.ts";
 
@@ -44,14 +45,14 @@ export class GpuTokens implements NextTokens {
   #prompted: PassResult | undefined;
 
   /** @param prompted the prompt's last pass, which was run with `continues` */
-  constructor(parts: NextTokensParts, prompted: PassResult) {
+  constructor(parts: NextTokensParts, prompted: PassResult, chooser: ChooserName) {
     const { model, history, settings, signal } = parts;
     this.#parts = parts;
     this.#prompted = prompted;
     this.#flight = model.takeOff({
       token: prompted.next,
       position: history.length,
-      chooser: "top",
+      chooser,
       // What is computed behind a stop text has advanced a recurrent state, and the conversation would start anew.
       most: settings.stop.length > 0 && model.spec.recurrent.length > 0 ? 1 : Infinity,
       signal,
@@ -81,7 +82,6 @@ export class GpuTokens implements NextTokens {
 /** Reads the logits of each token and draws the next one on the host. */
 export class HostTokens implements NextTokens {
   readonly #parts: NextTokensParts;
-  readonly #random: () => number;
   readonly #tokens: number[];
   #pass: PassResult;
   #given = false;
@@ -89,8 +89,6 @@ export class HostTokens implements NextTokens {
   /** @param prompted the prompt's last pass, with its logits */
   constructor(parts: NextTokensParts, prompted: PassResult) {
     this.#parts = parts;
-    const random = createRandom(parts.settings.seed);
-    this.#random = () => random.uniform();
     this.#tokens = [...parts.promptTokens];
     this.#pass = prompted;
   }
@@ -102,7 +100,9 @@ export class HostTokens implements NextTokens {
       this.#pass = pass;
     }
     const logits = this.#pass.logits!;
-    const token = sampleToken(logits, this.#parts.settings.sampler, this.#tokens, this.#random);
+    const { sampler, seed } = this.#parts.settings;
+    const draw = () => uniformAt(seed, this.#tokens.length);
+    const token = sampleToken(logits, sampler, this.#tokens, draw);
     this.#tokens.push(token);
     this.#given = true;
     return [{ token, logits }];
@@ -115,7 +115,7 @@ export class HostTokens implements NextTokens {
 export async function runPass(
   { model, history, signal, exclusive, recorder }: Omit<NextTokensParts, "promptTokens">,
   tokens: readonly number[],
-  options: { readonly logits: boolean; readonly continues?: boolean },
+  options: Pick<PassOptions, "logits" | "continues" | "chooser">,
 ): Promise<PassResult | undefined> {
   const position = history.length;
   const pass = await unlessAborted(signal, () =>

@@ -1,5 +1,6 @@
 import type { ExpertCache } from "../experts/expert-cache.ts";
 import { TraceRecorder } from "../experts/trace.ts";
+import type { ChooserName } from "../ops/program.ts";
 import type { FinishReason, GenerateResult, TokenChunk } from "../rpc/api.ts";
 import type { TextTokenizer } from "../tokenizer/tokenizer.ts";
 import type { History } from "./history.ts";
@@ -7,8 +8,8 @@ import type { LoadedModel } from "./model.ts";
 import { GpuTokens, HostTokens, type NextToken, type NextTokens, runPass } from "./next-tokens.ts";
 import type { PassResult } from "./pass.ts";
 import { CHUNK_TOKENS } from "./programs.ts";
-import { encodeReplyBlock } from "./reply-block.ts";
-import { isGreedy, logprobsOf } from "./sampler.ts";
+import { chooserOf, encodeReplyBlock, seenTokens } from "./reply-block.ts";
+import { logprobsOf } from "./sampler.ts";
 import type { GenerateSettings } from "./settings.ts";
 import { StopTexts } from "./stop.ts";
 
@@ -35,7 +36,10 @@ export type ReplyResult = Omit<GenerateResult, "stats">;
  */
 export async function* reply(parts: ReplyParts): AsyncGenerator<TokenChunk, ReplyResult> {
   const { model, settings, promptTokens } = parts;
-  const onHost = !isGreedy(settings.sampler) || settings.topLogprobs !== undefined;
+  const { sampler, seed } = settings;
+  const { vocab } = model.spec;
+  const onHost = settings.topLogprobs !== undefined;
+  const chooser = onHost ? "top" : chooserOf(sampler, vocab);
   const recorder = settings.trace ? createTrace(model) : undefined;
   const text = new ReplyText(parts);
   const end = (finishReason: FinishReason): ReplyResult => ({
@@ -47,13 +51,17 @@ export async function* reply(parts: ReplyParts): AsyncGenerator<TokenChunk, Repl
     ...(recorder && { trace: recorder.trace() }),
   });
 
-  model.executor.beginReply(encodeReplyBlock({ endTokens: parts.tokenizer.endTokens }));
-  const prompted = await prefill({ ...parts, recorder }, onHost);
+  const { endTokens } = parts.tokenizer;
+  model.executor.beginReply(
+    encodeReplyBlock({ endTokens, sampler, seed, vocab }),
+    seenTokens(sampler, promptTokens, vocab),
+  );
+  const prompted = await prefill({ ...parts, recorder }, { onHost, chooser });
   if (!prompted) return end("aborted");
   parts.onPrefilled();
   const next = onHost
     ? new HostTokens({ ...parts, recorder }, prompted)
-    : new GpuTokens({ ...parts, recorder }, prompted);
+    : new GpuTokens({ ...parts, recorder }, prompted, chooser);
   try {
     return end(yield* follow(parts, next, text));
   } finally {
@@ -126,7 +134,7 @@ class ReplyText {
 /** Computes the prompt in chunks, leaving out what the KV cache already holds; undefined when aborted. */
 async function prefill(
   parts: ReplyParts & { readonly recorder: TraceRecorder | undefined },
-  onHost: boolean,
+  { onHost, chooser }: { readonly onHost: boolean; readonly chooser: ChooserName },
 ): Promise<PassResult | undefined> {
   const { promptTokens, history } = parts;
   let position = history.reuse(promptTokens);
@@ -134,7 +142,9 @@ async function prefill(
     const chunk = promptTokens.slice(position, position + CHUNK_TOKENS);
     position += chunk.length;
     const last = position === promptTokens.length;
-    const options = { logits: onHost && last, continues: !onHost && last };
+    // What is chosen before the prompt's end is of no use, but tells that the numbers are numbers.
+    const choice = { continues: !onHost && last, chooser: last ? chooser : "top" } as const;
+    const options = { logits: onHost && last, ...choice };
     const pass = await runPass(parts, chunk, options);
     if (!pass || last) return pass;
   }

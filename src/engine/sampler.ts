@@ -20,14 +20,11 @@ export const PLAIN: SamplerSettings = {
   repetitionWindow: 64,
 };
 
-/** Whether the most probable token is always taken, so that the GPU can choose it by itself. */
-export function isGreedy(settings: SamplerSettings): boolean {
-  return settings.temperature === 0 && settings.repetitionPenalty === 1;
-}
-
 /**
- * Draws a token: repetition penalty, then top-k, top-p and min-p on the probabilities at temperature 1, then the
- * temperature, then the draw. Ties go to the lower id. logits `[vocab]` are not changed.
+ * Draws a token: repetition penalty, then top-k, min-p and top-p on the probabilities at temperature 1, then the
+ * temperature, then the draw: tokens share [0, 1) in the order of their ids. Of equal logits the filters keep the lower
+ * ids. logits `[vocab]` are not changed. The GPU draws by the same rules (`shaders/sample`) where nobody wants to see the
+ * logits.
  * @param recent tokens that the penalty looks at, newest last
  * @param random a number in [0, 1) for the draw
  */
@@ -39,12 +36,12 @@ export function sampleToken(
 ): number {
   const penalised = penalise(logits, settings, recent);
   if (settings.temperature === 0) return highest(penalised);
-  const candidates = filter(penalised, settings);
+  const candidates = keptTokens(penalised, settings);
   return draw(penalised, candidates, settings.temperature, random());
 }
 
 /** Divides positive and multiplies negative logits of recent tokens (Keskar et al., CTRL, section 4.1). */
-function penalise(
+export function penalise(
   logits: Float32Array,
   { repetitionPenalty, repetitionWindow }: SamplerSettings,
   recent: readonly number[],
@@ -59,8 +56,11 @@ function penalise(
   return penalised;
 }
 
-/** The ids that may be drawn, most probable first; never none. */
-function filter(logits: Float32Array, { topK, topP, minP }: SamplerSettings): Uint32Array {
+/** The ids that may be drawn from logits after any penalty, most probable first; never none. */
+export function keptTokens(
+  logits: Float32Array,
+  { topK, topP, minP }: Pick<SamplerSettings, "topK" | "topP" | "minP">,
+): Uint32Array {
   let ids = Uint32Array.from(logits.keys());
   ids.sort((a, b) => logits[b]! - logits[a]! || a - b);
   if (topK > 0) ids = ids.slice(0, topK);
@@ -91,13 +91,14 @@ function filter(logits: Float32Array, { topK, topP, minP }: SamplerSettings): Ui
 
 function draw(logits: Float32Array, ids: Uint32Array, temperature: number, random: number): number {
   const best = logits[ids[0]!]!;
-  const weights = Float64Array.from(ids, (id) => Math.exp((logits[id]! - best) / temperature));
+  const ordered = ids.slice().sort();
+  const weights = Float64Array.from(ordered, (id) => Math.exp((logits[id]! - best) / temperature));
   let left = random * weights.reduce((sum, weight) => sum + weight, 0);
   for (const [index, weight] of weights.entries()) {
     left -= weight;
-    if (left < 0) return ids[index]!;
+    if (left < 0) return ordered[index]!;
   }
-  return ids[ids.length - 1]!;
+  return ordered[ordered.length - 1]!;
 }
 
 function highest(logits: Float32Array): number {
@@ -124,7 +125,7 @@ export function logprobsOf(
   let sum = 0;
   for (const logit of logits) sum += Math.exp(logit - best);
   const norm = best + Math.log(sum);
-  const ids = Array.from(filter(logits, { ...PLAIN, topK: Math.max(1, top) })).slice(0, top);
+  const ids = Array.from(keptTokens(logits, { ...PLAIN, topK: Math.max(1, top) })).slice(0, top);
   return {
     token,
     logprob: logits[token]! - norm,

@@ -4,6 +4,7 @@ import { attention } from "./attention.ts";
 import { attentionMerge } from "./attention_merge.ts";
 import { causalConv } from "./causal_conv.ts";
 import { combine } from "./combine.ts";
+import { countLogits } from "./count_logits.ts";
 import { embed } from "./embed.ts";
 import { expertDown } from "./expert_down.ts";
 import { expertDownColumns } from "./expert_down_columns.ts";
@@ -21,12 +22,15 @@ import { layerNorm } from "./layer_norm.ts";
 import { logprob } from "./logprob.ts";
 import { matmul } from "./matmul.ts";
 import { matvec } from "./matvec.ts";
+import { pickToken } from "./pick_token.ts";
 import { rmsNorm } from "./rms_norm.ts";
 import { rotateAppend } from "./rotate_append.ts";
 import { router } from "./router.ts";
+import { shapeLogits } from "./shape_logits.ts";
 import { softcap } from "./softcap.ts";
 import { ssmScan } from "./ssm_scan.ts";
 import { subgroupProbe } from "./subgroup_probe.ts";
+import { sumWeights } from "./sum_weights.ts";
 
 /** Every kernel. Tests compile each of them with every part that it takes. */
 export const kernels = [
@@ -36,6 +40,7 @@ export const kernels = [
   attentionMerge,
   causalConv,
   combine,
+  countLogits,
   embed,
   expertDown,
   expertDownColumns,
@@ -53,10 +58,13 @@ export const kernels = [
   logprob,
   matmul,
   matvec,
+  pickToken,
   rmsNorm,
   rotateAppend,
   router,
+  shapeLogits,
   softcap,
   ssmScan,
   subgroupProbe,
+  sumWeights,
 ] as const;

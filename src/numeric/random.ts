@@ -43,6 +43,28 @@ export function createRandom(seed: number): Random {
   return { uint32, uniform, integer: (count) => Math.floor(uniform() * count), normal };
 }
 
+/**
+ * The number that a seed gives to an index: a multiple of 2^-24 in [0, 1), without the numbers before it. Also in
+ * `shaders/sample/uniform.wgsl`.
+ *
+ * Source: pcg3d of Jarzynski and Olano, Hash Functions for GPU Rendering, JCGT 9(3), 2020.
+ */
+export function uniformAt(seed: number, index: number): number {
+  const { low, high } = seedWords(seed);
+  const spread = (word: number) => (Math.imul(word, 1_664_525) + 1_013_904_223) | 0;
+  let [x, y, z] = [spread(low), spread(high), spread(index)];
+  x = (x + Math.imul(y, z)) | 0;
+  y = (y + Math.imul(z, x)) | 0;
+  z = (z + Math.imul(x, y)) | 0;
+  [x, y, z] = [x ^ (x >>> 16), y ^ (y >>> 16), z ^ (z >>> 16)];
+  return ((x + Math.imul(y, z)) >>> 8) / 2 ** 24;
+}
+
+/** A seed of any size in words of 32 bits. */
+export function seedWords(seed: number): { readonly low: number; readonly high: number } {
+  return { low: seed >>> 0, high: Math.floor(seed / 2 ** 32) >>> 0 };
+}
+
 /** `length` normal numbers with mean 0 and the given deviation. */
 export function normalArray(
   random: Random,

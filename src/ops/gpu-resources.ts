@@ -75,6 +75,8 @@ export interface GpuResources {
   readonly result: GPUBuffer;
   /** How tokens are chosen: see `shaders/sample/reply.wgsl`. */
   readonly reply: GPUBuffer;
+  /** `[vocab]` u32: 1 + the last position of each token that a reply's penalty may see, 0 for none. */
+  readonly seen: GPUBuffer;
   /** `[max tokens]` f32: log-probabilities of the tokens that follow those of a pass. */
   readonly scores: GPUBuffer;
   matrix(name: string): GpuMatrix;

@@ -36,8 +36,11 @@ export interface MoeSteps {
   readonly end: number;
 }
 
-/** A way to choose the token after a pass: `top` takes the most probable one. */
-export type ChooserName = "top";
+/**
+ * A way to choose the token after a pass: `top` takes the most probable one, `penalised` that once recent tokens are
+ * penalised; the others draw it from those that their settings keep.
+ */
+export type ChooserName = "top" | "penalised" | "drawn" | "drawnTopK" | "drawnTopP" | "drawnTopKP";
 
 /** A forward pass of up to `maxTokens` tokens, recorded once. Its maker owns it and calls `dispose`. */
 export interface Program {

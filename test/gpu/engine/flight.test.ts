@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from "vitest";
 import { createEngine } from "../../../src/engine/engine.ts";
 import type { Engine } from "../../../src/engine/types.ts";
-import type { TokenChunk } from "../../../src/rpc/api.ts";
+import type { GenerateOptions, TokenChunk } from "../../../src/rpc/api.ts";
 import { loadCold, replyOf } from "../../helpers/engine.ts";
 import { g } from "../../helpers/gguf-writer.ts";
 import { type TinyModelOptions, tinyModel } from "../../helpers/tiny-models.ts";
@@ -130,6 +130,36 @@ describe.for(MODELS)("tokens in flight of $architecture", (options) => {
     expect(tokens).toEqual(alone);
   });
 });
+
+/** Settings that use every kernel of the choice. */
+const DRAWS: readonly GenerateOptions[] = [
+  { temperature: 1.2 },
+  { temperature: 0.8, topK: 20 },
+  { temperature: 1, topP: 0.8, minP: 0.01 },
+  { temperature: 1.5, topK: 40, topP: 0.9, repetitionPenalty: 1.3, repetitionWindow: 5 },
+  { repetitionPenalty: 1.5 },
+];
+
+test.for(DRAWS)(
+  "tokens drawn with %o are the same in flight, one at a time and on the host",
+  async (draw) => {
+    const model = tinyModel(MODELS[0]!).buffer;
+    const prompt = { tokens: PROMPT };
+    const options = { maxTokens: 24, seed: 5, ...draw };
+    await loadCold(engine, model, { pacing: "pass", gpuBudget: "50%" });
+    const one = await replyOf(engine, prompt, options);
+    await loadCold(engine, model, { pacing: "tokens" });
+    const flown = await replyOf(engine, prompt, options);
+    const onHost = await replyOf(engine, prompt, { ...options, topLogprobs: 0 });
+    const other = await replyOf(engine, prompt, { ...options, seed: 2 ** 32 + 5 });
+
+    expect(flown.stats.tokensInFlight).toBeGreaterThan(1.5);
+    expect(onHost.stats.tokensInFlight).toBe(1);
+    expect(flown.tokens).toEqual(one.tokens);
+    expect(flown.tokens).toEqual(onHost.tokens);
+    if (draw.temperature) expect(other.tokens).not.toEqual(flown.tokens);
+  },
+);
 
 /** An engine of its own, the device that it opens, and a reply that has given two tokens. */
 async function startReply() {

@@ -1,6 +1,7 @@
 import fc from "fast-check";
 import { expect } from "vitest";
 import { encodeReplyBlock } from "../../../src/engine/reply-block.ts";
+import { PLAIN } from "../../../src/engine/sampler.ts";
 import { argmax } from "../../../src/kernels/argmax.ts";
 import { kernelTest, type RunKernel } from "../../helpers/run-kernel.ts";
 import { argmaxReference, NO_TOKEN } from "../../reference/kernels/argmax.ts";
@@ -8,8 +9,12 @@ import { argmaxReference, NO_TOKEN } from "../../reference/kernels/argmax.ts";
 const NUM_RUNS = 20;
 const LOWEST_F32 = -(2 - 2 ** -23) * 2 ** 127;
 
+/** A reply that some tokens end. */
+const replyBlock = (endTokens: number[]) =>
+  encodeReplyBlock({ endTokens, sampler: PLAIN, seed: 0, vocab: 4 });
+
 /** A reply that nothing ends. */
-const NO_ENDS = encodeReplyBlock({ endTokens: [] });
+const NO_ENDS = replyBlock([]);
 
 async function argmaxOf(run: RunKernel, logits: ArrayLike<number>): Promise<number> {
   const { result } = await run(argmax, {
@@ -69,7 +74,7 @@ async function endPass(run: RunKernel, control: { fault?: number; continues?: nu
     params: { vocab: 4 },
     buffers: {
       logits: Float32Array.of(0, 1, 0, 0),
-      reply: encodeReplyBlock({ endTokens: [3, 2] }),
+      reply: replyBlock([3, 2]),
       result: 4,
     },
     control: { tokens: 3, position: 5, tokenIds: [9, 8, 7], ...control },
@@ -103,7 +108,7 @@ kernelTest("argmax stops the passes behind an end token or no number", async ({ 
       params: { vocab: logits.length },
       buffers: {
         logits: Float32Array.from(logits),
-        reply: encodeReplyBlock({ endTokens: [3, 2] }),
+        reply: replyBlock([3, 2]),
         result: 4,
       },
       control: { tokens: 1, continues },

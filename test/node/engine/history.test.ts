@@ -65,6 +65,16 @@ test("a pass that failed is no part of it, but may have overwritten what is furt
   expect(history.reuse([1, 2, 8, 9])).toBe(0);
 });
 
+test("what was computed behind its end may have overwritten what is further back", async () => {
+  const history = await historyOf([[1, 2], [3]], (writtenTokens) => writtenTokens - 3);
+  history.add([4]);
+  history.wrote(7);
+
+  expect(history.length).toBe(4);
+  expect(history.reuse([1, 2, 3, 4, 9])).toBe(4);
+  expect(history.reuse([1, 2, 3, 9])).toBe(0);
+});
+
 test("what was written before it started anew counts no more", async () => {
   const history = await historyOf(
     [

@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { createRandom, normalArray } from "../../../src/numeric/random.ts";
+import { createRandom, normalArray, uniformAt } from "../../../src/numeric/random.ts";
 
 const DRAWS = 20_000;
 
@@ -47,4 +47,25 @@ test("draws normal numbers with the moments of the distribution", () => {
   expect(Math.abs(mean(values, (value) => value))).toBeLessThan(error);
   expect(Math.abs(mean(values, (value) => value ** 2) - 1)).toBeLessThan(error * Math.sqrt(2));
   expect(Math.abs(mean(values, (value) => value ** 4) - 3)).toBeLessThan(error * Math.sqrt(96));
+});
+
+test("gives each seed and index a number of its own, evenly over [0, 1)", () => {
+  for (const at of [(i: number) => uniformAt(3, i), (i: number) => uniformAt(i, 3)]) {
+    const values = Array.from({ length: DRAWS }, (_, index) => at(index));
+    const counts = new Array<number>(100).fill(0);
+    for (const value of values) counts[Math.floor(100 * value)]!++;
+    const expected = DRAWS / 100;
+    const chiSquare = counts.reduce((sum, count) => sum + (count - expected) ** 2 / expected, 0);
+    const steps = values.slice(1).map((value, index) => (value - 0.5) * (values[index]! - 0.5));
+
+    // 99 degrees of freedom: exceeded by chance once in a thousand.
+    expect(chiSquare).toBeLessThan(148.2);
+    // Neighbours know nothing of each other: four standard errors.
+    expect(Math.abs(mean(steps, (step) => step))).toBeLessThan(4 / 12 / Math.sqrt(DRAWS));
+  }
+});
+
+test("seeds of more than 32 bits differ in their numbers", () => {
+  expect(uniformAt(5, 1)).not.toBe(uniformAt(2 ** 32 + 5, 1));
+  expect(uniformAt(2 ** 53 - 1, 1)).toBeLessThan(1);
 });

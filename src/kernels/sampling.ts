@@ -1,0 +1,13 @@
+/** Logits of a workgroup: see `shaders/sample/blocks.wgsl`. */
+const BLOCK = 1024;
+
+/** Words of the bins, and of what is remembered behind them: see `shaders/sample/places.wgsl`. */
+export const BIN_WORDS = 3 * 3 * 1024 + 5;
+
+/** Bytes of a block's peak. */
+export const PEAK_BYTES = 8;
+
+/** Blocks of `vocab` logits. */
+export function logitBlocks(vocab: number): number {
+  return Math.ceil(vocab / BLOCK);
+}
