@@ -48,14 +48,18 @@ function withSuffix(parts: readonly string[], suffix: string): readonly string[]
     parts.map((part) => [part, [...part.matchAll(DECLARED)].map(([, name]) => name!)]),
   );
   const bound = new Set(declared.get(weights));
-  const mentions = (part: string, name: string) => new RegExp(`\\b${name}\\b`).test(part);
-  for (let before = -1; before < bound.size; ) {
-    before = bound.size;
+  const boundParts = new Set([weights]);
+  const anyBound = () => new RegExp(`\\b(?:${[...bound].join("|")})\\b`, "g");
+  for (let before = 0; before < boundParts.size; ) {
+    before = boundParts.size;
     for (const [part, names] of declared) {
-      if ([...bound].some((name) => mentions(part, name)))
-        for (const name of names) bound.add(name);
+      if (!anyBound().test(part.replace(/\/\/.*$/gm, ""))) continue;
+      boundParts.add(part);
+      for (const name of names) bound.add(name);
     }
   }
-  const anyBound = new RegExp(`\\b(?:${[...bound].join("|")})\\b`, "g");
-  return parts.map((part) => part.replace(anyBound, (name) => `${name}${suffix}`));
+  // The others are left as they are to the letter, or else the linker would keep two of each.
+  return parts.map((part) =>
+    boundParts.has(part) ? part.replace(anyBound(), (name) => `${name}${suffix}`) : part,
+  );
 }
