@@ -24,7 +24,13 @@ function memoryFile(): TextFile {
 }
 
 function plan(options: LoadOptions, tunings: KeptTunings, device = DEVICE) {
-  return planVariants({ wanted: readWantedVariants(options), device, tunings, key: KEY });
+  return planVariants({
+    wanted: readWantedVariants(options),
+    device,
+    tunings,
+    key: KEY,
+    tuningMs: 2000,
+  });
 }
 
 /** Something that timing may find. */
