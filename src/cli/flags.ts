@@ -1,5 +1,7 @@
 import { readFileSync } from "node:fs";
 import type { Command } from "commander";
+import { variantKinds } from "../engine/tuning/choices.ts";
+import { readWantedVariants } from "../engine/tuning/wanted.ts";
 import { SluiceError } from "../errors.ts";
 import { evictionPolicies } from "../experts/policies/registry.ts";
 import { predictors } from "../experts/predictors/registry.ts";
@@ -9,7 +11,13 @@ import {
   DEFAULT_CACHE_FORMAT,
 } from "../formats/cache/registry.ts";
 import { modelRules } from "../models/model.ts";
-import type { ChatMessage, GenerateOptions, LoadOptions, Prompt } from "../rpc/api.ts";
+import type {
+  ChatMessage,
+  GenerateOptions,
+  LoadOptions,
+  PinnedVariants,
+  Prompt,
+} from "../rpc/api.ts";
 import { parseBudget } from "../scheduler/budget.ts";
 import { pacingRules } from "../scheduler/pacing/registry.ts";
 
@@ -25,6 +33,9 @@ export interface LoadFlags {
   readonly context?: string;
   readonly kvCache?: string;
   readonly variants?: string;
+  /** False with `--no-autotune`. */
+  readonly autotune?: boolean;
+  readonly clearTuning?: boolean;
   readonly rules?: string;
 }
 
@@ -61,7 +72,12 @@ export function addLoadFlags(command: Command): Command {
       `when empty slots are filled: ${FILLS.join(", ")} (default: background)`,
     )
     .option("--kv-cache <format>", KV_CACHE_HELP)
-    .option("--variants <name>", `kernel variants: ${VARIANTS.join(", ")} (default: auto)`)
+    .option(
+      "--variants <choice>",
+      `kernel variants: ${VARIANTS.join(", ")} (default: auto), or family=name,… (see stats.variants)`,
+    )
+    .option("--no-autotune", "time no variants: the default of the adapter's class")
+    .option("--clear-tuning", "forget which variants were found to be fastest, and time again")
     .option(
       "--rules <whose>",
       `where llama.cpp departs from a model's own code: ${modelRules.join(", ")} (default: published)`,
@@ -72,7 +88,7 @@ export function addLoadFlags(command: Command): Command {
 export const KV_CACHE_HELP = `how keys and values are kept: ${Object.keys(cacheFormats).join(", ")} (default: ${DEFAULT_CACHE_FORMAT})`;
 
 const FILLS = ["background", "wait", "off"] as const;
-const VARIANTS = ["auto", "serial", "workgroup"] as const;
+const VARIANTS = ["auto", ...variantKinds] as const;
 
 /** The prompt of `--prompt`, `--tokens` or `--chat`. Throws "bad-input" unless there is exactly one. */
 export function readPrompt(flags: GenerateFlags): Prompt {
@@ -127,9 +143,29 @@ export function readLoadOptions(flags: LoadFlags): LoadOptions {
     fill: readChoice("--fill", flags.fill, FILLS),
     contextTokens: readContextFlag(flags.context),
     kvCache: readKvCacheFlag(flags.kvCache),
-    variants: readChoice("--variants", flags.variants, VARIANTS),
+    variants: readVariants(flags.variants),
+    autotune: flags.autotune === false ? false : undefined,
     rules: readChoice("--rules", flags.rules, modelRules),
   });
+}
+
+/** A kind, or `family=name` pairs with commas between. Throws "bad-input". */
+function readVariants(text: string | undefined): LoadOptions["variants"] {
+  if (!text?.includes("=")) return readChoice("--variants", text, VARIANTS);
+  const pinned: PinnedVariants = Object.fromEntries(
+    text.split(",").map((pair) =>
+      /^([^=]*)=?(.*)$/s
+        .exec(pair)!
+        .slice(1)
+        .map((word) => word.trim()),
+    ),
+  );
+  try {
+    readWantedVariants({ variants: pinned });
+  } catch (error) {
+    throw error instanceof SluiceError ? bad(`--variants: ${error.message}`) : error;
+  }
+  return pinned;
 }
 
 function namesOf<Registry extends object>(registry: Registry): (keyof Registry & string)[] {

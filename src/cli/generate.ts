@@ -7,6 +7,7 @@ import type { PageAssets } from "./job.ts";
 import { readLocation, refuseMissing } from "./location.ts";
 import type { Output } from "./output.ts";
 import { type RuntimeName, readRuntime, runtimes } from "./runtimes/registry.ts";
+import { clearTunings } from "./tunings.ts";
 
 /** {@link GenerateFlags}, and those that only the command itself reads. */
 export interface GenerateCommandFlags extends GenerateFlags {
@@ -40,6 +41,7 @@ export async function generateCommand(
     );
   }
   await refuseMissing(location);
+  if (flags.clearTuning) await clearTunings();
 
   const chunks: TokenChunk[] = [];
   let info: ModelInfo | undefined;

@@ -1,4 +1,5 @@
 import { basename } from "node:path";
+import { KeptTunings, type Tuning } from "../engine/tuning/kept.ts";
 import { SluiceError } from "../errors.ts";
 import { readContextFlag, readKvCacheFlag } from "./flags.ts";
 import type { CommandContext } from "./generate.ts";
@@ -6,6 +7,7 @@ import { DEFAULT_BINDING_BYTES, describeLimit } from "./limits.ts";
 import { openLocation, readLocation } from "./location.ts";
 import { type BudgetRow, type ModelReport, reportModel } from "./report.ts";
 import { supported } from "./supported.ts";
+import { tuningsFile } from "./tunings.ts";
 import { formatBytes, formatCount, formatTable } from "./units.ts";
 
 /** The flags of `inspect`. */
@@ -40,11 +42,41 @@ export async function inspectCommand(
   try {
     const { gpuBudget } = flags;
     const report = await reportModel(source, { contextTokens, kvCache, gpuBudget, signal });
-    if (flags.json) output.json(report);
-    else output.text(`${describe(report)}\n`);
+    const variants = await findTunings(report.model.shape);
+    if (flags.json) output.json({ ...report, variants });
+    else output.text(`${[describe(report), ...describeTunings(variants)].join("\n\n")}\n`);
   } finally {
     await source.close?.();
   }
+}
+
+/** What each adapter that was timed here runs such a model with, and since when. */
+interface KeptVariants {
+  readonly adapter: string;
+  readonly runtime: string;
+  readonly variants: Tuning["choice"];
+  readonly medianMs: Tuning["medians"];
+  readonly atMs: number;
+}
+
+/** What the command keeps for models of a shape; nothing where its file cannot be read. */
+async function findTunings(shape: string): Promise<KeptVariants[]> {
+  const all = await new KeptTunings(tuningsFile()).all();
+  return [...all]
+    .filter(([key]) => key.includes(` | model ${shape}`))
+    .map(([key, { choice, medians, atMs }]) => {
+      const [adapter = "", runtime = ""] = key.split(" | ");
+      return { adapter, runtime, variants: choice, medianMs: medians, atMs };
+    });
+}
+
+function describeTunings(tunings: readonly KeptVariants[]): string[] {
+  if (tunings.length === 0) return [];
+  const rows = tunings.map(({ adapter, runtime, variants }) => {
+    const names = Object.entries(variants).map(([family, name]) => `${family}=${name}`);
+    return `variants on ${adapter}, ${runtime}:\n  ${names.join(",")}`;
+  });
+  return [rows.join("\n")];
 }
 
 /** Columns of a terminal that nobody has made wider. */

@@ -6,6 +6,7 @@ import type { CommandContext } from "./generate.ts";
 import { readLocation, refuseMissing } from "./location.ts";
 import { readRuntime, runtimes } from "./runtimes/registry.ts";
 import type { TextScore } from "./score-text.ts";
+import { clearTunings } from "./tunings.ts";
 
 /** The flags of `perplexity`. */
 export interface PerplexityFlags extends LoadFlags {
@@ -29,6 +30,7 @@ export async function perplexityCommand(
   const location = readLocation(model);
   const text = await readText(flags.text);
   await refuseMissing(location);
+  if (flags.clearTuning) await clearTunings();
 
   let info: ModelInfo | undefined;
   const score = await runtimes[runtime](

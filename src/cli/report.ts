@@ -1,6 +1,7 @@
 import { dryRun } from "../engine/dry-run.ts";
 import { kvCacheBytes } from "../engine/kv-cache.ts";
 import { type PoolLayout, planPools } from "../engine/pool-layout.ts";
+import { modelShape } from "../engine/tuning/key.ts";
 import { formatOf, tensorOf } from "../engine/weights.ts";
 import { SluiceError } from "../errors.ts";
 import {
@@ -42,6 +43,8 @@ export interface ModelReport {
     readonly vocab: number;
     readonly contextTokens: number;
     readonly trainedContextTokens: number;
+    /** Names its shapes and formats: part of what kernel variants are kept by. */
+    readonly shape: string;
   };
   readonly tensors: readonly TensorRow[];
   readonly expert: {
@@ -137,6 +140,7 @@ export async function reportModel(
       vocab: spec.vocab,
       contextTokens,
       trainedContextTokens: spec.contextTokens,
+      shape: modelShape({ file, spec, kvCache: gpu.kvCache }),
     },
     tensors: tabulate(file, spec),
     expert: {

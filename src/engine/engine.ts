@@ -36,6 +36,9 @@ import { ReplyMeter } from "./stats.ts";
 import { KeptTunings } from "./tuning/kept.ts";
 import type { Engine, EngineHost, EngineSource, TuningPlace } from "./types.ts";
 
+/** A first visitor waits that much longer, once. */
+const TUNING_MS = 2000;
+
 /**
  * An engine with no model yet. Owned by the caller, who calls `dispose`.
  *
@@ -60,7 +63,8 @@ class GpuEngine implements Engine {
   constructor(host: EngineHost) {
     this.#host = host;
     const runtime = host.runtime ?? globalThis.navigator?.userAgent ?? "unknown runtime";
-    this.#tuning = { tunings: new KeptTunings(host.tunings), runtime };
+    const { tuningMs = TUNING_MS } = host;
+    this.#tuning = { tunings: new KeptTunings(host.tunings), runtime, tuningMs };
   }
 
   async load(

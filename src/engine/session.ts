@@ -295,13 +295,13 @@ function readRules(wanted: ModelRules = "published"): ModelRules {
 async function plannedVariants(
   context: GpuContext,
   { variants, file, spec, kvCache }: OpenedModel,
-  { tunings, runtime }: TuningPlace,
+  { tunings, runtime, tuningMs }: TuningPlace,
 ): Promise<VariantPlan> {
   const { adapterName, adapterClass } = context;
   const device = { adapterClass, leastSubgroup: await usableSubgroups(context) };
   const { pinned } = variants;
   const key = tuningKey({ adapterName, device, runtime, file, spec, kvCache, pinned });
-  return planVariants({ wanted: variants, device, tunings, key });
+  return planVariants({ wanted: variants, device, tunings, key, tuningMs });
 }
 
 function readContext(wanted: number | undefined, spec: ModelSpec): number {

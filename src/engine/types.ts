@@ -85,10 +85,13 @@ export interface EngineHost {
   readonly tunings?: TextFile;
   /** What compiles the shaders, with its version. Default: what the browser calls itself. */
   readonly runtime?: string;
+  /** The most that timing may take at a load, shaders compiled for it included. Default: 2000. */
+  readonly tuningMs?: number;
 }
 
 /** What was found of kernel variants, and what it holds for. */
 export interface TuningPlace {
   readonly tunings: KeptTunings;
   readonly runtime: string;
+  readonly tuningMs: number;
 }

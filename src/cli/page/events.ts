@@ -33,4 +33,6 @@ export const PAGE_PATHS = {
   page: "/sluice/",
   job: "/sluice/job",
   events: "/sluice/events",
+  /** GET, PUT and DELETE of a text: which kernel variants are fastest. */
+  tunings: "/sluice/tunings",
 } as const;

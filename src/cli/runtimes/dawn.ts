@@ -1,5 +1,6 @@
 import { createHash } from "node:crypto";
 import { existsSync, realpathSync, writeFileSync } from "node:fs";
+import { createRequire } from "node:module";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { findChromium } from "../../../tools/browsers/chromium.ts";
@@ -7,6 +8,7 @@ import type { Engine } from "../../engine/types.ts";
 import type { Job, JobHooks, ResultOf, Task } from "../job.ts";
 import { openLocation } from "../location.ts";
 import { scoreText } from "../score-text.ts";
+import { tuningsFile } from "../tunings.ts";
 import { hasGpu, importTool } from "./driver.ts";
 
 /** Runs the engine in this process, on the npm package `webgpu`: Chromium's WebGPU without Chromium. */
@@ -19,7 +21,11 @@ export async function dawn<Work extends Task>(
   Object.assign(globalThis, globals);
   const { createEngine } = await import("../../engine/engine.ts");
 
-  const engine = createEngine({ gpu: create([]) });
+  const engine = createEngine({
+    gpu: create([]),
+    tunings: tuningsFile(),
+    runtime: `Dawn of webgpu ${dawnVersion()}, Node.js ${process.version}`,
+  });
   const source = await openLocation(job.model, hooks.signal);
   try {
     hooks.onModel(await engine.load(source, job.load, hooks));
@@ -27,6 +33,16 @@ export async function dawn<Work extends Task>(
   } finally {
     await engine.dispose();
     await source.close?.();
+  }
+}
+
+/** The version of the npm package. */
+function dawnVersion(): string {
+  try {
+    const require = createRequire(import.meta.url);
+    return (require("webgpu/package.json") as { version: string }).version;
+  } catch {
+    return "of unknown version";
   }
 }
 

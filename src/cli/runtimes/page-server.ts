@@ -1,9 +1,11 @@
 import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
 import { basename } from "node:path";
+import type { TextFile } from "../../storage/text-file.ts";
 import type { Job, PageAssets } from "../job.ts";
 import { type ModelLocation, partLocations } from "../location.ts";
 import { PAGE_PATHS, type PageEvent, type PageJob } from "../page/events.ts";
+import { tuningsFile } from "../tunings.ts";
 import { serveFile, serveUrl } from "./serve-model.ts";
 
 /** The local server of one page. */
@@ -36,6 +38,8 @@ export async function startPageServer(
         onEvent(event.kind === "error" ? { ...event, message: named(event.message) } : event);
       }
       response.writeHead(204).end();
+    } else if (path === PAGE_PATHS.tunings) {
+      await serveText(tuningsFile(), request, response);
     } else {
       const part = parts.get(path ?? "");
       if (!part) assets.handle(request, response);
@@ -82,6 +86,23 @@ function pageHtml(runner: string): string {
 
 function send(response: ServerResponse, type: string, body: string): void {
   response.writeHead(200, { "Content-Type": type, "Cache-Control": "no-store" }).end(body);
+}
+
+/** Answers GET, PUT and DELETE of a file; that there is none is an answer, too. */
+async function serveText(
+  file: TextFile,
+  request: IncomingMessage,
+  response: ServerResponse,
+): Promise<void> {
+  if (request.method === "GET") {
+    const text = await file.read();
+    if (text !== undefined) return send(response, "application/json", text);
+  } else if (request.method === "DELETE") {
+    await file.remove();
+  } else {
+    await file.write(await readBody(request));
+  }
+  response.writeHead(204).end();
 }
 
 async function readBody(request: IncomingMessage): Promise<string> {

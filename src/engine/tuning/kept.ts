@@ -46,12 +46,15 @@ export class KeptTunings {
     return this.#remembered.get(key) ?? (await this.#read()).get(key);
   }
 
-  /** Keeps a tuning. What another tab kept meanwhile goes before it, so that both compute the same. */
+  /**
+   * Keeps a tuning. What another tab kept meanwhile goes before it, so that both compute the same. One for which there
+   * was no time at all is only remembered: another day may find something.
+   */
   async keep(key: string, tuning: Tuning): Promise<Tuning> {
     const all = await this.#read();
     const kept = all.get(key) ?? tuning;
     this.#remembered.set(key, kept);
-    if (kept !== tuning) return kept;
+    if (kept !== tuning || Object.keys(tuning.medians).length === 0) return kept;
     all.set(key, tuning);
     const newest = [...all].sort(([, a], [, b]) => b.atMs - a.atMs).slice(0, MOST_KEPT);
     const text = JSON.stringify({ version: VERSION, tunings: Object.fromEntries(newest) });
@@ -63,6 +66,11 @@ export class KeptTunings {
   async clear(): Promise<void> {
     this.#remembered.clear();
     await this.#file?.remove();
+  }
+
+  /** All that are kept, by key. */
+  all(): Promise<ReadonlyMap<string, Tuning>> {
+    return this.#read();
   }
 
   async #read(): Promise<Map<string, Tuning>> {

@@ -20,6 +20,8 @@ export interface VariantPlan {
   /** Families to be timed; none where all is pinned, kept or not to be tuned. */
   readonly open: readonly FamilyName[];
   readonly pinned: Partial<VariantChoice>;
+  /** The most that timing may take. */
+  readonly tuningMs: number;
   /** Keeps what timing found; the plan that results. */
   settle(found: Found): Promise<VariantPlan>;
 }
@@ -37,6 +39,7 @@ interface PlanParts {
   readonly tunings: KeptTunings;
   /** Names what is kept: see `tuningKey`. */
   readonly key: string;
+  readonly tuningMs: number;
 }
 
 /**
@@ -59,7 +62,7 @@ function makePlan(
   source: FamilyReport["source"],
   open: readonly FamilyName[],
 ): VariantPlan {
-  const { wanted, device, tunings, key } = parts;
+  const { wanted, device, tunings, key, tuningMs } = parts;
   const choice = withOneOrder(pinnedChoice(wanted, found.choice), wanted.pinned, device);
   return {
     device,
@@ -68,6 +71,7 @@ function makePlan(
     report: reportOf(wanted, { ...found, choice }, source),
     open,
     pinned: wanted.pinned,
+    tuningMs,
     async settle(timed) {
       const kept = await tunings.keep(key, { ...timed, atMs: Date.now() });
       return makePlan(parts, kept, "tuned", []);

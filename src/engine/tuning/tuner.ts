@@ -20,9 +20,6 @@ import { fillSlots, pointAtSlots } from "./noise.ts";
 import type { VariantPlan } from "./plan.ts";
 import { faultlessSteps, ProgramTimer, type TimedProgram } from "./program-timer.ts";
 
-/** What timing may take in all, shaders compiled for it included. */
-const TUNING_MS = 2000;
-
 /** The families in the order of what there is to win, with the program whose steps are timed. */
 const ORDER: readonly (readonly [FamilyName, keyof Programs])[] = [
   ["matrix", "decode"],
@@ -48,7 +45,7 @@ export interface Tunable {
 }
 
 /** What is to be found out: the families of a plan that are open. */
-type TuningTask = Pick<VariantPlan, "device" | "choice" | "open" | "pinned">;
+type TuningTask = Pick<VariantPlan, "device" | "choice" | "open" | "pinned" | "tuningMs">;
 
 /**
  * Carries out what a plan leaves to be found out; the programs are recorded again where another variant won. What is not
@@ -74,8 +71,8 @@ export async function tunePrograms(
 }
 
 /**
- * Times the candidates of each open family on the model's own steps, one family after another, within
- * {@link TUNING_MS}. A family for which no time is left keeps its choice.
+ * Times the candidates of each open family on the model's own steps, one family after another, within the task's time. A
+ * family for which no time is left keeps its choice.
  *
  * To be called while no expert is loaded and before the first pass of a conversation: it writes slots, scratch and the
  * KV cache.
@@ -84,7 +81,7 @@ async function tune(
   task: TuningTask,
   tunable: Tunable,
 ): Promise<{ readonly choice: VariantChoice; readonly medians: Medians }> {
-  const deadline = performance.now() + TUNING_MS;
+  const deadline = performance.now() + task.tuningMs;
   const timer = new ProgramTimer(tunable.executor);
   const medians: Record<string, Readonly<Record<string, number>>> = {};
   let { choice } = task;

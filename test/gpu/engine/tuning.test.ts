@@ -13,6 +13,9 @@ import { tinyModel } from "../../helpers/tiny-models.ts";
 const MODEL = tinyModel({ architecture: "smallthinker", experts: 4, contextTokens: 64 }).buffer;
 const PROMPT = { tokens: [1, 2, 3, 4, 5] };
 
+/** Time enough to find something also on a busy machine; races end by themselves long before. */
+const LONG_MS = 30_000;
+
 /** A file in memory that counts its writes, and breaks on demand. */
 class MemoryFile implements TextFile {
   text: string | undefined;
@@ -42,7 +45,7 @@ class MemoryFile implements TextFile {
 
 const file = new MemoryFile();
 // One device for most tests: a shader is compiled once for each.
-const engine = createEngine({ gpu: navigator.gpu, tunings: file });
+const engine = createEngine({ gpu: navigator.gpu, tunings: file, tuningMs: LONG_MS });
 afterAll(() => engine.dispose());
 beforeEach(async () => {
   file.broken = false;

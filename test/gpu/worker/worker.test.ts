@@ -44,6 +44,25 @@ describe("a worker with an engine", () => {
     expect((await engine.expertMap()).state).toHaveLength(2 * 4);
   });
 
+  test("keeps the variants that it found to be fastest, for the next visit", async () => {
+    const first = await startEngine();
+    const sources = async (engine: SluiceEngine) =>
+      new Set(Object.values(await engine.variants()).map(({ source }) => source));
+    await first.clearTuning();
+    // On a busy machine there may be no time to find anything, and then nothing is kept.
+    for (let visit = 0; visit < 5; visit++) {
+      await first.load(MODEL);
+      if ((await sources(first)).has("tuned")) break;
+    }
+    const { variants } = await first.stats();
+    const second = await startEngine();
+    await second.load(MODEL);
+
+    expect(await sources(first)).toContain("tuned");
+    expect(await sources(second)).toContain("kept");
+    expect((await second.stats()).variants).toEqual(variants);
+  });
+
   test("gives the same tokens when the budget changes during the reply", async () => {
     const engine = await startEngine();
     await engine.load(MODEL, { gpuBudget: "100%" });

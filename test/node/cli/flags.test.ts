@@ -134,6 +134,16 @@ describe("options", () => {
     expect(thrown(() => readGenerateOptions({ ...DEFAULTS, ...flags }))).toEqual(badInput(name));
   });
 
+  test("pin families of kernels, and keep them from being timed", () => {
+    const variants = "matrix=workgroup-8, router=serial";
+
+    expect(readLoadOptions({ ...DEFAULTS, variants, autotune: false })).toEqual({
+      variants: { matrix: "workgroup-8", router: "serial" },
+      autotune: false,
+    });
+    expect(readLoadOptions({ ...DEFAULTS, autotune: true })).toEqual({});
+  });
+
   test.for<[string, Partial<GenerateFlags>]>([
     ["budget", { gpuBudget: "lots" }],
     ["budget", { gpuBudget: "" }],
@@ -141,6 +151,10 @@ describe("options", () => {
     ["--context", { context: "0" }],
     ["--kv-cache", { kvCache: "f64" }],
     ["--variants", { variants: "fast" }],
+    ["--variants", { variants: "matrix=fast" }],
+    ["--variants", { variants: "matrices=serial" }],
+    ["--variants", { variants: "matrix=serial,router" }],
+    ["--variants", { variants: "matrix=serial=16" }],
     ["--rules", { rules: "none" }],
   ])("are refused with a bad %s: %o", ([name, flags]) => {
     expect(thrown(() => readLoadOptions({ ...DEFAULTS, ...flags }))).toEqual(badInput(name));

@@ -1,4 +1,5 @@
 import { execFile } from "node:child_process";
+import { mkdtempSync, rmSync } from "node:fs";
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -15,10 +16,14 @@ export interface Run {
 
 const BIN = fileURLToPath(new URL("../../../src/cli/bin.mjs", import.meta.url));
 
+/** Tests find and leave no tunings in the user's own folder. */
+const CACHE = mkdtempSync(join(tmpdir(), "sluice-cache-"));
+process.on("exit", () => rmSync(CACHE, { recursive: true, force: true }));
+
 /** Runs the `sluice` command from source, with `env` over this process's own. */
 export function runSluice(args: readonly string[], env: NodeJS.ProcessEnv = {}): Promise<Run> {
   return new Promise((resolve) => {
-    const options = { env: { ...process.env, ...env } };
+    const options = { env: { ...process.env, SLUICE_CACHE: CACHE, ...env } };
     execFile(process.execPath, [BIN, ...args], options, (error, stdout, stderr) => {
       const status = error ? (typeof error.code === "number" ? error.code : 1) : 0;
       resolve({ status, stdout, stderr });

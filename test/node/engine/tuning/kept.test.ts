@@ -55,6 +55,16 @@ describe("tunings", () => {
     expect(await tunings.find("a")).toEqual(tuning(1));
   });
 
+  test("that found nothing are remembered and not kept", async () => {
+    const file = memoryFile();
+    const tunings = new KeptTunings(file);
+    const nothing = { ...tuning(1), medians: {} };
+    await tunings.keep("a", nothing);
+
+    expect(await tunings.find("a")).toEqual(nothing);
+    expect(await new KeptTunings(file).find("a")).toBeUndefined();
+  });
+
   test("are gone when they are cleared, and whoever clears is told of a failure", async () => {
     const file = memoryFile();
     const tunings = new KeptTunings(file);
