@@ -9,6 +9,9 @@ import { expertDownColumns } from "./expert_down_columns.ts";
 import { expertGateUp } from "./expert_gate_up.ts";
 import { gatedNorm } from "./gated_norm.ts";
 import { gatedUnit } from "./gated_unit.ts";
+import { groupTokens } from "./group_tokens.ts";
+import { groupedDown } from "./grouped_down.ts";
+import { groupedGateUp } from "./grouped_gate_up.ts";
 import { hashRouter } from "./hash_router.ts";
 import { headLinear } from "./head_linear.ts";
 import { headLinearTransposed } from "./head_linear_transposed.ts";
@@ -38,6 +41,9 @@ export const kernels = [
   expertGateUp,
   gatedNorm,
   gatedUnit,
+  groupTokens,
+  groupedDown,
+  groupedGateUp,
   hashRouter,
   headLinear,
   headLinearTransposed,

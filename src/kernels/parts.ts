@@ -24,6 +24,7 @@ export interface Variant {
   /** Supplies `row_sum`. */
   readonly reduce: string;
   readonly matrix: Constants;
+  readonly grouped: Constants;
   readonly columns: Constants;
   readonly norm: Constants;
   readonly rotate: Constants;
@@ -39,6 +40,7 @@ export const variants = {
   serial: {
     reduce: serial,
     matrix: { LANES: 1, ROWS: 64 },
+    grouped: { LANES: 1, ROWS: 32 },
     columns: { LANES: 64, SPLITS: 1 },
     norm: { LANES: 1, ROWS: 1 },
     rotate: { LANES: 1, ROWS: 1 },
@@ -48,6 +50,7 @@ export const variants = {
   workgroup: {
     reduce: workgroup,
     matrix: { LANES: 32, ROWS: 4 },
+    grouped: { LANES: 32, ROWS: 4 },
     columns: { LANES: 32, SPLITS: 8 },
     norm: { LANES: 128, ROWS: 1 },
     rotate: { LANES: 32, ROWS: 1 },

@@ -12,6 +12,7 @@ import type { ScoreFunction } from "../../routing/router.ts";
 import { checkMost, checkMultiple, checkWidth } from "../checks.ts";
 import type { MoeSpec, Routing } from "../ops.ts";
 import type { MoeSteps, Program, Step } from "../program.ts";
+import { type GroupedProducts, isGrouped, recordGroupedProducts } from "./grouped.ts";
 import { type GpuTensor, type Recording, UNIT_WEIGHTS } from "./recording.ts";
 
 /** Where a layer's choice lies. */
@@ -187,66 +188,23 @@ export class MoeRecording {
     const routing_first = this.#routingFirst[choice.moe]!;
     const pool = this.#recording.gpu.arenas(spec.pool);
     checkMultiple(`cols of ${spec.down}`, pool.downByColumns ? hidden : ffn, UNIT_WEIGHTS);
-    const { variant } = this.#recording.gpu;
     const pairs = this.#recording.maxTokens * topK;
     const inner = this.#recording.recorder.scratch(4 * pairs * ffn);
     const outer = this.#recording.recorder.scratch(4 * pairs * hidden);
     const first = this.#recording.recorder.length;
-    const arenas = pool.arenas.map((buffer, index) => ({
-      buffer,
-      params: {
-        hidden,
-        ffn,
-        top_k: topK,
-        routing_first,
-        slot_words: pool.slotWords,
-        arena_first: index * pool.slotsPerArena,
-        arena_slots: Math.min(pool.slotsPerArena, pool.slots - index * pool.slotsPerArena),
-      },
-    }));
-    const { biases } = pool;
-    const constants = { ...variant.matrix, BIASED: biases ? 1 : 0 };
-    for (const { buffer, params } of arenas) {
-      this.#recording.recorder.dispatch(expertGateUp, {
-        params: {
-          ...params,
-          gate_first: pool.gateFirst,
-          up_first: pool.upFirst,
-          gate_bias_first: biases?.gateFirst ?? 0,
-          up_bias_first: biases?.upFirst ?? 0,
-        },
-        buffers: { x: x.scratch, slots: this.#choices.slots, y: inner },
-        weights: buffer,
-        parts: [
-          ...weightParts(pool.gateFormat, "load_gate"),
-          ...weightParts(pool.upFormat, "load_up"),
-          variant.reduce,
-          activationParts[spec.activation],
-        ],
-        constants,
-      });
-    }
-    for (const { buffer, params } of arenas) {
-      const buffers = { x: inner, slots: this.#choices.slots, y: outer };
-      const down = { ...params, down_first: pool.downFirst };
-      const loader = weightParts(pool.downFormat);
-      if (pool.downByColumns) {
-        this.#recording.recorder.dispatch(expertDownColumns, {
-          params: down,
-          buffers,
-          weights: buffer,
-          parts: loader,
-          constants: variant.columns,
-        });
-      } else {
-        this.#recording.recorder.dispatch(expertDown, {
-          params: { ...down, bias_first: biases?.downFirst ?? 0 },
-          buffers,
-          weights: buffer,
-          parts: [...loader, variant.reduce],
-          constants,
-        });
-      }
+    const products = {
+      spec,
+      pool,
+      slots: this.#choices.slots,
+      routingFirst: routing_first,
+      x: x.scratch,
+      inner,
+      outer,
+    };
+    if (isGrouped(this.#recording.maxTokens, pool)) {
+      recordGroupedProducts(this.#recording, products);
+    } else {
+      this.#recordProducts(products);
     }
     // A fault runs these steps several times, so what they read must outlive the last of them.
     this.#recording.recorder.keep(x.scratch);
@@ -269,6 +227,68 @@ export class MoeRecording {
       },
     });
     return y;
+  }
+
+  /** Each pair by itself. */
+  #recordProducts({ spec, pool, slots, routingFirst, x, inner, outer }: GroupedProducts): void {
+    const { hidden, ffn, topK } = spec;
+    const { variant } = this.#recording.gpu;
+    const arenas = pool.arenas.map((buffer, index) => ({
+      buffer,
+      params: {
+        hidden,
+        ffn,
+        top_k: topK,
+        routing_first: routingFirst,
+        slot_words: pool.slotWords,
+        arena_first: index * pool.slotsPerArena,
+        arena_slots: Math.min(pool.slotsPerArena, pool.slots - index * pool.slotsPerArena),
+      },
+    }));
+    const { biases } = pool;
+    const constants = { ...variant.matrix, BIASED: biases ? 1 : 0 };
+    for (const { buffer, params } of arenas) {
+      this.#recording.recorder.dispatch(expertGateUp, {
+        params: {
+          ...params,
+          gate_first: pool.gateFirst,
+          up_first: pool.upFirst,
+          gate_bias_first: biases?.gateFirst ?? 0,
+          up_bias_first: biases?.upFirst ?? 0,
+        },
+        buffers: { x, slots, y: inner },
+        weights: buffer,
+        parts: [
+          ...weightParts(pool.gateFormat, "load_gate"),
+          ...weightParts(pool.upFormat, "load_up"),
+          variant.reduce,
+          activationParts[spec.activation],
+        ],
+        constants,
+      });
+    }
+    for (const { buffer, params } of arenas) {
+      const buffers = { x: inner, slots, y: outer };
+      const down = { ...params, down_first: pool.downFirst };
+      const loader = weightParts(pool.downFormat);
+      if (pool.downByColumns) {
+        this.#recording.recorder.dispatch(expertDownColumns, {
+          params: down,
+          buffers,
+          weights: buffer,
+          parts: loader,
+          constants: variant.columns,
+        });
+      } else {
+        this.#recording.recorder.dispatch(expertDown, {
+          params: { ...down, bias_first: biases?.downFirst ?? 0 },
+          buffers,
+          weights: buffer,
+          parts: [...loader, variant.reduce],
+          constants,
+        });
+      }
+    }
   }
 
   /** GPU bytes of the choices. */
