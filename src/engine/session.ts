@@ -155,7 +155,8 @@ export async function createSession(
       },
       onRecording: () => report("pipelines"),
     });
-    filler = new Filler(model.cache, model.store, Math.max(0, ...model.needs.recordBytes));
+    const { recordBytes, topK } = model.needs;
+    filler = new Filler(model.cache, model.store, Math.max(0, ...recordBytes), topK);
     const fill = options.fill !== "off";
     if (fill) filler.start();
     if (options.fill === "wait") await waitUntilFilled(model, filler, hooks);
