@@ -7,7 +7,6 @@ import type { TextTokenizer } from "../tokenizer/tokenizer.ts";
 import type { History } from "./history.ts";
 import type { LoadedModel } from "./model.ts";
 import type { PassResult } from "./pass.ts";
-import { CHUNK_TOKENS } from "./programs.ts";
 import { isGreedy, logprobsOf, sampleToken } from "./sampler.ts";
 import type { GenerateSettings } from "./settings.ts";
 import { StopTexts } from "./stop.ts";
@@ -99,10 +98,10 @@ async function prefill(
   wantLogits: boolean,
   recorder: TraceRecorder | undefined,
 ): Promise<PassResult | undefined> {
-  const { promptTokens, history } = parts;
+  const { promptTokens, history, model } = parts;
   let position = history.reuse(promptTokens);
   for (;;) {
-    const chunk = promptTokens.slice(position, position + CHUNK_TOKENS);
+    const chunk = promptTokens.slice(position, position + model.chunkTokens);
     position += chunk.length;
     const last = position === promptTokens.length;
     const pass = await runPass(parts, chunk, wantLogits && last, recorder);
