@@ -1,21 +1,24 @@
-// y[pair, row] = gated(gate[row, :] . x[token, :] + gate_bias[row],
-//                      up[row, :] . x[token, :] + up_bias[row])
-// as expert_gate_up.wgsl, to the bit, for the tiles of pairs that group_tokens.wgsl listed: each
-// weight is decoded once for the four pairs of a tile, each input read once for two rows.
-// x [tokens, hidden]; y [pairs, ffn]; pairs and tiles: see group_tokens.wgsl.
-// A slot is slot_words words; gate and up [ffn, hidden], each in any format, start at gate_first
+// y[pair, row] = gated(gate[row, :] . input[token, :] + gate_bias[row],
+//                      up[row, :] . input[token, :] + up_bias[row])
+// where input = x, or its RMS norm (shaders/linear/input), for the tiles of pairs that
+// group_tokens.wgsl listed: each weight is decoded once for the four pairs of a tile, each input
+// read once for two rows. A pair's sums are added in the order of expert_gate_up.wgsl, whatever it
+// shares a tile with.
+// x [tokens, cols]; vectors: the norm's weights [cols], if there is one; y [pairs, ffn]; pairs and
+// tiles: see group_tokens.wgsl.
+// A slot is slot_words words; gate and up [ffn, cols], each in any format, start at gate_first
 // and up_first within it. Only tiles whose slot lies in this arena, which holds the slots
 // [arena_first, arena_first + arena_slots), are computed.
 // With BIASED, gate_bias and up_bias [ffn], f32, start at gate_bias_first and up_bias_first.
-// LANES lanes share two rows, 2 * ROWS rows a workgroup. hidden is a multiple of 8.
-// Needs: load_gate and load_up (shaders/formats), tile_dots (shaders/linear), row_sum4
-// (shaders/reduce), gated (shaders/act), control (shaders/control).
+// LANES lanes share two rows, 2 * ROWS rows a workgroup. cols is a multiple of 8.
+// Needs: load_gate and load_up (shaders/formats), tile_dots (shaders/linear), squared, weighted and
+// input_factor (input), row_sum4 (shaders/reduce), gated (shaders/act), control (shaders/control).
 override LANES: u32 = 1u;
 override ROWS: u32 = 32u;
 override BIASED: u32 = 0u;
 
 struct Params {
-  hidden: u32,
+  cols: u32,
   ffn: u32,
   top_k: u32,
   slot_words: u32,
@@ -26,13 +29,15 @@ struct Params {
   slot_count: u32,  // of all arenas: the grid goes by it
   gate_bias_first: u32,
   up_bias_first: u32,
+  epsilon: f32,
 }
 
 @group(0) @binding(0) var<uniform> params: Params;
 @group(0) @binding(1) var<storage, read> x: array<vec4f>;
-@group(0) @binding(2) var<storage, read> pairs: array<u32>;
-@group(0) @binding(3) var<storage, read> tiles: array<vec4u>;
-@group(0) @binding(4) var<storage, read_write> y: array<f32>;
+@group(0) @binding(2) var<storage, read> vectors: array<vec4f>;
+@group(0) @binding(3) var<storage, read> pairs: array<u32>;
+@group(0) @binding(4) var<storage, read> tiles: array<vec4u>;
+@group(0) @binding(5) var<storage, read_write> y: array<f32>;
 
 @compute @workgroup_size(LANES, ROWS)
 fn main(
@@ -48,46 +53,78 @@ fn main(
   if (slot >= params.arena_slots) {
     return;
   }
-  // Places past the tile's last pair compute that one again.
-  let last = tile.z - 1u;
-  let members = vec4u(
-    pairs[tile.y],
-    pairs[tile.y + min(1u, last)],
-    pairs[tile.y + min(2u, last)],
-    pairs[tile.y + last],
-  );
+  let members = members_of(tile);
   let wanted = 2u * (group.x * ROWS + local.y);
   // Rows past the end compute the last one again: all lanes have to reach the barriers of row_sum4.
   let row = min(vec2u(wanted, wanted + 1u), vec2u(params.ffn - 1u));
-  let units = params.hidden / 8u;
-  let count = params.ffn * params.hidden;
+  let units = params.cols / 8u;
+  let count = params.ffn * params.cols;
   let base = slot * params.slot_words;
   let gate_base = base + params.gate_first;
   let up_base = base + params.up_first;
   let first = members / params.top_k * (2u * units);
   var gates = array<vec4f, 2>();
   var ups = array<vec4f, 2>();
+  var squares = vec4f();
   for (var unit = local.x; unit < units; unit += LANES) {
     let at = first + 2u * unit;
-    let low = array<vec4f, 4>(x[at.x], x[at.y], x[at.z], x[at.w]);
-    let high = array<vec4f, 4>(x[at.x + 1u], x[at.y + 1u], x[at.z + 1u], x[at.w + 1u]);
+    let raw_low = array<vec4f, 4>(x[at.x], x[at.y], x[at.z], x[at.w]);
+    let raw_high = array<vec4f, 4>(x[at.x + 1u], x[at.y + 1u], x[at.z + 1u], x[at.w + 1u]);
+    squares += squares_of(raw_low, raw_high);
+    let low = weighted_tile(raw_low, 2u * unit);
+    let high = weighted_tile(raw_high, 2u * unit + 1u);
     let units_of = row * units + unit;
     gates[0] += tile_dots(load_gate(gate_base, count, units_of.x), low, high);
     gates[1] += tile_dots(load_gate(gate_base, count, units_of.y), low, high);
     ups[0] += tile_dots(load_up(up_base, count, units_of.x), low, high);
     ups[1] += tile_dots(load_up(up_base, count, units_of.y), low, high);
   }
-  finish(wanted, local, members, tile.z, base, gates[0], ups[0]);
-  finish(wanted + 1u, local, members, tile.z, base, gates[1], ups[1]);
+  let factors = vec4f(
+    input_factor(squares.x, local.x, local.y),
+    input_factor(squares.y, local.x, local.y),
+    input_factor(squares.z, local.x, local.y),
+    input_factor(squares.w, local.x, local.y),
+  );
+  for (var side = 0u; side < 2u; side++) {
+    let gate = row_sum4(select(gates[1], gates[0], side == 0u), local.x, local.y) * factors;
+    let up = row_sum4(select(ups[1], ups[0], side == 0u), local.x, local.y) * factors;
+    if (local.x == 0u && wanted + side < params.ffn) {
+      write(wanted + side, members, tile.z, base, gate, up);
+    }
+  }
 }
 
-// Sums up over the lanes and writes the first `filled` of a tile's results in a row.
-fn finish(row: u32, local: vec3u, members: vec4u, filled: u32, base: u32, gates: vec4f, ups: vec4f) {
-  let gate = row_sum4(gates, local.x, local.y);
-  let up = row_sum4(ups, local.x, local.y);
-  if (local.x != 0u || row >= params.ffn) {
-    return;
-  }
+// The pairs of a tile; places past the last one have that one again.
+fn members_of(tile: vec4u) -> vec4u {
+  let last = tile.z - 1u;
+  return vec4u(
+    pairs[tile.y],
+    pairs[tile.y + min(1u, last)],
+    pairs[tile.y + min(2u, last)],
+    pairs[tile.y + last],
+  );
+}
+
+fn weighted_tile(raw: array<vec4f, 4>, quad: u32) -> array<vec4f, 4> {
+  return array<vec4f, 4>(
+    weighted(raw[0], quad),
+    weighted(raw[1], quad),
+    weighted(raw[2], quad),
+    weighted(raw[3], quad),
+  );
+}
+
+fn squares_of(low: array<vec4f, 4>, high: array<vec4f, 4>) -> vec4f {
+  return vec4f(
+    squared(low[0]) + squared(high[0]),
+    squared(low[1]) + squared(high[1]),
+    squared(low[2]) + squared(high[2]),
+    squared(low[3]) + squared(high[3]),
+  );
+}
+
+// The first `filled` of a tile's results in a row.
+fn write(row: u32, members: vec4u, filled: u32, base: u32, gate: vec4f, up: vec4f) {
   var biases = vec2f(0.0);
   if (BIASED != 0u) {
     biases.x = bitcast<f32>(weights[base + params.gate_bias_first + row]);

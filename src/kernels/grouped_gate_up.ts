@@ -7,15 +7,16 @@ import { mostTiles } from "./group_tokens.ts";
 const TILE_ROWS = 2;
 
 /**
- * `expert_gate_up` for a chunk of tokens: over the tiles that `group_tokens` listed.
+ * `expert_gate_up` for a chunk of tokens: over the tiles that `group_tokens` listed; the input is x or its RMS norm.
  *
- * x [tokens, hidden] · pairs and tiles: what `group_tokens` wrote · y [pairs, ffn]. `hidden` is a multiple of 8.
+ * x [tokens, cols] · vectors: the norm's weights · pairs and tiles: what `group_tokens` wrote · y [pairs, ffn]. `cols`
+ * is a multiple of 8.
  */
 export const groupedGateUp = defineKernel({
   name: "grouped_gate_up",
   source: `${source}\n${dots}`,
   params: {
-    hidden: "u32",
+    cols: "u32",
     ffn: "u32",
     top_k: "u32",
     slot_words: "u32",
@@ -26,8 +27,9 @@ export const groupedGateUp = defineKernel({
     slot_count: "u32",
     gate_bias_first: "u32",
     up_bias_first: "u32",
+    epsilon: "f32",
   },
-  buffers: { x: "read", pairs: "read", tiles: "read", y: "read_write" },
+  buffers: { x: "read", vectors: "read", pairs: "read", tiles: "read", y: "read_write" },
   weights: true,
   control: "read",
   constants: { LANES: 1, ROWS: 32, BIASED: 0 },

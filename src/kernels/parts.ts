@@ -2,6 +2,8 @@ import gelu from "../../shaders/act/gelu.wgsl?raw";
 import relu from "../../shaders/act/relu.wgsl?raw";
 import silu from "../../shaders/act/silu.wgsl?raw";
 import swigluOai from "../../shaders/act/swiglu_oai.wgsl?raw";
+import normed from "../../shaders/linear/input/normed.wgsl?raw";
+import plain from "../../shaders/linear/input/plain.wgsl?raw";
 import activatedConv from "../../shaders/recurrent/activated_conv.wgsl?raw";
 import gatedConv from "../../shaders/recurrent/gated_conv.wgsl?raw";
 import serial from "../../shaders/reduce/serial.wgsl?raw";
@@ -15,6 +17,9 @@ export const activationParts = { silu, relu, gelu, "swiglu-oai": swigluOai } as 
 
 /** Shader parts of what routers rank experts by. */
 export const rankingParts = { byLogit, byScore } as const;
+
+/** Shader parts of what a product reads: its input as it is, or the RMS norm of it. */
+export const inputParts = { plain, normed } as const;
 
 /** Shader parts of what goes into a causal convolution and what becomes of it. */
 export const convParts = { gated: gatedConv, activated: activatedConv } as const;

@@ -3,7 +3,7 @@ import { expertDownColumns } from "../../kernels/expert_down_columns.ts";
 import { groupTokens, MAX_GROUPED_SLOTS } from "../../kernels/group_tokens.ts";
 import { groupedDown } from "../../kernels/grouped_down.ts";
 import { groupedGateUp } from "../../kernels/grouped_gate_up.ts";
-import { activationParts } from "../../kernels/parts.ts";
+import { activationParts, inputParts } from "../../kernels/parts.ts";
 import type { ExpertArenas } from "../gpu-resources.ts";
 import type { MoeSpec } from "../ops.ts";
 import type { Scratch } from "../program.ts";
@@ -50,7 +50,6 @@ export function recordGroupedProducts(recording: Recording, products: GroupedPro
   const arenas = pool.arenas.map((buffer, index) => ({
     buffer,
     params: {
-      hidden,
       ffn,
       top_k: topK,
       slot_words: pool.slotWords,
@@ -63,16 +62,19 @@ export function recordGroupedProducts(recording: Recording, products: GroupedPro
     recorder.dispatch(groupedGateUp, {
       params: {
         ...params,
+        cols: hidden,
         gate_first: pool.gateFirst,
         up_first: pool.upFirst,
         gate_bias_first: pool.biases?.gateFirst ?? 0,
         up_bias_first: pool.biases?.upFirst ?? 0,
+        epsilon: 0,
       },
-      buffers: { x, pairs, tiles, y: inner },
+      buffers: { x, vectors: x, pairs, tiles, y: inner },
       weights: buffer,
       parts: [
         ...weightParts(pool.gateFormat, "load_gate"),
         ...weightParts(pool.upFormat, "load_up"),
+        inputParts.plain,
         gpu.variant.reduce,
         activationParts[spec.activation],
       ],
@@ -80,7 +82,7 @@ export function recordGroupedProducts(recording: Recording, products: GroupedPro
     });
   }
   for (const { buffer, params } of arenas) {
-    const down = { ...params, down_first: pool.downFirst };
+    const down = { ...params, hidden, down_first: pool.downFirst };
     const loader = weightParts(pool.downFormat);
     if (pool.downByColumns) {
       recorder.dispatch(expertDownColumns, {

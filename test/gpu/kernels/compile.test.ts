@@ -8,7 +8,13 @@ import { linkKernel, PipelineCache } from "../../../src/gpu/pipelines.ts";
 import { attention } from "../../../src/kernels/attention.ts";
 import { kernels } from "../../../src/kernels/index.ts";
 import { packCache } from "../../../src/kernels/pack_cache.ts";
-import { activationParts, convParts, rankingParts, variants } from "../../../src/kernels/parts.ts";
+import {
+  activationParts,
+  convParts,
+  inputParts,
+  rankingParts,
+  variants,
+} from "../../../src/kernels/parts.ts";
 import { scoreFunctions } from "../../../src/routing/registry.ts";
 import { gpuTest } from "../../helpers/gpu.ts";
 
@@ -29,6 +35,7 @@ function partsFor(kernel: Kernel, loaded: readonly WeightFormat[], reduce: strin
     weightParts(loaded[index % loaded.length]!, name),
   );
   if (source.includes("row_sum")) parts.push(reduce);
+  if (source.includes("input_factor(")) parts.push(inputParts.plain);
   if (source.includes("conv_input(")) parts.push(convParts.gated);
   if (source.includes("gated(")) parts.push(activationParts.silu);
   if (source.includes("router_score(")) {

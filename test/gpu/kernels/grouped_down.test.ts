@@ -2,7 +2,6 @@ import fc from "fast-check";
 import { describe, expect } from "vitest";
 import { weightParts } from "../../../src/formats/parts.ts";
 import { weightFormats } from "../../../src/formats/registry.ts";
-import { expertDown } from "../../../src/kernels/expert_down.ts";
 import { TILE_PAIRS } from "../../../src/kernels/group_tokens.ts";
 import { groupedDown } from "../../../src/kernels/grouped_down.ts";
 import { variants } from "../../../src/kernels/parts.ts";
@@ -33,7 +32,7 @@ const CASES = [
 ] as const;
 
 describe.for(CASES)("grouped_down, $format.name, $name", ({ format, name }) => {
-  const { grouped, matrix, reduce } = variants[name];
+  const { grouped, reduce } = variants[name];
   const parts = [...weightParts(format), reduce];
 
   kernelTest("agrees with f64, and to the bit with a pair by itself", async ({ run }) => {
@@ -63,8 +62,6 @@ describe.for(CASES)("grouped_down, $format.name, $name", ({ format, name }) => {
             biases: biased ? 1 : 0,
           }),
         );
-        const groups = groupTokensReference(slots, SLOT_COUNT, TILE_PAIRS);
-
         let words = new Uint32Array();
         let alone = words;
         let before = words;
@@ -79,19 +76,27 @@ describe.for(CASES)("grouped_down, $format.name, $name", ({ format, name }) => {
             arena_slots: arena.slots,
             bias_first: arena.biasWords[0] ?? 0,
           };
-          const shared = { weights: arena.packed, parts, control: { tokens } };
+          const constants = { ...grouped, BIASED: biased ? 1 : 0 };
+          const shared = { weights: arena.packed, parts, constants, control: { tokens } };
           const isFirst = arena.first === 0;
           const { y } = await run(groupedDown, {
             ...shared,
             params: { ...params, slot_count: SLOT_COUNT },
-            buffers: { x, ...groups, y: isFirst ? 4 * pairCount * hidden : words },
-            constants: { ...grouped, BIASED: biased ? 1 : 0 },
+            buffers: {
+              x,
+              ...groupTokensReference(slots, SLOT_COUNT, TILE_PAIRS),
+              y: isFirst ? 4 * pairCount * hidden : words,
+            },
           });
-          const pairByPair = await run(expertDown, {
+          const pairByPair = await run(groupedDown, {
             ...shared,
-            params: { ...params, routing_first: 0 },
-            buffers: { x, slots, y: isFirst ? 4 * pairCount * hidden : alone },
-            constants: { ...matrix, BIASED: biased ? 1 : 0 },
+            // Tiles of one pair each are as many as there would be in so many slots.
+            params: { ...params, slot_count: pairCount },
+            buffers: {
+              x,
+              ...groupTokensReference(slots, SLOT_COUNT, 1),
+              y: isFirst ? 4 * pairCount * hidden : alone,
+            },
           });
           if (isFirst) before = y.before;
           words = y.words;
