@@ -29,7 +29,6 @@ export interface Variant {
   /** Supplies `row_sum`. */
   readonly reduce: string;
   readonly matrix: Constants;
-  readonly grouped: Constants;
   readonly columns: Constants;
   readonly norm: Constants;
   readonly rotate: Constants;
@@ -45,7 +44,6 @@ export const variants = {
   serial: {
     reduce: serial,
     matrix: { LANES: 1, ROWS: 64 },
-    grouped: { LANES: 1, ROWS: 32 },
     columns: { LANES: 64, SPLITS: 1 },
     norm: { LANES: 1, ROWS: 1 },
     rotate: { LANES: 1, ROWS: 1 },
@@ -55,7 +53,6 @@ export const variants = {
   workgroup: {
     reduce: workgroup,
     matrix: { LANES: 32, ROWS: 4 },
-    grouped: { LANES: 32, ROWS: 4 },
     columns: { LANES: 32, SPLITS: 8 },
     norm: { LANES: 128, ROWS: 1 },
     rotate: { LANES: 32, ROWS: 1 },

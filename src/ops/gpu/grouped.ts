@@ -3,11 +3,20 @@ import { expertDownColumns } from "../../kernels/expert_down_columns.ts";
 import { groupTokens, MAX_GROUPED_SLOTS } from "../../kernels/group_tokens.ts";
 import { groupedDown } from "../../kernels/grouped_down.ts";
 import { groupedGateUp } from "../../kernels/grouped_gate_up.ts";
-import { activationParts, inputParts } from "../../kernels/parts.ts";
+import { activationParts } from "../../kernels/parts.ts";
 import type { ExpertArenas } from "../gpu-resources.ts";
 import type { MoeSpec } from "../ops.ts";
-import type { Scratch } from "../program.ts";
+import type { Bound, Scratch } from "../program.ts";
 import type { Recording } from "./recording.ts";
+
+/** What the products read, as `shaders/linear/input` has it. */
+export interface ProductInput {
+  readonly scratch: Scratch;
+  readonly part: string;
+  /** The norm's weights; without a norm any buffer does that is only read. */
+  readonly vectors: Bound;
+  readonly epsilon: number;
+}
 
 /** The products of a layer's experts, and where they lie. */
 export interface GroupedProducts {
@@ -16,8 +25,8 @@ export interface GroupedProducts {
   /** `[MoE layers, max tokens, topK]`; the layer's start at `routingFirst`. */
   readonly slots: GPUBuffer;
   readonly routingFirst: number;
-  /** `[tokens, hidden]` */
-  readonly x: Scratch;
+  /** `[tokens, hidden]`, or what its RMS norm is taken of. */
+  readonly x: ProductInput;
   /** `[pairs, ffn]`: between both products. */
   readonly inner: Scratch;
   /** `[pairs, hidden]`: what each pair's expert gives. */
@@ -46,7 +55,7 @@ export function recordGroupedProducts(recording: Recording, products: GroupedPro
     params: { top_k: topK, routing_first: routingFirst, slot_count: pool.slots },
     buffers: { slots, pairs, tiles },
   });
-  const constants = { ...gpu.variant.grouped, BIASED: pool.biases ? 1 : 0 };
+  const constants = { ...gpu.variant.matrix, BIASED: pool.biases ? 1 : 0 };
   const arenas = pool.arenas.map((buffer, index) => ({
     buffer,
     params: {
@@ -67,14 +76,14 @@ export function recordGroupedProducts(recording: Recording, products: GroupedPro
         up_first: pool.upFirst,
         gate_bias_first: pool.biases?.gateFirst ?? 0,
         up_bias_first: pool.biases?.upFirst ?? 0,
-        epsilon: 0,
+        epsilon: x.epsilon,
       },
-      buffers: { x, vectors: x, pairs, tiles, y: inner },
+      buffers: { x: x.scratch, vectors: x.vectors, pairs, tiles, y: inner },
       weights: buffer,
       parts: [
         ...weightParts(pool.gateFormat, "load_gate"),
         ...weightParts(pool.upFormat, "load_up"),
-        inputParts.plain,
+        x.part,
         gpu.variant.reduce,
         activationParts[spec.activation],
       ],

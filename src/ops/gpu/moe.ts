@@ -4,7 +4,7 @@ import { expertDown } from "../../kernels/expert_down.ts";
 import { expertDownColumns } from "../../kernels/expert_down_columns.ts";
 import { expertGateUp } from "../../kernels/expert_gate_up.ts";
 import { hashRouter } from "../../kernels/hash_router.ts";
-import { activationParts, rankingParts } from "../../kernels/parts.ts";
+import { activationParts, inputParts, rankingParts } from "../../kernels/parts.ts";
 import { NO_VECTOR, router } from "../../kernels/router.ts";
 import { ranksByScore } from "../../routing/choose.ts";
 import { scoreFunctions } from "../../routing/registry.ts";
@@ -197,7 +197,7 @@ export class MoeRecording {
       pool,
       slots: this.#choices.slots,
       routingFirst: routing_first,
-      x: x.scratch,
+      x: { scratch: x.scratch, part: inputParts.plain, vectors: x.scratch, epsilon: 0 },
       inner,
       outer,
     };
@@ -256,7 +256,7 @@ export class MoeRecording {
           gate_bias_first: biases?.gateFirst ?? 0,
           up_bias_first: biases?.upFirst ?? 0,
         },
-        buffers: { x, slots, y: inner },
+        buffers: { x: x.scratch, slots, y: inner },
         weights: buffer,
         parts: [
           ...weightParts(pool.gateFormat, "load_gate"),

@@ -32,7 +32,7 @@ const CASES = [
 ] as const;
 
 describe.for(CASES)("grouped_down, $format.name, $name", ({ format, name }) => {
-  const { grouped, reduce } = variants[name];
+  const { matrix, reduce } = variants[name];
   const parts = [...weightParts(format), reduce];
 
   kernelTest("agrees with f64, and to the bit with a pair by itself", async ({ run }) => {
@@ -76,7 +76,7 @@ describe.for(CASES)("grouped_down, $format.name, $name", ({ format, name }) => {
             arena_slots: arena.slots,
             bias_first: arena.biasWords[0] ?? 0,
           };
-          const constants = { ...grouped, BIASED: biased ? 1 : 0 };
+          const constants = { ...matrix, BIASED: biased ? 1 : 0 };
           const shared = { weights: arena.packed, parts, constants, control: { tokens } };
           const isFirst = arena.first === 0;
           const { y } = await run(groupedDown, {
@@ -150,7 +150,7 @@ describe.for(CASES)("grouped_down, $format.name, $name", ({ format, name }) => {
       },
       weights: arena.packed,
       parts,
-      constants: grouped,
+      constants: matrix,
       control: { tokens: 2, fault: 1 },
     });
 

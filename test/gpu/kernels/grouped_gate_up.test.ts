@@ -53,7 +53,7 @@ interface Layer {
 describe.for(CASES)(
   "grouped_gate_up, $gate.name and $up.name, $input, $name",
   ({ gate, up, name, input }) => {
-    const { grouped, reduce } = variants[name];
+    const { matrix, reduce } = variants[name];
     const parts = [...loaders(gate, up), inputParts[input], reduce, activationParts.relu];
     const widest = gate.blockWeights > up.blockWeights ? gate : up;
 
@@ -87,7 +87,7 @@ describe.for(CASES)(
           },
           weights: arena.packed,
           parts,
-          constants: { ...grouped, BIASED: isBiased ? 1 : 0 },
+          constants: { ...matrix, BIASED: isBiased ? 1 : 0 },
           control: { tokens },
         });
         if (!after) before = y.before;
@@ -183,7 +183,7 @@ describe.for(CASES)(
         },
         weights: arena.packed,
         parts,
-        constants: grouped,
+        constants: matrix,
         control: { tokens: 2, fault: 1 },
       });
 
