@@ -1,3 +1,4 @@
+import { plannedChunk } from "../engine/chunks.ts";
 import { kvCacheBytes } from "../engine/kv-cache.ts";
 import { planRowParts } from "../engine/matrix-parts.ts";
 import type { PoolLayout } from "../engine/pool-layout.ts";
@@ -6,6 +7,7 @@ import { type CacheFormatName, cacheFormats } from "../formats/cache/registry.ts
 import { planPlanes } from "../formats/format.ts";
 import type { GgufFile } from "../gguf/gguf.ts";
 import type { ModelSpec } from "../models/model.ts";
+import type { AttentionSpec } from "../ops/ops.ts";
 
 /** What every WebGPU device binds at once, in bytes; Firefox offers no more, other browsers ask the GPU. */
 export const DEFAULT_BINDING_BYTES = 128 * 2 ** 20;
@@ -58,9 +60,14 @@ function longMatrices(file: GgufFile, spec: ModelSpec): LimitRow[] {
   return oneOfEach(rows);
 }
 
-function longCaches({ attention }: ModelSpec, { contextTokens, kvCache }: CacheChoice): LimitRow[] {
+function longCaches(spec: ModelSpec, { contextTokens, kvCache }: CacheChoice): LimitRow[] {
+  const bytesOf = (attention: AttentionSpec, contextTokens: number) =>
+    kvCacheBytes(attention, cacheFormats[kvCache], {
+      contextTokens,
+      chunkTokens: plannedChunk(spec),
+    });
   const longest = (tokens: number) =>
-    Math.max(0, ...attention.map((spec) => kvCacheBytes(spec, cacheFormats[kvCache], tokens)));
+    Math.max(0, ...spec.attention.map((attention) => bytesOf(attention, tokens)));
   const bytes = longest(contextTokens);
   if (bytes <= DEFAULT_BINDING_BYTES) return [];
   // Rows of a cache take the same bytes each, but for what is rounded up at its end.

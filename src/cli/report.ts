@@ -1,3 +1,4 @@
+import { plannedChunk } from "../engine/chunks.ts";
 import { dryRun } from "../engine/dry-run.ts";
 import { kvCacheBytes } from "../engine/kv-cache.ts";
 import { type PoolLayout, planPools } from "../engine/pool-layout.ts";
@@ -229,8 +230,9 @@ function planGpu(
         : planPlanes(formatOf(info), product(shape)).bytes;
     return sum + bytes;
   }, 0);
+  const size = { contextTokens, chunkTokens: plannedChunk(spec) };
   const cacheBytes = spec.attention.reduce(
-    (sum, attention) => sum + kvCacheBytes(attention, cacheFormats[kvCache], contextTokens),
+    (sum, attention) => sum + kvCacheBytes(attention, cacheFormats[kvCache], size),
     0,
   );
   const stateBytes = spec.recurrent

@@ -5,6 +5,7 @@ import { variants } from "../kernels/parts.ts";
 import type { ModelSpec } from "../models/model.ts";
 import { checkVector } from "../ops/checks.ts";
 import type { GpuResources } from "../ops/gpu-resources.ts";
+import { plannedChunk } from "./chunks.ts";
 import { cacheRows } from "./kv-cache.ts";
 import type { PoolLayout } from "./pool-layout.ts";
 import { arenasWithoutSlots, programBytes } from "./programs.ts";
@@ -43,6 +44,7 @@ export function unallocatedResources(
     const cols = shape.at(-1)!;
     return { rows: shape.slice(0, -1).reduce((a, b) => a * b, 1), cols };
   };
+  const size = { contextTokens, chunkTokens: plannedChunk(spec) };
   return {
     context: UNALLOCATED,
     variant: variants.serial,
@@ -71,7 +73,7 @@ export function unallocatedResources(
     vectors: () => NO_BUFFER,
     kvCache: (layer) => ({
       buffer: NO_BUFFER,
-      rows: cacheRows(attention.get(layer)!, contextTokens),
+      rows: cacheRows(attention.get(layer)!, size),
       format: cacheFormat,
     }),
     state: () => NO_BUFFER,

@@ -96,7 +96,7 @@ class GpuEngine implements Engine {
     this.#enter("replying", "start a reply");
     const meter = new ReplyMeter(session, promptTokens.length);
     this.#meter = meter;
-    session.filler.pause();
+    session.filler.makeWay(promptTokens.length);
     try {
       const result = yield* reply({
         ...session,
@@ -125,7 +125,7 @@ class GpuEngine implements Engine {
     this.#enter("scoring", "score tokens");
     const meter = new ReplyMeter(session, tokens.length);
     this.#meter = meter;
-    session.filler.pause();
+    session.filler.makeWay(tokens.length);
     try {
       const logprobs = await scoreTokens(tokens, {
         ...session,

@@ -1,5 +1,5 @@
 import type { ExpertCache } from "../experts/expert-cache.ts";
-import { nextFill, nextKept } from "../scheduler/fill.ts";
+import { nextFill, nextKept, wantsMost } from "../scheduler/fill.ts";
 import type { ExpertStore } from "./expert-store.ts";
 
 /** Bytes under way at once, and the loads that they may come to: enough for requests to be shared and latency hidden. */
@@ -14,18 +14,25 @@ const LOADS_UNDER_WAY = { least: 4, most: 16 };
 export class Filler {
   readonly #cache: ExpertCache;
   readonly #store: ExpertStore;
+  readonly #topK: number;
   #running:
     | { stopped: boolean; readonly gpu: Promise<void>; readonly done: Promise<void> }
     | undefined;
   readonly #lanes: number;
   /** Closed while the filling is paused. */
   #gate: Gate | undefined;
+  /** Slots are filled also behind a closed gate, as what a prompt will want. */
+  #hurries = false;
   #filled = 0;
 
-  /** @param recordBytes of the largest record */
-  constructor(cache: ExpertCache, store: ExpertStore, recordBytes: number) {
+  /**
+   * @param recordBytes of the largest record
+   * @param topK experts that a token chooses in a layer
+   */
+  constructor(cache: ExpertCache, store: ExpertStore, recordBytes: number, topK: number) {
     this.#cache = cache;
     this.#store = store;
+    this.#topK = topK;
     const { least, most } = LOADS_UNDER_WAY;
     const fitting = Math.floor(BYTES_UNDER_WAY / Math.max(1, recordBytes));
     this.#lanes = Math.min(most, Math.max(least, fitting));
@@ -55,12 +62,20 @@ export class Filler {
     await this.#running?.done;
   }
 
-  /** Begins nothing until `resume`: the connection is wanted for what a token waits for. What is under way goes on. */
-  pause(): void {
+  /**
+   * A prompt of `tokens` tokens is computed: until `resume` nothing begins, since the connection is wanted for what is
+   * waited for. Only where every expert has a slot and the prompt will want most of them, the slots go on being filled,
+   * in order, so that later layers are loaded while earlier ones are computed.
+   */
+  makeWay(tokens: number): void {
     this.#gate ??= closedGate();
+    const pools = Array.from({ length: this.#cache.pools }, (_, pool) => pool);
+    const hasRoom = pools.every((pool) => this.#cache.slotCount(pool) === this.#cache.experts);
+    this.#hurries = hasRoom && wantsMost(tokens, this.#cache.experts, this.#topK);
   }
 
   resume(): void {
+    this.#hurries = false;
     this.#gate?.open();
     this.#gate = undefined;
   }
@@ -74,11 +89,11 @@ export class Filler {
   async #fillSlots(run: { readonly stopped: boolean }): Promise<void> {
     try {
       for (;;) {
-        await this.#gate?.opened;
+        if (!this.#hurries) await this.#gate?.opened;
         const next = run.stopped ? undefined : nextFill(this.#cache);
         const load = next && this.#cache.beginLoad(next.pool, next.expert);
         if (!next || !load) return;
-        await this.#store.load(next.pool, load, "fill");
+        await this.#store.load(next.pool, load, this.#hurries ? "prefetch" : "fill");
         this.#filled++;
       }
     } catch {

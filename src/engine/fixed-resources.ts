@@ -6,9 +6,10 @@ import { checkVector } from "../ops/checks.ts";
 import type { GpuResources } from "../ops/gpu-resources.ts";
 import type { RopeSpec } from "../ops/ops.ts";
 import { stateValues } from "../ops/recurrent.ts";
+import { plannedChunk } from "./chunks.ts";
 import { CONTROL_WORDS } from "./executor.ts";
 import { cacheRows, kvCacheBytes } from "./kv-cache.ts";
-import { CHUNK_TOKENS, expertsOf } from "./programs.ts";
+import { expertsOf } from "./programs.ts";
 import { REPLY_BLOCK_BYTES } from "./reply-block.ts";
 import { ropeAngles, ropeFactors } from "./rope.ts";
 import type { ResidentWeights } from "./weights.ts";
@@ -36,6 +37,7 @@ export function allocateFixed(
 } {
   const { memory, device } = context;
   const { contextTokens } = options;
+  const chunkTokens = plannedChunk(spec);
   const owned: GPUBuffer[] = [];
   const storage = (label: string, bytes: number) => {
     const buffer = memory.storage(label, bytes);
@@ -43,24 +45,25 @@ export function allocateFixed(
     return buffer;
   };
   const experts = expertsOf(spec);
-  const control = storage("control", 4 * (CONTROL_WORDS + CHUNK_TOKENS + 1));
+  const control = storage("control", 4 * (CONTROL_WORDS + chunkTokens + 1));
   const pageTable = storage("page table", 4 * spec.moe.length * experts);
   const result = storage("result", 4);
   const reply = storage("reply", REPLY_BLOCK_BYTES);
   const seen = storage("seen tokens", 4 * spec.vocab);
-  const scores = storage("scores", 4 * CHUNK_TOKENS);
-  const counts = storage("token counts", 4 * CHUNK_TOKENS);
+  const scores = storage("scores", 4 * chunkTokens);
+  const counts = storage("token counts", 4 * chunkTokens);
   device.queue.writeBuffer(
     counts,
     0,
-    Uint32Array.from({ length: CHUNK_TOKENS }, (_, i) => i + 1),
+    Uint32Array.from({ length: chunkTokens }, (_, i) => i + 1),
   );
   const format = cacheFormats[options.kvCache];
   const kvCaches = new Map(
     spec.attention.map((attention) => {
-      const bytes = kvCacheBytes(attention, format, contextTokens);
+      const size = { contextTokens, chunkTokens };
+      const bytes = kvCacheBytes(attention, format, size);
       const buffer = storage(`KV cache of layer ${attention.layer}`, bytes);
-      return [attention.layer, { buffer, rows: cacheRows(attention, contextTokens), format }];
+      return [attention.layer, { buffer, rows: cacheRows(attention, size), format }];
     }),
   );
   // What is in a state before a pass at position 0 is never read.

@@ -2,24 +2,26 @@ import type { CacheFormat } from "../formats/cache/format.ts";
 import type { ModelSpec } from "../models/model.ts";
 import { KEY_BLOCK, planKvCache } from "../ops/kv-layout.ts";
 import type { AttentionSpec } from "../ops/ops.ts";
-import { CHUNK_TOKENS } from "./programs.ts";
+
+/** What the size of a KV cache depends on beside the model. */
+export interface CacheSize {
+  readonly contextTokens: number;
+  /** Tokens of a pass, at most: see `plannedChunk`. */
+  readonly chunkTokens: number;
+}
 
 /**
  * Rows of a layer's KV cache: one for each token of the context or, with a sliding window, a ring in which a pass may
  * write all its keys before its first query has read the oldest one of its window. Whole blocks of rows.
  */
-export function cacheRows({ window }: AttentionSpec, contextTokens: number): number {
-  const rows = Math.min(contextTokens, (window ?? contextTokens) + CHUNK_TOKENS - 1);
+export function cacheRows({ window }: AttentionSpec, { contextTokens, chunkTokens }: CacheSize) {
+  const rows = Math.min(contextTokens, (window ?? contextTokens) + chunkTokens - 1);
   return Math.ceil(rows / KEY_BLOCK) * KEY_BLOCK;
 }
 
 /** Bytes of a layer's KV cache. */
-export function kvCacheBytes(
-  spec: AttentionSpec,
-  format: CacheFormat,
-  contextTokens: number,
-): number {
-  return planKvCache(spec, format, cacheRows(spec, contextTokens)).bytes;
+export function kvCacheBytes(spec: AttentionSpec, format: CacheFormat, size: CacheSize): number {
+  return planKvCache(spec, format, cacheRows(spec, size)).bytes;
 }
 
 /**
@@ -29,14 +31,16 @@ export function kvCacheBytes(
  */
 export function earliestReturn(
   { attention, recurrent }: Pick<ModelSpec, "attention" | "recurrent">,
-  contextTokens: number,
+  size: CacheSize,
   writtenTokens: number,
 ): number {
   if (recurrent.length > 0) return writtenTokens;
   const returns = attention.map((spec) => {
-    const rows = cacheRows(spec, contextTokens);
+    const rows = cacheRows(spec, size);
     // The query at a position reads the window - 1 keys before it: they must be among the last rows that were written.
-    return writtenTokens <= rows ? 0 : writtenTokens - rows + (spec.window ?? contextTokens) - 1;
+    return writtenTokens <= rows
+      ? 0
+      : writtenTokens - rows + (spec.window ?? size.contextTokens) - 1;
   });
   return Math.max(0, ...returns);
 }

@@ -22,6 +22,7 @@ import type { PrefetchCosts } from "../scheduler/prefetch-gauge.ts";
 import type { ByteSource } from "../storage/byte-source.ts";
 import type { RecordStore } from "../storage/store/record-store.ts";
 import { calibrate, type PassCosts } from "./calibration.ts";
+import { plannedChunk, usedChunk } from "./chunks.ts";
 import { Executor } from "./executor.ts";
 import { ExpertStore } from "./expert-store.ts";
 import { allocateFixed } from "./fixed-resources.ts";
@@ -72,6 +73,8 @@ export class LoadedModel {
   readonly cache: ExpertCache;
   readonly store: ExpertStore;
   readonly contextTokens: number;
+  /** Tokens of a prompt that a pass computes, at most. */
+  readonly chunkTokens: number;
   readonly kvCache: CacheFormatName;
   readonly needs: GpuNeeds;
   readonly executor: Executor;
@@ -111,6 +114,7 @@ export class LoadedModel {
     this.cache = parts.slots.cache;
     this.store = parts.slots.store;
     this.contextTokens = parts.resources.contextTokens;
+    this.chunkTokens = usedChunk(parts.spec, parts.context.software);
     this.kvCache = parts.options.kvCache;
     this.needs = parts.needs;
     this.executor = parts.executor;
@@ -303,10 +307,8 @@ export class LoadedModel {
   /** Of all layers. */
   get kvCacheBytes(): number {
     const format = cacheFormats[this.kvCache];
-    return this.spec.attention.reduce(
-      (sum, spec) => sum + kvCacheBytes(spec, format, this.contextTokens),
-      0,
-    );
+    const size = { contextTokens: this.contextTokens, chunkTokens: plannedChunk(this.spec) };
+    return this.spec.attention.reduce((sum, spec) => sum + kvCacheBytes(spec, format, size), 0);
   }
 
   get budgetBytes(): number {

@@ -4,12 +4,10 @@ import { GpuOps, type RecordOptions } from "../ops/gpu-ops.ts";
 import type { ExpertArenas, GpuResources } from "../ops/gpu-resources.ts";
 import type { Program } from "../ops/program.ts";
 import type { GpuNeeds } from "../scheduler/budget.ts";
+import { plannedChunk } from "./chunks.ts";
 import { biasesOf, type PoolLayout } from "./pool-layout.ts";
 
-/** Tokens of a prefill chunk: bounds its scratch memory and the time of its dispatches. */
-export const CHUNK_TOKENS = 32;
-
-/** A model's recorded passes: of one token, and of up to {@link CHUNK_TOKENS}. Owned by the model. */
+/** A model's recorded passes: of one token, and of a chunk of them. Owned by the model. */
 export interface Programs {
   readonly decode: Program;
   readonly prefill: Program;
@@ -59,7 +57,7 @@ export function programBytes(
   spec: ModelSpec,
   options: Pick<RecordOptions, "guesses"> = {},
 ): number {
-  return Object.values(recordings(options)).reduce((sum, recording) => {
+  return Object.values(recordings(spec, options)).reduce((sum, recording) => {
     const ops = new GpuOps(resources, spec.moe, recording);
     spec.forward(ops);
     const { bytes } = ops;
@@ -94,7 +92,7 @@ export async function recordProgram(
   options: Pick<RecordOptions, "guesses"> = {},
   lent?: readonly GPUBuffer[],
 ): Promise<Program> {
-  const ops = new GpuOps(resources, spec.moe, recordings(options)[which]);
+  const ops = new GpuOps(resources, spec.moe, recordings(spec, options)[which]);
   spec.forward(ops);
   try {
     return await ops.finish(lent);
@@ -106,10 +104,11 @@ export async function recordProgram(
 
 /** What each program is recorded for. Guesses are for decoding; what is scored is a text that is there. */
 function recordings(
+  spec: ModelSpec,
   options: Pick<RecordOptions, "guesses">,
 ): Readonly<Record<keyof Programs, RecordOptions>> {
   return {
     decode: { ...options, maxTokens: 1 },
-    prefill: { maxTokens: CHUNK_TOKENS, scores: true },
+    prefill: { maxTokens: plannedChunk(spec), scores: true },
   };
 }

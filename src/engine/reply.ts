@@ -7,7 +7,6 @@ import type { History } from "./history.ts";
 import type { LoadedModel } from "./model.ts";
 import { GpuTokens, HostTokens, type NextToken, type NextTokens, runPass } from "./next-tokens.ts";
 import type { PassResult } from "./pass.ts";
-import { CHUNK_TOKENS } from "./programs.ts";
 import { chooserOf, encodeReplyBlock, seenTokens } from "./reply-block.ts";
 import { logprobsOf } from "./sampler.ts";
 import type { GenerateSettings } from "./settings.ts";
@@ -136,10 +135,10 @@ async function prefill(
   parts: ReplyParts & { readonly recorder: TraceRecorder | undefined },
   { onHost, chooser }: { readonly onHost: boolean; readonly chooser: ChooserName },
 ): Promise<PassResult | undefined> {
-  const { promptTokens, history } = parts;
+  const { promptTokens, history, model } = parts;
   let position = history.reuse(promptTokens);
   for (;;) {
-    const chunk = promptTokens.slice(position, position + CHUNK_TOKENS);
+    const chunk = promptTokens.slice(position, position + model.chunkTokens);
     position += chunk.length;
     const last = position === promptTokens.length;
     // What is chosen before the prompt's end is of no use, but tells that the numbers are numbers.

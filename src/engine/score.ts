@@ -2,7 +2,6 @@ import { SluiceError, throwIfAborted } from "../errors.ts";
 import type { History } from "./history.ts";
 import type { LoadedModel } from "./model.ts";
 import type { PassResult } from "./pass.ts";
-import { CHUNK_TOKENS } from "./programs.ts";
 import { checkTokens } from "./prompt.ts";
 
 /** What tokens are scored with; all of it is the engine's. */
@@ -46,9 +45,10 @@ export async function scoreTokens(
   history.clear();
   const logprobs: number[] = [];
   const last = tokens.length - 1;
-  for (let position = 0; position < last; position += CHUNK_TOKENS) {
+  const { chunkTokens } = model;
+  for (let position = 0; position < last; position += chunkTokens) {
     throwIfAborted(signal, "Scoring");
-    const end = Math.min(last, position + CHUNK_TOKENS);
+    const end = Math.min(last, position + chunkTokens);
     const chunk = tokens.slice(position, end);
     const following = tokens[end]!;
     const pass = await history.compute(chunk, () =>

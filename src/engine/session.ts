@@ -20,6 +20,7 @@ import { bytesOfBudget, type ParsedBudget, parseBudget } from "../scheduler/budg
 import { DEFAULT_PACING, type PacingName, pacingRules } from "../scheduler/pacing/registry.ts";
 import type { RecordStore } from "../storage/store/record-store.ts";
 import { createTokenizer, type TextTokenizer } from "../tokenizer/tokenizer.ts";
+import { plannedChunk } from "./chunks.ts";
 import { Filler } from "./filler.ts";
 import { History } from "./history.ts";
 import { earliestReturn } from "./kv-cache.ts";
@@ -161,7 +162,8 @@ export async function createSession(
       },
       onRecording: () => report("pipelines"),
     });
-    filler = new Filler(model.cache, model.store, Math.max(0, ...model.needs.recordBytes));
+    const { recordBytes, topK } = model.needs;
+    filler = new Filler(model.cache, model.store, Math.max(0, ...recordBytes), topK);
     const fill = options.fill !== "off";
     if (fill) filler.start();
     if (options.fill === "wait") await waitUntilFilled(model, filler, hooks);
@@ -170,7 +172,9 @@ export async function createSession(
     kept.coldest = () => records.coldestOnDisk();
     const info = describe(file, model, tokenizer);
     void source.store?.describe(info.name, model.cache.pools * model.cache.experts);
-    const history = new History((written) => earliestReturn(spec, contextTokens, written));
+    const history = new History((written) =>
+      earliestReturn(spec, { contextTokens, chunkTokens: plannedChunk(spec) }, written),
+    );
     const lower = { ram: wanted.ram, disk: wanted.disk };
     return { context, source, file, spec, tokenizer, info, model, history, filler, fill, lower };
   } catch (error) {

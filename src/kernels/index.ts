@@ -13,6 +13,9 @@ import { expertSum } from "./expert_sum.ts";
 import { gateUp } from "./gate_up.ts";
 import { gatedNorm } from "./gated_norm.ts";
 import { gatedUnit } from "./gated_unit.ts";
+import { groupTokens } from "./group_tokens.ts";
+import { groupedDown } from "./grouped_down.ts";
+import { groupedGateUp } from "./grouped_gate_up.ts";
 import { hashRouter } from "./hash_router.ts";
 import { headLinear } from "./head_linear.ts";
 import { headLinearTransposed } from "./head_linear_transposed.ts";
@@ -49,6 +52,9 @@ export const kernels = [
   gateUp,
   gatedNorm,
   gatedUnit,
+  groupTokens,
+  groupedDown,
+  groupedGateUp,
   hashRouter,
   headLinear,
   headLinearTransposed,

@@ -13,6 +13,14 @@ export function nextFill(cache: ExpertCache): { pool: number; expert: number } |
   return undefined;
 }
 
+/** A prompt that touches so much of a layer is served sooner by all of it, coming in order, than by what each layer names. */
+const MOST_OF_A_LAYER = 0.75;
+
+/** Whether a prompt of `tokens` tokens is likely to want most experts of every layer: each chooses `topK` evenly. */
+export function wantsMost(tokens: number, experts: number, topK: number): boolean {
+  return 1 - (1 - topK / experts) ** tokens >= MOST_OF_A_LAYER;
+}
+
 /**
  * What the background should fetch next for the tiers below the GPU: of the experts that `isWanted` names, the one used
  * most so far, ties to the lowest pool and index; undefined when there is none.

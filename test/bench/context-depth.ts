@@ -9,7 +9,7 @@ import { basename } from "node:path";
 import { parseArgs } from "node:util";
 import { type Browser, type Page, chromium as playwright } from "playwright-core";
 import { createServer, type ViteDevServer } from "vite";
-import { CHUNK_TOKENS } from "../../src/engine/programs.ts";
+
 import type { EngineStats } from "../../src/rpc/api.ts";
 import { CHROMIUM_ARGS, findChromium } from "../../tools/browsers/chromium.ts";
 import { tinyModel } from "../helpers/tiny-models.ts";
@@ -159,7 +159,7 @@ async function measure(
   for (const depth of how.depths) {
     for (let round = 0; round <= how.rounds; round++) {
       // The last pass's tokens differ from round to round; the keys of those before are kept.
-      const other = (i: number) => (i < depth - CHUNK_TOKENS ? 0 : round);
+      const other = (i: number) => (i < depth - 32 ? 0 : round);
       const prompt = Array.from(
         { length: depth },
         (_, i) => 260 + ((i * 37 + 101 * other(i)) % 40),

@@ -9,6 +9,7 @@ import { checkMultiple, checkWidth } from "../checks.ts";
 import type { ExpertArenas } from "../gpu-resources.ts";
 import type { MoeSpec } from "../ops.ts";
 import type { Scratch } from "../program.ts";
+import { isGrouped, recordGroupedProducts } from "./grouped.ts";
 import { productInput } from "./linear.ts";
 import { FEW_TOKENS, type GpuTensor, type Recording, UNIT_WEIGHTS } from "./recording.ts";
 import type { RoutingBuffers } from "./routers.ts";
@@ -124,7 +125,10 @@ function recordSummed(
   return { y, first, end };
 }
 
-/** A dispatch for each arena that gives every pair's output, then their weighted sum. */
+/**
+ * Every pair's output, then their weighted sum. In a pass of many tokens experts are computed one after another, each for
+ * all of its tokens, otherwise pair by pair.
+ */
 function recordPairs(
   recording: Recording,
   x: GpuTensor,
@@ -132,16 +136,24 @@ function recordPairs(
   residual: GpuTensor | undefined,
 ): RecordedExperts {
   const { recorder, maxTokens } = recording;
-  const { spec, choices } = layer;
+  const { spec, pool, choices } = layer;
   const { hidden, ffn, topK } = spec;
   const rest = residual?.scratch;
   const pairs = maxTokens * topK;
   const inner = recorder.scratch(4 * pairs * ffn);
   const outer = recorder.scratch(4 * pairs * hidden);
-  const { first } = recordUnits(recording, x, layer, inner, undefined);
-  recordDown(recording, layer, inner, outer);
+  const input = productInput(x);
+  const first = recorder.length;
+  if (isGrouped(maxTokens, pool)) {
+    const { buffers, first: routingFirst } = choices;
+    const products = { spec, pool, slots: buffers.slots, routingFirst, x: input, inner, outer };
+    recordGroupedProducts(recording, products);
+  } else {
+    recordUnits(recording, x, layer, inner, undefined);
+    recordDown(recording, layer, inner, outer);
+  }
   // A fault runs these steps several times, so what they read must outlive the last of them.
-  recorder.keep(productInput(x).scratch);
+  recorder.keep(input.scratch);
   recorder.keep(inner);
   const end = recorder.length;
   const y = recording.tensor(hidden);

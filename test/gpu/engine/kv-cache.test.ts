@@ -1,11 +1,13 @@
 import { afterAll, describe, expect, test } from "vitest";
 import { commands } from "vitest/browser";
 import { createEngine } from "../../../src/engine/engine.ts";
-import { CHUNK_TOKENS } from "../../../src/engine/programs.ts";
 import { type CacheFormatName, cacheFormats } from "../../../src/formats/cache/registry.ts";
 import { loadCold, replyOf } from "../../helpers/engine.ts";
 import { type TinyModelOptions, tinyModel } from "../../helpers/tiny-models.ts";
 import { greatestDifference } from "../../helpers/within.ts";
+
+/** Tokens of a pass over a prompt in models so small. */
+const CHUNK_TOKENS = 32;
 
 /** Every second layer's ring has 8 + 31 rows, and one that fills a block; all experts are used, so that no error changes which. */
 const MODEL: TinyModelOptions = {

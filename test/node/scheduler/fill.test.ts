@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { nextFill } from "../../../src/scheduler/fill.ts";
+import { nextFill, wantsMost } from "../../../src/scheduler/fill.ts";
 import { cacheOf, load } from "../experts/helpers.ts";
 
 describe("nextFill", () => {
@@ -46,5 +46,17 @@ describe("nextFill", () => {
     expect(nextFill(cache)).toEqual({ pool: 1, expert: 0 });
     load(cache, 1, [0]);
     expect(nextFill(cache)).toBeUndefined();
+  });
+});
+
+describe("wantsMost", () => {
+  test.for([
+    [1, 32, 4, false],
+    [10, 32, 4, false],
+    [11, 32, 4, true],
+    [32, 128, 8, true],
+    [1, 4, 4, true],
+  ] as const)("%d tokens of %d experts, top %d: %s", ([tokens, experts, topK, wanted]) => {
+    expect(wantsMost(tokens, experts, topK)).toBe(wanted);
   });
 });
