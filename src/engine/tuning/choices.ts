@@ -63,9 +63,7 @@ export function rivalsOf(family: FamilyName, device: TunedDevice): string[] {
   return Object.entries<Sizes>(candidates[family])
     .filter(([name, choice]) => {
       if (needsSubgroups(choice)) return !software && device.leastSubgroup !== undefined;
-      return (
-        family === "router" || family === "attention" || name.startsWith("serial") === software
-      );
+      return name.startsWith("serial") === software;
     })
     .map(([name]) => name);
 }
