@@ -29,10 +29,14 @@ test("a window's ring has room for the window and the rest of a chunk, or for th
 test.for(Object.values(cacheFormats))(
   "keys and values in $name that a window has passed take no memory, however long the context",
   (format) => {
-    const bytes = [1_024, 4_096, 131_072].map((tokens) => kvCacheBytes(layer(128), format, tokens));
+    const bytes = [1_024, 4_096, 131_072].map((tokens) =>
+      kvCacheBytes(layer(128), format, size(tokens)),
+    );
 
     expect(new Set(bytes).size).toBe(1);
-    expect(kvCacheBytes(layer(), format, 8_192)).toBe(2 * kvCacheBytes(layer(), format, 4_096));
+    expect(kvCacheBytes(layer(), format, size(8_192))).toBe(
+      2 * kvCacheBytes(layer(), format, size(4_096)),
+    );
   },
 );
 
