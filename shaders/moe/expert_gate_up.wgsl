@@ -52,8 +52,12 @@ fn compute_shared(token: u32, row: u32, first: u32, local: vec3u) {
   let ups = shared_up_dots(row, first, local.x);
   var weight = 0.0;
   if (SHARED == 2u && row == 0u) {
-    for (var quad = local.x; quad < params.cols / 4u; quad += LANES) {
-      weight += dot(vectors[params.shared_gate / 4u + quad], weighted(x[first + quad], quad));
+    // In the order of a product of its own (row_dots.wgsl).
+    let gate_first = params.shared_gate / 4u;
+    for (var unit = local.x; unit < params.cols / 8u; unit += LANES) {
+      let quad = 2u * unit;
+      weight += dot(vectors[gate_first + quad], weighted(x[first + quad], quad))
+        + dot(vectors[gate_first + quad + 1u], weighted(x[first + quad + 1u], quad + 1u));
     }
   }
   let factor = input_factor(gates.squares, local.x, local.y);
