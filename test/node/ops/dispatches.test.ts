@@ -260,7 +260,7 @@ describe("what is not fused", () => {
     expect(chunk).toEqual([
       ...["embed", "matmul", "matmul", "matmul", "rotate_append", "attention", "matmul", "router"],
       ...["matmul", "matmul", "gated_unit", "matmul", "matmul", "add"],
-      ...["expert_gate_up", "expert_down", "combine", "last_token", ...HEAD],
+      ...["group_tokens", "grouped_gate_up", "grouped_down", "combine", "last_token", ...HEAD],
     ]);
   });
 
