@@ -12,6 +12,7 @@ import { modelRules } from "../models/model.ts";
 import type { ChatMessage, GenerateOptions, LoadOptions, Prompt } from "../rpc/api.ts";
 import { parseBudget } from "../scheduler/budget.ts";
 import { pacingRules } from "../scheduler/pacing/registry.ts";
+import { speculations } from "../speculation/registry.ts";
 
 /** The flags of every command that loads a model: see `addLoadFlags`, but for the context, which not all take. */
 export interface LoadFlags {
@@ -26,6 +27,7 @@ export interface LoadFlags {
   readonly kvCache?: string;
   readonly variants?: string;
   readonly rules?: string;
+  readonly speculation?: string;
 }
 
 /** The flags of `generate` as they stand on the command line; those with a default are always there. */
@@ -65,6 +67,10 @@ export function addLoadFlags(command: Command): Command {
     .option(
       "--rules <whose>",
       `where llama.cpp departs from a model's own code: ${modelRules.join(", ")} (default: published)`,
+    )
+    .option(
+      "--speculation <how>",
+      `how tokens are drafted, which changes none: ${speculations.join(", ")} (default: off)`,
     );
 }
 
@@ -129,6 +135,7 @@ export function readLoadOptions(flags: LoadFlags): LoadOptions {
     kvCache: readKvCacheFlag(flags.kvCache),
     variants: readChoice("--variants", flags.variants, VARIANTS),
     rules: readChoice("--rules", flags.rules, modelRules),
+    speculation: readChoice("--speculation", flags.speculation, speculations),
   });
 }
 

@@ -42,6 +42,8 @@ export function dryRun(
     pageFirst: () => 0,
     result: NO_BUFFER,
     scores: NO_BUFFER,
+    verdict: NO_BUFFER,
+    guess: NO_BUFFER,
     matrix(name) {
       const { rows, cols } = matrixOf(name);
       const parts = [{ buffer: NO_BUFFER, firstRow: 0, rows }];

@@ -21,6 +21,7 @@ import {
 } from "../storage/store/manager.ts";
 import { readPrompt } from "./prompt.ts";
 import { reply } from "./reply.ts";
+import { isGreedy } from "./sampler.ts";
 import { checkScored, scoreTokens } from "./score.ts";
 import {
   createSession,
@@ -84,14 +85,20 @@ class GpuEngine implements Engine {
       vocab: session.model.spec.vocab,
       contextTokens: session.model.contextTokens,
     });
+    const speculation = session.model.speculation.choose(
+      settings.speculation,
+      isGreedy(settings.sampler),
+    );
     this.#enter("replying", "start a reply");
     const meter = new ReplyMeter(session, promptTokens.length);
+    meter.speculates(speculation);
     this.#meter = meter;
     session.filler.pause();
     try {
       const result = yield* reply({
         ...session,
         settings,
+        speculation,
         promptTokens,
         signal,
         exclusive: (pass) => this.#pass(session, pass),

@@ -38,6 +38,8 @@ export interface ExecutorParts {
   readonly pageTable: GPUBuffer;
   readonly result: GPUBuffer;
   readonly scores: GPUBuffer;
+  readonly verdict: GPUBuffer;
+  readonly guess: GPUBuffer;
   /** `[max tokens]` u32: 1, 2, 3 and so on. */
   readonly counts: GPUBuffer;
 }
@@ -82,12 +84,12 @@ export class Executor {
     this.#counters[what] += amount;
   }
 
-  /** Writes what the steps of a pass go by; `following` is the token after them, when it is to be scored. */
-  begin(tokens: readonly number[], position: number, following = 0): void {
+  /** Writes what the steps of a pass go by; what is `behind` the tokens is read where they are scored or predicted from. */
+  begin(tokens: readonly number[], position: number, behind = 0): void {
     this.parts.context.device.queue.writeBuffer(
       this.parts.control,
       0,
-      Uint32Array.of(0, tokens.length, position, 0, ...tokens, following),
+      Uint32Array.of(0, tokens.length, position, 0, ...tokens, behind),
     );
   }
 

@@ -8,8 +8,9 @@ import type { RopeSpec } from "../ops/ops.ts";
 import { stateValues } from "../ops/recurrent.ts";
 import { CONTROL_WORDS } from "./executor.ts";
 import { cacheRows, kvCacheBytes } from "./kv-cache.ts";
-import { CHUNK_TOKENS, expertsOf } from "./programs.ts";
+import { CHUNK_TOKENS, expertsOf, VERIFY_TOKENS } from "./programs.ts";
 import { ropeAngles, ropeFactors } from "./rope.ts";
+import type { Snapshot } from "./state-snapshots.ts";
 import type { ResidentWeights } from "./weights.ts";
 
 /** What the size and form of the fixed buffers depend on. */
@@ -17,6 +18,8 @@ export interface FixedOptions {
   readonly contextTokens: number;
   readonly kvCache: CacheFormatName;
   readonly variants: VariantName;
+  /** Passes over drafted tokens are wanted. */
+  readonly verifies: boolean;
 }
 
 /**
@@ -31,6 +34,7 @@ export function allocateFixed(
 ): {
   readonly resources: Omit<GpuResources, "arenas">;
   readonly counts: GPUBuffer;
+  readonly snapshots: readonly Snapshot[];
   readonly owned: readonly GPUBuffer[];
 } {
   const { memory, device } = context;
@@ -46,6 +50,9 @@ export function allocateFixed(
   const pageTable = storage("page table", 4 * spec.moe.length * experts);
   const result = storage("result", 4);
   const scores = storage("scores", 4 * CHUNK_TOKENS);
+  // Where nothing is drafted, nothing is written to them.
+  const verdict = options.verifies ? storage("verdict", 4 * VERIFY_TOKENS) : result;
+  const guess = options.verifies ? storage("guess", 4) : result;
   const counts = storage("token counts", 4 * CHUNK_TOKENS);
   device.queue.writeBuffer(
     counts,
@@ -69,6 +76,12 @@ export function allocateFixed(
       }),
     ),
   );
+  const snapshots = options.verifies
+    ? [...states].map(([key, state]) => ({
+        state,
+        copy: storage(`copy of ${key}`, state.size),
+      }))
+    : [];
   const tables = new Map<string, GPUBuffer>();
   const ropeTable = (rope: RopeSpec) => {
     const key = JSON.stringify(rope);
@@ -90,6 +103,7 @@ export function allocateFixed(
   return {
     owned,
     counts,
+    snapshots,
     resources: {
       context,
       variant: variants[options.variants],
@@ -99,6 +113,8 @@ export function allocateFixed(
       pageFirst: (pool) => pool * experts,
       result,
       scores,
+      verdict,
+      guess,
       matrix: (name) => weights.matrix(name),
       table: (name) => weights.table(name),
       vector,

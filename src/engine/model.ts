@@ -6,7 +6,7 @@ import { type CacheFormatName, cacheFormats } from "../formats/cache/registry.ts
 import type { GgufFile } from "../gguf/gguf.ts";
 import type { GpuContext } from "../gpu/device.ts";
 import type { VariantName } from "../kernels/parts.ts";
-import type { ModelSpec } from "../models/model.ts";
+import { type ModelSpec, ownMoe } from "../models/model.ts";
 import type { GpuResources } from "../ops/gpu-resources.ts";
 import {
   fullBudgetBytes,
@@ -19,6 +19,7 @@ import {
 } from "../scheduler/budget.ts";
 import type { PacingName } from "../scheduler/pacing/registry.ts";
 import type { PrefetchCosts } from "../scheduler/prefetch-gauge.ts";
+import type { SpeculationName } from "../speculation/registry.ts";
 import type { ByteSource } from "../storage/byte-source.ts";
 import type { RecordStore } from "../storage/store/record-store.ts";
 import { calibrate, type PassCosts } from "./calibration.ts";
@@ -30,8 +31,11 @@ import { Pacer } from "./pacer.ts";
 import { type PassOptions, type PassResult, runPass } from "./pass.ts";
 import { type PoolLayout, planPools } from "./pool-layout.ts";
 import { type PredictorChoice, Prefetch } from "./prefetch.ts";
-import { type Programs, planNeeds, recordPrograms } from "./programs.ts";
+import { disposePrograms, type Programs, planNeeds, recordPrograms } from "./programs.ts";
 import { Records } from "./records.ts";
+import type { VerifiedPass } from "./speculation/drafting.ts";
+import { Speculation } from "./speculation/speculation.ts";
+import { type Snapshot, StateSnapshots } from "./state-snapshots.ts";
 import { TokenChoices } from "./token-choices.ts";
 import { ResidentWeights } from "./weights.ts";
 
@@ -51,6 +55,8 @@ export interface ModelOptions {
   readonly contextTokens: number;
   readonly kvCache: CacheFormatName;
   readonly variants: VariantName;
+  /** The spec has the block that predicts further tokens where that is wanted. */
+  readonly speculation: SpeculationName;
   readonly signal: AbortSignal | undefined;
   readonly onBytes: (bytes: number) => void;
   /** The weights are there; shaders are compiled next. */
@@ -78,6 +84,9 @@ export class LoadedModel {
   readonly policy: EvictionPolicyName;
   /** Measured when the model was loaded. */
   readonly costs: PassCosts;
+  /** How replies may be drafted. */
+  readonly speculation: Speculation;
+  readonly #snapshots: StateSnapshots;
   readonly #tokenChoices: TokenChoices;
   readonly #context: GpuContext;
   readonly #weights: ResidentWeights;
@@ -100,6 +109,7 @@ export class LoadedModel {
     resources: GpuResources;
     owned: readonly GPUBuffer[];
     programs: Programs;
+    snapshots: readonly Snapshot[];
     budgetBytes: number;
   }) {
     this.spec = parts.spec;
@@ -114,7 +124,9 @@ export class LoadedModel {
     this.pacer = parts.pacer;
     this.prefetch = parts.prefetch;
     this.costs = parts.costs;
-    this.#tokenChoices = new TokenChoices(parts.spec.moe);
+    this.speculation = new Speculation(parts.options.speculation, parts.spec.ahead !== undefined);
+    this.#snapshots = new StateSnapshots(parts.context.device, parts.snapshots);
+    this.#tokenChoices = new TokenChoices(ownMoe(parts.spec));
     this.#context = parts.context;
     this.#weights = parts.weights;
     this.#resources = parts.resources;
@@ -139,13 +151,14 @@ export class LoadedModel {
     return context.memory.guard("the model's weights and caches", async () => {
       await weights.load(file, spec.resident, options.onBytes, options.signal);
       options.onRecording();
-      const fixed = allocateFixed(context, spec, weights, options);
-      const guesses = options.predictor.needsGpuGuesses;
-      const needs = planNeeds(context, spec, pools, fixed.resources, { guesses });
+      const verifies = options.speculation !== "off";
+      const fixed = allocateFixed(context, spec, weights, { ...options, verifies });
+      const recording = { guesses: options.predictor.needsGpuGuesses, verifies };
+      const needs = planNeeds(context, spec, pools, fixed.resources, recording);
       const slots = await allocateSlots(context, file, pools, needs, options);
       const { cache, store, plan } = slots;
       const resources = { ...fixed.resources, arenas: (pool: number) => store.arenas(pool) };
-      const { control, pageTable, result, scores } = resources;
+      const { control, pageTable, result, scores, verdict, guess } = resources;
       const { moe, vocab } = spec;
       const executor = new Executor({
         context,
@@ -157,9 +170,11 @@ export class LoadedModel {
         pageTable,
         result,
         scores,
+        verdict,
+        guess,
         counts: fixed.counts,
       });
-      const programs = await recordPrograms(resources, spec, { guesses });
+      const programs = await recordPrograms(resources, spec, recording);
       const { recordBytes } = needs;
       const costs = await calibrate({ executor, store, program: programs.decode, recordBytes });
       const pacer = new Pacer({
@@ -176,7 +191,7 @@ export class LoadedModel {
         options,
         pacer,
         prefetch: new Prefetch(options.predictor, {
-          moe,
+          moe: ownMoe(spec),
           cache,
           store,
           recordBytes,
@@ -188,6 +203,7 @@ export class LoadedModel {
         weights,
         resources,
         owned: fixed.owned,
+        snapshots: fixed.snapshots,
         programs,
         budgetBytes: budgetBytesOf(options.budget, plan.gpuBytes),
       });
@@ -201,9 +217,10 @@ export class LoadedModel {
   async pass(
     tokens: readonly number[],
     position: number,
-    options: Pick<PassOptions, "logits" | "following" | "signal">,
+    options: Pick<PassOptions, "logits" | "following" | "predicts" | "signal">,
   ): Promise<PassResult> {
-    const single = tokens.length === 1 && options.following === undefined;
+    const { following, predicts } = options;
+    const single = tokens.length === 1 && following === undefined && predicts === undefined;
     const { pacer, prefetch } = this;
     const choices = this.#tokenChoices;
     if (single) prefetch.beforePass(tokens[0]!);
@@ -226,9 +243,46 @@ export class LoadedModel {
         }),
       },
     );
-    prefetch.observe(tokens, result.ids);
-    if (prefetch.exact) choices.learn(tokens, result.ids);
-    return result;
+    return this.#learn(tokens, result);
+  }
+
+  /**
+   * Computes `tokens` at `position`, of which the first `known` ones are in the text and the others are drafted, and
+   * keeps what is right of them. Throws what `runPass` throws.
+   */
+  async verify(
+    tokens: readonly number[],
+    known: number,
+    position: number,
+    options: Pick<PassOptions, "logits" | "signal">,
+  ): Promise<VerifiedPass> {
+    const { verify } = this.#programs;
+    if (!verify) throw new Error("unreachable: drafted tokens without a program for them");
+    const { exact } = this.prefetch;
+    if (tokens.length > known) this.#snapshots.take();
+    const pass = await runPass(this.executor, verify, tokens, position, {
+      ...options,
+      ...(this.spec.ahead && { predicts: { behind: known } }),
+      cuts: this.pacer.cutsOfFew(tokens.length, exact),
+      ahead: exact,
+    });
+    let right = known;
+    while (right < tokens.length && pass.verdict![right - 1] === tokens[right]) right++;
+    const goesBack = right < tokens.length && this.spec.recurrent.length > 0;
+    if (goesBack) this.#snapshots.restore();
+    return { pass: this.#learn(tokens, pass, right), right, kept: goesBack ? 0 : right };
+  }
+
+  /** Lets the predictors learn from the first `right` tokens of a pass; its result without the choices of the block ahead. */
+  #learn(tokens: readonly number[], result: PassResult, right = tokens.length): PassResult {
+    const { prefetch, spec } = this;
+    const own = ownMoe(spec);
+    const ids = result.ids.slice(0, own.length);
+    const learnt = tokens.slice(0, right);
+    const chosen = own.map(({ topK }, moe) => ids[moe]!.subarray(0, right * topK));
+    prefetch.observe(learnt, chosen);
+    if (prefetch.exact) this.#tokenChoices.learn(learnt, chosen);
+    return { ...result, ids };
   }
 
   /** Whether one of the experts that a layer chose is not on the GPU. */
@@ -284,18 +338,16 @@ export class LoadedModel {
       await this.store.resize(slotCounts);
       this.#budgetBytes = budgetBytesOf(budget, gpuBytes);
     } finally {
-      const old = this.#programs;
-      old.decode.dispose();
-      old.prefill.dispose();
+      disposePrograms(this.#programs);
       const guesses = this.prefetch.needsGpuGuesses;
-      this.#programs = await recordPrograms(this.#resources, this.spec, { guesses });
+      const verifies = this.speculation.name !== "off";
+      this.#programs = await recordPrograms(this.#resources, this.spec, { guesses, verifies });
     }
   }
 
   dispose(): void {
     this.executor.dispose();
-    this.#programs.decode.dispose();
-    this.#programs.prefill.dispose();
+    disposePrograms(this.#programs);
     this.store.dispose();
     this.#weights.dispose();
     for (const buffer of this.#owned) this.#context.memory.release(buffer);

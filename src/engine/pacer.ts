@@ -35,14 +35,23 @@ export class Pacer {
 
   /** The cuts of a pass of one token, and of every layer that can fault in a longer one. */
   cuts(tokens: number, ahead: boolean): readonly number[] {
-    const whole = Array.from({ length: this.#layers }, (_, moe) => this.#isWhole(moe));
+    if (tokens === 1) return this.cutsOfFew(1, ahead);
+    return this.#whole().flatMap((isWhole, moe) => (isWhole ? [] : [moe]));
+  }
+
+  /** The cuts of a pass of tokens so few that all of a layer's experts are often there. */
+  cutsOfFew(tokens: number, ahead: boolean): readonly number[] {
+    const whole = this.#whole();
     if (whole.every(Boolean)) return [];
-    if (tokens > 1) return whole.flatMap((isWhole, moe) => (isWhole ? [] : [moe]));
     const faultProbability = this.#estimate.probabilities.map((probability, moe) =>
-      whole[moe] ? 0 : probability,
+      whole[moe] ? 0 : 1 - (1 - probability) ** tokens,
     );
     const costs = ahead ? this.#costs : { ...this.#costs, overlap: 0 };
     return pacingRules[this.name].cuts({ faultProbability, costs }).filter((moe) => !whole[moe]);
+  }
+
+  #whole(): readonly boolean[] {
+    return Array.from({ length: this.#layers }, (_, moe) => this.#isWhole(moe));
   }
 
   /** A layer of a pass of one token was served. */

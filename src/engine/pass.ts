@@ -7,13 +7,19 @@ import { type FaultPlan, planFault } from "../scheduler/scheduler.ts";
 import type { Executor } from "./executor.ts";
 
 /** What argmax writes when no logit compares: every one is NaN. */
-const NOTHING = 0xffffffff;
+export const NOTHING = 0xffffffff;
 
 /** How a pass is run. */
 export interface PassOptions {
   readonly logits: boolean;
   /** The token after the pass: asks for the log-probability of each token that follows one of the pass, this one last. */
   readonly following?: number;
+  /**
+   * Also runs the model's block that predicts a further token. What stands behind the pass's tokens in the control block:
+   * how many of them are known, where others were drafted; otherwise the token after them, or {@link NOTHING} where it
+   * is the one that the pass finds.
+   */
+  readonly predicts?: { readonly behind: number };
   /**
    * MoE layers, ascending, whose choice the host reads, and makes resident, before their experts are submitted. The
    * others look up by themselves, and fault when an expert is absent.
@@ -34,7 +40,11 @@ export interface PassOptions {
 export interface PassResult {
   /** The most probable next token. */
   readonly next: number;
-  /** `[vocab]`, of the next token; when asked for. */
+  /** The most probable token after each of the pass's; of a program that verifies. */
+  readonly verdict: Uint32Array | undefined;
+  /** What the model's block predicts to come after the next token; when asked for. */
+  readonly guess: number | undefined;
+  /** `[vocab]`, of the next token, or `[tokens, vocab]` of a program that verifies; when asked for. */
   readonly logits: Float32Array | undefined;
   /** `[tokens]`: of the token that follows each; when asked for. */
   readonly logprobs: Float32Array | undefined;
@@ -73,7 +83,7 @@ export async function runPass(
   position: number,
   options: PassOptions,
 ): Promise<PassResult> {
-  executor.begin(tokens, position, options.following);
+  executor.begin(tokens, position, options.following ?? options.predicts?.behind);
   const pass = new Pass(executor, program, tokens.length, options);
   try {
     return await pass.run();
@@ -93,6 +103,8 @@ class Pass {
   readonly #tokens: number;
   readonly #options: PassOptions;
   readonly #cuts: Set<number>;
+  /** Steps from here on are not wanted. */
+  readonly #end: number;
   readonly #ids: Uint32Array[] = [];
   /** Steps before it are submitted. */
   #cursor = 0;
@@ -110,12 +122,15 @@ class Pass {
     this.#tokens = tokens;
     this.#options = options;
     this.#cuts = new Set(options.cuts);
+    this.#end = options.predicts ? program.steps.length : program.predictFirst;
   }
 
   async run(): Promise<PassResult> {
     this.#serveKnown();
     for (let next = 0; ; ) {
-      const place = this.#program.moe.find(({ moe }) => moe >= next && this.#cuts.has(moe));
+      const place = this.#program.moe.find(
+        ({ moe, first }) => moe >= next && this.#cuts.has(moe) && first < this.#end,
+      );
       const reading = place ? await this.#arrive(place) : await this.#finish();
       if (reading.fault > 0) {
         this.#takeUp(reading.fault - 1);
@@ -202,16 +217,18 @@ class Pass {
   }
 
   async #finish(): Promise<Reading> {
-    const { result, scores } = this.#executor.parts;
-    const { logits, steps } = this.#program;
-    const choices = this.#choices(steps.length);
-    const ranges = [{ buffer: result, byteOffset: 0, bytes: 4 }];
+    const { result, scores, verdict, guess } = this.#executor.parts;
+    const { logits, verifies } = this.#program;
+    const choices = this.#choices(this.#end);
+    const found = verifies ? verdict : result;
+    const ranges = [{ buffer: found, byteOffset: 0, bytes: 4 * this.#foundCount }];
     if (this.#options.logits) {
       ranges.push({ buffer: logits, byteOffset: 0, bytes: 4 * this.#logitCount });
     }
     if (this.#scored) ranges.push({ buffer: scores, byteOffset: 0, bytes: 4 * this.#tokens });
+    if (this.#options.predicts) ranges.push({ buffer: guess, byteOffset: 0, bytes: 4 });
     const read = { ...choices, ranges: [...choices.ranges, ...ranges] };
-    this.#submit(steps.length, read, this.#scored);
+    this.#submit(this.#end, read, this.#scored);
     return this.#take();
   }
 
@@ -371,23 +388,31 @@ class Pass {
     return this.#options.following !== undefined;
   }
 
+  /** Tokens after which the most probable one is told. */
+  get #foundCount(): number {
+    return this.#program.verifies ? this.#tokens : 1;
+  }
+
   get #logitCount(): number {
-    return this.#options.logits ? this.#executor.parts.vocab : 0;
+    return this.#options.logits ? this.#foundCount * this.#executor.parts.vocab : 0;
   }
 
   #result({ rest: { words, byteOffset } }: Reading): PassResult {
-    const [next = NOTHING] = new Uint32Array(words, byteOffset, 1);
-    if (next === NOTHING || next >= this.#executor.parts.vocab) throw unusableNumbers();
-    const logits = new Float32Array(words, byteOffset + 4, this.#logitCount);
-    const logprobs = new Float32Array(
-      words,
-      logits.byteOffset + logits.byteLength,
-      this.#scored ? this.#tokens : 0,
-    );
+    const { vocab } = this.#executor.parts;
+    const { logits: wantsLogits, predicts } = this.#options;
+    const found = new Uint32Array(words, byteOffset, this.#foundCount);
+    // NOTHING is no token, either.
+    if (found.some((token) => token >= vocab)) throw unusableNumbers();
+    const logits = new Float32Array(words, byteOffset + found.byteLength, this.#logitCount);
+    const scoresFirst = logits.byteOffset + logits.byteLength;
+    const logprobs = new Float32Array(words, scoresFirst, this.#scored ? this.#tokens : 0);
     if (!logprobs.every(Number.isFinite)) throw unusableNumbers();
+    const [guess = NOTHING] = predicts ? new Uint32Array(words, words.byteLength - 4) : [];
     return {
-      next,
-      logits: this.#options.logits ? logits : undefined,
+      next: found.at(-1)!,
+      verdict: this.#program.verifies ? found : undefined,
+      guess: guess < vocab ? guess : undefined,
+      logits: wantsLogits ? logits : undefined,
       logprobs: this.#scored ? logprobs : undefined,
       ids: this.#ids,
     };

@@ -9,19 +9,30 @@ import { biasesOf, type PoolLayout } from "./pool-layout.ts";
 /** Tokens of a prefill chunk: bounds its scratch memory and the time of its dispatches. */
 export const CHUNK_TOKENS = 32;
 
+/** Tokens of a verifying pass: the last one of the text, and those that were drafted to follow it. */
+export const VERIFY_TOKENS = 8;
+
 /** A model's recorded passes: of one token, and of up to {@link CHUNK_TOKENS}. Owned by the model. */
 export interface Programs {
   readonly decode: Program;
   readonly prefill: Program;
+  /** Of up to {@link VERIFY_TOKENS}, with the most probable token after each; undefined where nothing is drafted. */
+  readonly verify: Program | undefined;
 }
 
-/** Records both programs against arenas that are not there, to learn what everything but the slots takes. */
+/** What programs are recorded for. */
+export interface ProgramOptions extends Pick<RecordOptions, "guesses"> {
+  /** Passes over drafted tokens are wanted. */
+  readonly verifies?: boolean;
+}
+
+/** Records all programs against arenas that are not there, to learn what everything but the slots takes. */
 export function planNeeds(
   context: GpuContext,
   spec: ModelSpec,
   pools: readonly PoolLayout[],
   fixed: Omit<GpuResources, "arenas">,
-  options: Pick<RecordOptions, "guesses"> = {},
+  options: ProgramOptions = {},
 ): GpuNeeds {
   const arenas = (pool: number) => arenasWithoutSlots(pools[pool]!, fixed.result);
   // Before what is allocated is counted: vectors and tables of angles are made when they are first asked for.
@@ -53,15 +64,14 @@ export function arenasWithoutSlots(layout: PoolLayout, buffer: GPUBuffer): Exper
   };
 }
 
-/** GPU bytes that both programs will take: scratch, parameters and choices. Throws as recording does. */
+/** GPU bytes that all programs will take: scratch, parameters and choices. Throws as recording does. */
 export function programBytes(
   resources: GpuResources,
   spec: ModelSpec,
-  options: Pick<RecordOptions, "guesses"> = {},
+  options: ProgramOptions = {},
 ): number {
   return Object.values(recordings(options)).reduce((sum, recording) => {
-    const ops = new GpuOps(resources, spec.moe, recording);
-    spec.forward(ops);
+    const ops = recorded(resources, spec, recording);
     const { bytes } = ops;
     ops.discard();
     return sum + bytes;
@@ -77,24 +87,43 @@ export function expertsOf(spec: ModelSpec): number {
 export async function recordPrograms(
   resources: GpuResources,
   spec: ModelSpec,
-  options: Pick<RecordOptions, "guesses"> = {},
+  options: ProgramOptions = {},
 ): Promise<Programs> {
-  const { decode, prefill } = recordings(options);
-  const record = (recording: RecordOptions): Promise<Program> => {
-    const ops = new GpuOps(resources, spec.moe, recording);
-    spec.forward(ops);
-    return ops.finish();
-  };
-  const [decodeProgram, prefillProgram] = await Promise.all([record(decode), record(prefill)]);
-  return { decode: decodeProgram, prefill: prefillProgram };
+  const { decode, prefill, verify } = recordings(options);
+  const record = (recording: RecordOptions) => recorded(resources, spec, recording).finish();
+  const [decodeProgram, prefillProgram, verifyProgram] = await Promise.all([
+    record(decode),
+    record(prefill),
+    verify && record(verify),
+  ]);
+  return { decode: decodeProgram, prefill: prefillProgram, verify: verifyProgram };
+}
+
+export function disposePrograms({ decode, prefill, verify }: Programs): void {
+  for (const program of [decode, prefill, verify]) program?.dispose();
+}
+
+/** A forward pass, recorded but not built. A block that predicts further tokens follows what reads more than one token. */
+function recorded(resources: GpuResources, spec: ModelSpec, recording: RecordOptions): GpuOps {
+  const ops = new GpuOps(resources, spec.moe, recording);
+  spec.forward(ops);
+  const { ahead } = spec;
+  if (ahead && recording.maxTokens > 1) {
+    ops.recordAhead((ops, stream) => ahead.forward(ops, stream));
+  }
+  ops.recordScorer();
+  return ops;
 }
 
 /** What each program is recorded for. Guesses are for decoding; what is scored is a text that is there. */
-function recordings(
-  options: Pick<RecordOptions, "guesses">,
-): Readonly<Record<keyof Programs, RecordOptions>> {
+function recordings({ guesses, verifies }: ProgramOptions): {
+  readonly decode: RecordOptions;
+  readonly prefill: RecordOptions;
+  readonly verify?: RecordOptions;
+} {
   return {
-    decode: { ...options, maxTokens: 1 },
+    decode: { ...(guesses !== undefined && { guesses }), maxTokens: 1 },
     prefill: { maxTokens: CHUNK_TOKENS, scores: true },
+    ...(verifies && { verify: { maxTokens: VERIFY_TOKENS, verifies } }),
   };
 }

@@ -19,6 +19,7 @@ import { readModel } from "../models/registry.ts";
 import type { Budget, LoadOptions, LoadProgress, ModelInfo } from "../rpc/api.ts";
 import { bytesOfBudget, type ParsedBudget, parseBudget } from "../scheduler/budget.ts";
 import { DEFAULT_PACING, type PacingName, pacingRules } from "../scheduler/pacing/registry.ts";
+import type { SpeculationName } from "../speculation/registry.ts";
 import type { RecordStore } from "../storage/store/record-store.ts";
 import { createTokenizer, type TextTokenizer } from "../tokenizer/tokenizer.ts";
 import { Filler } from "./filler.ts";
@@ -28,10 +29,14 @@ import { type ExpertPlan, LoadedModel } from "./model.ts";
 import { choosePredictor, type PredictorChoice } from "./prefetch.ts";
 import { expertOf } from "./records.ts";
 import { type CountedSource, openSource } from "./source.ts";
+import { checkDrafter, readSpeculation, wantsAhead } from "./speculation/speculation.ts";
 import type { EngineSource } from "./types.ts";
 
 /** Longest context that is made unless asked for: a KV cache for more is seldom used and always paid. */
 const DEFAULT_CONTEXT_TOKENS = 4096;
+
+/** What is drafted unless asked for: see "Speculation" in docs/measurements.md. */
+const DEFAULT_SPECULATION: SpeculationName = "off";
 
 /** How often progress is told while slots are filled. */
 const PROGRESS_MS = 100;
@@ -47,6 +52,7 @@ export interface OpenedModel {
   readonly contextTokens: number;
   readonly kvCache: CacheFormatName;
   readonly wanted: WantedMemory;
+  readonly speculation: SpeculationName;
 }
 
 /** Options that say how the experts' memory is run, read and found possible. */
@@ -62,7 +68,7 @@ export interface WantedMemory {
 
 /** A model that is loaded, with everything that belongs to it. Owned by the engine. */
 export interface Session
-  extends Omit<OpenedModel, "contextTokens" | "kvCache" | "wanted" | "kept"> {
+  extends Omit<OpenedModel, "contextTokens" | "kvCache" | "wanted" | "kept" | "speculation"> {
   readonly context: GpuContext;
   readonly info: ModelInfo;
   readonly model: LoadedModel;
@@ -94,6 +100,8 @@ export async function openModel(
     ram: options.ramBudget,
     disk: options.diskBudget,
   });
+  const speculation = readSpeculation(options.speculation ?? DEFAULT_SPECULATION);
+  const ahead = wantsAhead(speculation);
   const kept: { coldest: () => string | undefined } = { coldest: () => undefined };
   const source = await openSource(
     from,
@@ -105,13 +113,15 @@ export async function openModel(
     const spec = readModel(
       { metadata: file.metadata, shape: (name) => file.tensors.get(name)?.shape },
       readRules(options.rules),
+      ahead,
     );
+    checkDrafter(speculation, spec.ahead !== undefined);
     const tokenizer = createTokenizer(file.metadata);
     const contextTokens = readContext(options.contextTokens, spec);
     const kvCache = readKvCache(options.kvCache);
     const wanted = { ...budgets, ...readPolicies(options, spec) };
     throwIfAborted(signal, "Loading the model");
-    return { source, kept, file, spec, tokenizer, contextTokens, kvCache, wanted };
+    return { source, kept, file, spec, tokenizer, contextTokens, kvCache, wanted, speculation };
   } catch (error) {
     await source.close?.();
     throw error;
@@ -125,7 +135,8 @@ export async function createSession(
   options: LoadOptions,
   hooks: LoadHooks,
 ): Promise<Session> {
-  const { source, kept, file, spec, tokenizer, contextTokens, kvCache, wanted } = opened;
+  const { source, kept, file, spec, tokenizer, contextTokens, kvCache, wanted, speculation } =
+    opened;
   const totalBytes = spec.resident.reduce(
     (sum, { name }) => sum + (file.tensors.get(name)?.bytes ?? 0),
     0,
@@ -148,6 +159,7 @@ export async function createSession(
       contextTokens,
       kvCache,
       variants: chooseVariants(options.variants, context),
+      speculation,
       signal: hooks.signal,
       onBytes(bytes) {
         loadedBytes = Math.min(totalBytes, loadedBytes + bytes);
@@ -164,7 +176,7 @@ export async function createSession(
     kept.coldest = () => records.coldestOnDisk();
     const info = describe(file, model, tokenizer);
     void source.store?.describe(info.name, model.cache.pools * model.cache.experts);
-    const history = new History((written) => earliestReturn(spec, contextTokens, written));
+    const history = new History((...tokens) => earliestReturn(spec, contextTokens, ...tokens));
     const lower = { ram: wanted.ram, disk: wanted.disk };
     return { context, source, file, spec, tokenizer, info, model, history, filler, fill, lower };
   } catch (error) {

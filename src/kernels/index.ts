@@ -1,8 +1,11 @@
+import { accept } from "./accept.ts";
 import { add } from "./add.ts";
 import { argmax } from "./argmax.ts";
+import { argmaxRows } from "./argmax_rows.ts";
 import { attention } from "./attention.ts";
 import { causalConv } from "./causal_conv.ts";
 import { combine } from "./combine.ts";
+import { concat } from "./concat.ts";
 import { embed } from "./embed.ts";
 import { expertDown } from "./expert_down.ts";
 import { expertDownColumns } from "./expert_down_columns.ts";
@@ -22,16 +25,20 @@ import { packCache } from "./pack_cache.ts";
 import { rmsNorm } from "./rms_norm.ts";
 import { rotateAppend } from "./rotate_append.ts";
 import { router } from "./router.ts";
+import { shift } from "./shift.ts";
 import { softcap } from "./softcap.ts";
 import { ssmScan } from "./ssm_scan.ts";
 
 /** Every kernel. Tests compile each of them with every part that it takes. */
 export const kernels = [
+  accept,
   add,
   argmax,
+  argmaxRows,
   attention,
   causalConv,
   combine,
+  concat,
   embed,
   expertDown,
   expertDownColumns,
@@ -51,6 +58,7 @@ export const kernels = [
   rmsNorm,
   rotateAppend,
   router,
+  shift,
   softcap,
   ssmScan,
 ] as const;

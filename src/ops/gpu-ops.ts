@@ -1,6 +1,9 @@
 import { weightParts } from "../formats/parts.ts";
+import { accept } from "../kernels/accept.ts";
 import { add } from "../kernels/add.ts";
 import { argmax } from "../kernels/argmax.ts";
+import { argmaxRows } from "../kernels/argmax_rows.ts";
+import { concat } from "../kernels/concat.ts";
 import { embed } from "../kernels/embed.ts";
 import { gatedUnit } from "../kernels/gated_unit.ts";
 import { lastToken } from "../kernels/last_token.ts";
@@ -10,6 +13,7 @@ import { matmul } from "../kernels/matmul.ts";
 import { matvec } from "../kernels/matvec.ts";
 import { activationParts } from "../kernels/parts.ts";
 import { rmsNorm } from "../kernels/rms_norm.ts";
+import { shift } from "../kernels/shift.ts";
 import { softcap } from "../kernels/softcap.ts";
 import { checkMultiple, checkWidth } from "./checks.ts";
 import { recordAttention } from "./gpu/attention.ts";
@@ -40,6 +44,8 @@ export interface RecordOptions {
   readonly scores?: boolean;
   /** Also runs each layer's router on what the layer before reads, as a guess. */
   readonly guesses?: boolean;
+  /** Gives the most probable token after each of the pass's tokens, not after the last one alone. */
+  readonly verifies?: boolean;
 }
 
 /**
@@ -52,12 +58,18 @@ export class GpuOps implements Ops<GpuTensor, GpuRouting> {
   readonly #scores: boolean;
   /** What the head makes logits of. */
   #rows: { readonly scratch: Scratch; readonly step: number } | undefined;
-  #logits: { readonly scratch: Scratch; readonly step: number } | undefined;
+  #logits: { readonly scratch: Scratch; readonly step: number; readonly vocab: number } | undefined;
+  readonly #verifies: boolean;
+  /** The residual stream that the model ended with: what a block that predicts further tokens goes on from. */
+  #stream: GpuTensor | undefined;
+  /** The step at which that block begins. */
+  #predictFirst: number | undefined;
 
   constructor(gpu: GpuResources, moe: readonly MoeSpec[], options: RecordOptions) {
     this.#recording = new Recording(gpu, options.maxTokens);
     this.#moe = new MoeRecording(this.#recording, moe, options.guesses ?? false);
     this.#scores = options.scores ?? false;
+    this.#verifies = options.verifies ?? false;
   }
 
   embed(table: string, { scale = 1 }: { scale?: number } = {}): GpuTensor {
@@ -124,6 +136,15 @@ export class GpuOps implements Ops<GpuTensor, GpuRouting> {
       parts: [gpu.variant.reduce],
       constants: gpu.variant.norm,
       single: x.single,
+    });
+    return y;
+  }
+
+  concat(a: GpuTensor, b: GpuTensor): GpuTensor {
+    const y = this.#recording.tensor(a.width + b.width);
+    this.#recording.recorder.dispatch(concat, {
+      params: { a_width: a.width, b_width: b.width },
+      buffers: { a: a.scratch, b: b.scratch, y: y.scratch },
     });
     return y;
   }
@@ -238,7 +259,11 @@ export class GpuOps implements Ops<GpuTensor, GpuRouting> {
 
   lastToken(x: GpuTensor): GpuTensor {
     const { recorder, maxTokens } = this.#recording;
-    this.#rows = { scratch: x.scratch, step: recorder.length };
+    if (this.#predictFirst === undefined) {
+      this.#rows = { scratch: x.scratch, step: recorder.length };
+      this.#stream = x;
+      if (this.#verifies) return x;
+    }
     if (maxTokens === 1) return { ...x, single: true };
     const y = this.#recording.tensor(x.width, true);
     recorder.dispatch(lastToken, {
@@ -251,18 +276,47 @@ export class GpuOps implements Ops<GpuTensor, GpuRouting> {
 
   logits(x: GpuTensor): void {
     const { gpu, recorder } = this.#recording;
-    this.#logits = { scratch: x.scratch, step: recorder.length };
+    if (this.#predictFirst !== undefined) {
+      const buffers = { logits: x.scratch, result: gpu.guess };
+      recorder.dispatch(argmax, { params: { vocab: x.width }, buffers });
+      return;
+    }
+    this.#logits = { scratch: x.scratch, step: recorder.length, vocab: x.width };
+    if (this.#verifies) {
+      const buffers = { logits: x.scratch, result: gpu.verdict };
+      recorder.dispatch(argmaxRows, { params: { vocab: x.width }, buffers });
+      return;
+    }
     recorder.dispatch(argmax, {
       params: { vocab: x.width },
       buffers: { logits: x.scratch, result: gpu.result },
     });
-    if (!this.#scores) return;
+  }
+
+  /** Records what scores the token that follows another, if it was asked for: the last thing to be recorded. */
+  recordScorer(): void {
+    const { gpu, recorder } = this.#recording;
+    if (!this.#scores || !this.#logits || !this.#rows) return;
     recorder.dispatch(logprob, {
-      params: { vocab: x.width },
-      buffers: { logits: x.scratch, scores: gpu.scores },
+      params: { vocab: this.#logits.vocab },
+      buffers: { logits: this.#logits.scratch, scores: gpu.scores },
     });
     // The head runs once for each token, so what it reads must outlive the last of its steps.
-    if (this.#rows) recorder.keep(this.#rows.scratch);
+    recorder.keep(this.#rows.scratch);
+  }
+
+  /**
+   * Records a block that goes on from the residual stream which the model ended with, over the tokens that follow those
+   * of the pass: the pass's own tokens, each one further, without those that were drafted wrongly.
+   */
+  recordAhead(forward: (ops: GpuOps, stream: GpuTensor) => void): void {
+    const { gpu, recorder, maxTokens } = this.#recording;
+    if (!this.#stream) throw new Error("unreachable: a block before the model's end");
+    this.#predictFirst = recorder.length;
+    const params = { most: maxTokens };
+    if (this.#verifies) recorder.dispatch(accept, { params, buffers: { verdict: gpu.verdict } });
+    else recorder.dispatch(shift, { params, buffers: { result: gpu.result } });
+    forward(this, this.#stream);
   }
 
   /** GPU bytes of the program: scratch, parameters and routing. */
@@ -291,6 +345,8 @@ export class GpuOps implements Ops<GpuTensor, GpuRouting> {
       logits,
       head: { first: this.#rows.step, end: this.#logits.step },
       scorer,
+      verifies: this.#verifies,
+      predictFirst: this.#predictFirst ?? steps.length,
       dispose: () => {
         dispose();
         this.discard();

@@ -73,6 +73,10 @@ export interface GpuResources {
   pageFirst(pool: number): number;
   /** Word 0: the most probable next token. */
   readonly result: GPUBuffer;
+  /** `[tokens of a verifying pass]` u32: the most probable token after each. */
+  readonly verdict: GPUBuffer;
+  /** Word 0: what the model's own block predicts beyond that. */
+  readonly guess: GPUBuffer;
   /** `[max tokens]` f32: log-probabilities of the tokens that follow those of a pass. */
   readonly scores: GPUBuffer;
   matrix(name: string): GpuMatrix;
