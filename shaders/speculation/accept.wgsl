@@ -1,10 +1,10 @@
-// Turns a pass of drafted tokens into one over the tokens that follow those which were right.
-// The tokens after the first `known` ones are drafted: token i is right if it is verdict[i - 1], and
-// all drafted ones before it are. Then, with n = known + the right ones,
-//   control.tokens = n and control.token_ids[i] = verdict[i] for i < n, but where token i + 1 was
-//   known: there it is token_ids[i + 1].
-// known = control.token_ids[tokens]: the word behind the pass's tokens. verdict [tokens]: the most
-// probable token after each. One thread.
+// Turns a pass over drafted tokens into one over the tokens that follow those which were right:
+//   n = known, and one more for each drafted token that is verdict of the token before it, up to
+//       the first that is not
+//   token_ids[i] = verdict[i] for i < n, or the next of the known tokens where there is one
+//   tokens = n
+// all of the control block. The word behind the pass's tokens is `known`: tokens from there on were
+// drafted. verdict [tokens]: the most probable token after each. One thread.
 // Needs: control, to write (shaders/control).
 
 struct Params {

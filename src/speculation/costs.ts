@@ -10,14 +10,20 @@ const ASSUMED_TOKEN = 0.2;
 /** For who wants drafts whatever they cost here, and the same ones each time. */
 export const assumedCosts: DraftCosts = { ofPass: (tokens) => 1 + ASSUMED_TOKEN * (tokens - 1) };
 
-/** Weight of a new measurement. */
-const NEWEST = 0.5;
+/** Weight of a new measurement that is lower than what is known, and of one that is higher. */
+const NEWEST = { lower: 0.5, higher: 1 };
+
+/** Weight of a token alone. */
+const ALONE = 0.3;
+
+/** Times of its tokens alone that a pass is taken to cost at most. */
+const MOST = 1.5;
 
 /**
  * What each token alone takes off what is known of longer passes, toward what one token costs: a pass that was slow once
- * is tried again after some hundred tokens, which costs a hundredth of the time at worst.
+ * is tried again after some hundred tokens, which costs a hundredth of the time or two at worst.
  */
-const FORGOTTEN = 0.002;
+const FORGOTTEN = 0.001;
 
 /** Times of tokens alone and of passes over several, as they were measured. */
 export class MeasuredCosts implements DraftCosts {
@@ -29,7 +35,7 @@ export class MeasuredCosts implements DraftCosts {
   alone(ms: number): void {
     const before = this.#aloneMs ?? ms;
     // What other work slows down, or a load that is waited for, is not the usual cost of a token.
-    this.#aloneMs = before + NEWEST * (Math.min(ms, 2 * before) - before);
+    this.#aloneMs = before + ALONE * (Math.min(ms, 2 * before) - before);
     for (const [tokens, known] of this.#passMs) {
       this.#passMs.set(tokens, known + FORGOTTEN * (this.#aloneMs - known));
     }
@@ -41,20 +47,26 @@ export class MeasuredCosts implements DraftCosts {
       this.#isWarm = true;
       return;
     }
-    const before = this.#passMs.get(tokens) ?? ms;
-    this.#passMs.set(tokens, before + NEWEST * (ms - before));
+    // A pass that takes much longer than its tokens alone was held up by something else.
+    const took = Math.min(ms, MOST * tokens * (this.#aloneMs ?? ms));
+    const before = this.#passMs.get(tokens) ?? took;
+    const weight = took < before ? NEWEST.lower : NEWEST.higher;
+    this.#passMs.set(tokens, before + weight * (took - before));
   }
 
   /**
-   * Between two lengths that were measured (a token alone is one) lies what lies between their times; a pass longer than
-   * all of them is taken to cost no more, so that it is tried.
+   * Lengths lie on lines between those that were measured, of which a token alone is one; a longer pass lies on the line
+   * through it and the longest one. Before any was measured a pass costs no more than a token, so that one is tried.
    */
   ofPass(tokens: number): number | undefined {
-    if (this.#aloneMs === undefined) return undefined;
-    const known = [[1, this.#aloneMs] as const, ...this.#passMs].sort(([a], [b]) => a - b);
-    const above = known.find(([count]) => count >= tokens) ?? known.at(-1)!;
-    const below = known.findLast(([count]) => count <= tokens) ?? known[0]!;
-    const share = above[0] > below[0] ? (tokens - below[0]) / (above[0] - below[0]) : 0;
-    return (below[1] + share * (above[1] - below[1])) / this.#aloneMs;
+    const alone = this.#aloneMs;
+    if (alone === undefined) return undefined;
+    const known = [...this.#passMs].filter(([count]) => count > 1).sort(([a], [b]) => a - b);
+    const above = known.find(([count]) => count >= tokens) ?? known.at(-1);
+    if (!above || tokens <= 1) return 1;
+    const below = known.findLast(([count]) => count <= Math.min(tokens, above[0] - 1));
+    const [from, fromMs] = below ?? [1, alone];
+    const ms = fromMs + ((tokens - from) / (above[0] - from)) * (above[1] - fromMs);
+    return Math.max(1, ms / alone);
   }
 }
