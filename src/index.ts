@@ -43,6 +43,8 @@ export type {
   Prompt,
   RoutingTrace,
   ScoreResult,
+  SpeculationName,
+  SpeculationStats,
   StorageReport,
   StoredModel,
   TokenChunk,

@@ -1,6 +1,6 @@
 // Turns a pass over given tokens into one over the tokens that follow them:
 //   control.token_ids[i] = control.token_ids[i + 1]
-// and for the last one what stands behind the pass's tokens or, where that is NOTHING, result[0]:
+// and for the last one what stands behind the pass's tokens or, where that is NOTHING, verdict[0]:
 // the most probable token after the pass. One thread.
 // Needs: control, to write (shaders/control).
 
@@ -11,7 +11,7 @@ struct Params {
 }
 
 @group(0) @binding(0) var<uniform> params: Params;
-@group(0) @binding(1) var<storage, read> result: array<u32>;
+@group(0) @binding(1) var<storage, read> verdict: array<u32>;
 
 @compute @workgroup_size(1)
 fn main() {
@@ -23,6 +23,6 @@ fn main() {
     control.token_ids[token] = control.token_ids[token + 1u];
   }
   if (tokens > 0u && control.token_ids[tokens - 1u] == NOTHING) {
-    control.token_ids[tokens - 1u] = result[0];
+    control.token_ids[tokens - 1u] = verdict[0];
   }
 }

@@ -5,13 +5,13 @@ import { defineKernel } from "../gpu/kernel.ts";
  * Makes the control block that of a pass over the tokens which follow those of the pass. The word behind the pass's
  * tokens is the last of them, or 0xffffffff: then it is the most probable one.
  *
- * result [1] u32: the most probable token after the pass. `most`: tokens that a pass may have.
+ * verdict [1] u32: the most probable token after the pass. `most`: tokens that a pass may have.
  */
 export const shift = defineKernel({
   name: "shift",
   source,
   params: { most: "u32" },
-  buffers: { result: "read" },
+  buffers: { verdict: "read" },
   weights: false,
   control: "read_write",
   constants: {},

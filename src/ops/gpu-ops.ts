@@ -283,13 +283,23 @@ export class GpuOps implements Ops<GpuTensor, GpuRouting> {
     }
     this.#logits = { scratch: x.scratch, step: recorder.length, vocab: x.width };
     if (this.#verifies) {
-      const buffers = { logits: x.scratch, result: gpu.verdict };
-      recorder.dispatch(argmaxRows, { params: { vocab: x.width }, buffers });
+      this.#dispatchVerdict();
       return;
     }
     recorder.dispatch(argmax, {
       params: { vocab: x.width },
       buffers: { logits: x.scratch, result: gpu.result },
+    });
+  }
+
+  /** The most probable token after each row that the head made logits of. */
+  #dispatchVerdict(): void {
+    const { gpu, recorder } = this.#recording;
+    if (!this.#logits) throw new Error("unreachable: a verdict before the logits");
+    recorder.dispatch(argmaxRows, {
+      params: { vocab: this.#logits.vocab },
+      buffers: { logits: this.#logits.scratch, result: gpu.verdict },
+      single: !this.#verifies,
     });
   }
 
@@ -314,8 +324,12 @@ export class GpuOps implements Ops<GpuTensor, GpuRouting> {
     if (!this.#stream) throw new Error("unreachable: a block before the model's end");
     this.#predictFirst = recorder.length;
     const params = { most: maxTokens };
-    if (this.#verifies) recorder.dispatch(accept, { params, buffers: { verdict: gpu.verdict } });
-    else recorder.dispatch(shift, { params, buffers: { result: gpu.result } });
+    if (this.#verifies) {
+      recorder.dispatch(accept, { params, buffers: { verdict: gpu.verdict } });
+    } else {
+      this.#dispatchVerdict();
+      recorder.dispatch(shift, { params, buffers: { verdict: gpu.verdict } });
+    }
     forward(this, this.#stream);
   }
 

@@ -151,7 +151,7 @@ export interface TokenChunk {
 /** Why a reply ended. */
 export type FinishReason = "stop" | "length" | "aborted";
 
-/** The experts that every token chose, in the order in which they were computed. */
+/** The experts that every token chose, in the order in which they were computed: drafted tokens, too. */
 export interface RoutingTrace {
   readonly topK: number;
   readonly experts: number;

@@ -60,7 +60,7 @@ kernelTest.for([
 ] as const)("shift moves a pass one token on, to %i", async ([behind, ids], { run }) => {
   const { control } = await run(shift, {
     params: { most: MOST },
-    buffers: { result: Uint32Array.of(77) },
+    buffers: { verdict: Uint32Array.of(77) },
     control: { tokens: 3, position: 6, tokenIds: [1, 2, 3, behind] },
     writesControl: true,
   });
@@ -71,7 +71,7 @@ kernelTest.for([
 kernelTest("shift does nothing once a router has faulted", async ({ run }) => {
   const { control } = await run(shift, {
     params: { most: MOST },
-    buffers: { result: Uint32Array.of(77) },
+    buffers: { verdict: Uint32Array.of(77) },
     control: { tokens: 1, fault: 2, tokenIds: [1, 2] },
     writesControl: true,
   });
