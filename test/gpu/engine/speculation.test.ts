@@ -18,7 +18,6 @@ const PROMPT = {
 /** Caches of every kind: plain, rings, latent ones, states of convolutions and scans. */
 const MODELS: readonly TinyModelOptions[] = [
   { ...small, architecture: "smallthinker", format: "q4_0", layers: 3 },
-  { ...small, architecture: "qwen3moe", format: "q8_0" },
   { ...small, architecture: "gpt-oss", format: "q8_0", window: 8 },
   { ...small, architecture: "deepseek2", format: "q8_0", headDim: 48, seed: 3 },
   { ...small, architecture: "lfm2moe", format: "q8_0" },
