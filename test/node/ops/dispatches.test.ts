@@ -38,6 +38,7 @@ async function dispatches(
   const context = { ...resources.context, pipelines } as unknown as GpuResources["context"];
   const ops = new GpuOps({ ...resources, context, ...change(resources) }, spec.moe, recording);
   spec.forward(ops);
+  ops.recordEnd();
   return names;
 }
 
