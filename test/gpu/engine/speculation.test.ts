@@ -31,16 +31,18 @@ beforeAll(() => {
 });
 afterAll(() => engine.dispose());
 
-/** A drafter that knows the reply, and is wrong now and then. */
+/** A drafter that knows the reply, and is wrong in its first draft and now and then. */
 function mostlyRight(reply: readonly number[], seed: number): DraftSource {
   const random = createRandom(seed);
   let known = -PROMPT.tokens.length;
+  let first = true;
   return {
     push(tokens) {
       known += tokens.length;
     },
     draft(most) {
-      const right = random.integer(most + 1);
+      const right = first ? 1 : random.integer(most + 1);
+      first = false;
       const tokens = reply.slice(known, known + right);
       // What follows a wrong token is as good as any.
       for (let i = right; i < most; i++) tokens.push((reply[known + i] ?? 7) ^ 1);
