@@ -126,8 +126,8 @@ describe.for(models)("inspect of $name", (model) => {
 function cachedNumbers(model: PublishedModel): number {
   const { layers, attentionLayers, kvHeads, headDim, architecture, latent } = model;
   const all = attentionLayers?.length ?? layers;
-  // A prefill chunk of 512 tokens still sees all of its first token's window.
-  const ring = (window: number) => Math.min(CONTEXT_TOKENS, window + 511);
+  // A prefill chunk of 512 tokens still sees all of its first token's window; rows come in blocks of 8.
+  const ring = (window: number) => Math.min(CONTEXT_TOKENS, Math.ceil((window + 511) / 8) * 8);
   // Latent attention keeps one row, of which the compressed part is the values, too.
   if (latent) return layers * CONTEXT_TOKENS * (latent.kvRank + latent.rope);
   const row = 2 * kvHeads * headDim;

@@ -35,8 +35,8 @@ function plan(options: LoadOptions, tunings: KeptTunings, device = DEVICE) {
 
 /** Something that timing may find. */
 const FOUND = {
-  choice: { ...choiceOfKind("serial"), matrix: "serial-128", batch: "serial-128" },
-  medians: { matrix: { serial: 2, "serial-128": 1 } },
+  choice: { ...choiceOfKind("serial"), matrix: "serial-64", batch: "serial-64" },
+  medians: { matrix: { serial: 2, "serial-64": 1 } },
 };
 
 describe("a plan of variants", () => {
@@ -54,7 +54,7 @@ describe("a plan of variants", () => {
     const settled = await first.settle(FOUND);
     const next = await plan({}, new KeptTunings(file));
 
-    expect(settled.report.matrix).toMatchObject({ chosen: "serial-128", source: "tuned" });
+    expect(settled.report.matrix).toMatchObject({ chosen: "serial-64", source: "tuned" });
     expect(settled.report.norm).toMatchObject({ chosen: "serial", source: "default" });
     expect(next.open).toEqual([]);
     expect(next.choice).toEqual(settled.choice);
