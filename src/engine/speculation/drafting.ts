@@ -123,15 +123,17 @@ export class Drafting implements NextTokens {
   }
 
   async #nextInFlight(wanted: number): Promise<NextToken | undefined> {
-    this.#flight ??= this.#takeOff();
+    this.#flight ??= await this.#takeOff();
     const found = await this.#flight.next(wanted);
     return found?.[0];
   }
 
-  #takeOff(): GpuTokens {
-    const { model, history } = this.#parts;
+  async #takeOff(): Promise<GpuTokens> {
+    const { model, history, exclusive } = this.#parts;
     // The pass before may have been one over drafted tokens, which leaves the next token to the host.
-    model.executor.begin([this.#last], history.length, { continues: true });
+    await exclusive(async () =>
+      model.executor.begin([this.#last], history.length, { continues: true }),
+    );
     return new GpuTokens(this.#parts, { token: this.#last, chooser: "top", given: true });
   }
 

@@ -8,6 +8,9 @@ import { loadCold, replyOf } from "../../helpers/engine.ts";
 import { type TinyModelOptions, tinyModel } from "../../helpers/tiny-models.ts";
 
 const small = { hidden: 64, ffn: 64, heads: 2, kvHeads: 2, headDim: 32, experts: 8, topK: 2 };
+/** Tokens. */
+const STRETCH = 10;
+
 const OPTIONS = { maxTokens: 24, topLogprobs: 2 };
 
 /** A prompt that repeats itself, so that there is something to look up: a tiny model's replies soon do, too. */
@@ -41,12 +44,27 @@ function mostlyRight(reply: readonly number[], seed: number): DraftSource {
       known += tokens.length;
     },
     draft(most) {
-      const right = first ? 1 : random.integer(most + 1);
+      const right = Math.min(most, first ? 1 : random.integer(most + 1));
       first = false;
       const tokens = reply.slice(known, known + right);
       // What follows a wrong token is as good as any.
       for (let i = right; i < most; i++) tokens.push((reply[known + i] ?? 7) ^ 1);
       return { tokens, evidence: 8 };
+    },
+  };
+}
+
+/** One that drafts in every other stretch of the reply, so that tokens alone are in flight between. */
+function inStretches(source: DraftSource): DraftSource {
+  let known = -PROMPT.tokens.length;
+  return {
+    push(tokens) {
+      known += tokens.length;
+      source.push(tokens);
+    },
+    draft(most) {
+      const draft = source.draft(most);
+      return Math.floor(known / STRETCH) % 2 === 0 ? { ...draft, tokens: [] } : draft;
     },
   };
 }
@@ -82,6 +100,31 @@ describe.for(MODELS)("drafts for $architecture", (options) => {
         if (gpuBudget === "25%") expect(drafted.stats.expertMisses).toBeGreaterThan(0);
         expect(continued.tokens, gpuBudget).toEqual(fresh.tokens);
       }
+    } finally {
+      create.mockRestore();
+    }
+  });
+
+  test("change no token where others are in flight between them", async () => {
+    const seed = Math.floor(Math.random() * 2 ** 31);
+    console.info(`${options.architecture}: drafts of seed ${seed}`);
+    const settings = { maxTokens: 40 };
+    await loadCold(engine, model, { speculation: "prompt-lookup", pacing: "tokens" });
+    const plain = await replyOf(engine, PROMPT, { ...settings, speculation: "off" });
+    const longer = { tokens: [...PROMPT.tokens, ...plain.tokens.slice(0, 5), 9, 8] };
+    const fresh = await replyOf(engine, longer, { maxTokens: 4, speculation: "off" });
+    const create = vi.spyOn(promptLookup, "create");
+    try {
+      create.mockReturnValueOnce(inStretches(mostlyRight(plain.tokens, seed)));
+      const drafted = await replyOf(engine, PROMPT, settings);
+      const continued = await replyOf(engine, longer, { maxTokens: 4, speculation: "off" });
+
+      expect(drafted.tokens).toEqual(plain.tokens);
+      expect(drafted.streamed).toBe(plain.streamed);
+      expect(drafted.stats.speculation.accepted).toBeGreaterThan(0);
+      expect(plain.stats.tokensInFlight).toBeGreaterThan(1.5);
+      expect(drafted.stats.tokensInFlight).toBeGreaterThan(1.1);
+      expect(continued.tokens).toEqual(fresh.tokens);
     } finally {
       create.mockRestore();
     }
