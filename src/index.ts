@@ -46,6 +46,8 @@ export type {
   Prompt,
   RoutingTrace,
   ScoreResult,
+  SpeculationName,
+  SpeculationStats,
   StorageReport,
   StoredModel,
   TokenChunk,

@@ -20,6 +20,7 @@ import type {
 } from "../rpc/api.ts";
 import { parseBudget } from "../scheduler/budget.ts";
 import { pacingRules } from "../scheduler/pacing/registry.ts";
+import { speculations } from "../speculation/registry.ts";
 
 /** The flags of every command that loads a model: see `addLoadFlags`, but for the context, which not all take. */
 export interface LoadFlags {
@@ -37,6 +38,7 @@ export interface LoadFlags {
   readonly autotune?: boolean;
   readonly clearTuning?: boolean;
   readonly rules?: string;
+  readonly speculation?: string;
 }
 
 /** The flags of `generate` as they stand on the command line; those with a default are always there. */
@@ -81,6 +83,10 @@ export function addLoadFlags(command: Command): Command {
     .option(
       "--rules <whose>",
       `where llama.cpp departs from a model's own code: ${modelRules.join(", ")} (default: published)`,
+    )
+    .option(
+      "--speculation <how>",
+      `how tokens are drafted, which changes none: ${speculations.join(", ")} (default: off)`,
     );
 }
 
@@ -146,6 +152,7 @@ export function readLoadOptions(flags: LoadFlags): LoadOptions {
     variants: readVariants(flags.variants),
     autotune: flags.autotune === false ? false : undefined,
     rules: readChoice("--rules", flags.rules, modelRules),
+    speculation: readChoice("--speculation", flags.speculation, speculations),
   });
 }
 

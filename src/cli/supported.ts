@@ -5,6 +5,7 @@ import { weightFormats } from "../formats/registry.ts";
 import { architectures } from "../models/registry.ts";
 import { scoreFunctions } from "../routing/registry.ts";
 import { pacingRules } from "../scheduler/pacing/registry.ts";
+import { drafters } from "../speculation/registry.ts";
 import { preTokenizers } from "../tokenizer/pre-tokenizers.ts";
 import { tokenizerKinds } from "../tokenizer/vocabulary.ts";
 import { runtimes } from "./runtimes/registry.ts";
@@ -20,6 +21,7 @@ const REGISTRIES = {
   "cache policies": evictionPolicies,
   predictors,
   "pacing rules": pacingRules,
+  drafters,
   "runtimes of the command": runtimes,
 } as const satisfies Record<string, object>;
 

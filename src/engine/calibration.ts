@@ -77,7 +77,7 @@ export async function calibrate(parts: Calibrated): Promise<PassCosts> {
   const times = await timeInTurns(passes);
 
   const uploaded = moe.reduce((bytes, { pool }) => bytes + recordBytes[pool]!, 0);
-  const layers = Math.max(1, moe.length);
+  const layers = Math.max(1, parts.program.moe.length);
   const readback = above(times.pieces, times.whole) / layers;
   const readAhead = above(times.ahead, times.whole) / layers;
   const skipped = above(times.skipped, readback);

@@ -56,6 +56,8 @@ export function unallocatedResources(
     reply: NO_BUFFER,
     seen: NO_BUFFER,
     scores: NO_BUFFER,
+    verdict: NO_BUFFER,
+    guess: NO_BUFFER,
     matrix(name) {
       const { rows, cols } = matrixOf(name);
       const parts = [{ buffer: NO_BUFFER, firstRow: 0, rows }];

@@ -22,6 +22,7 @@ import {
 } from "../storage/store/manager.ts";
 import { readPrompt } from "./prompt.ts";
 import { reply } from "./reply.ts";
+import { chooserOf } from "./reply-block.ts";
 import { checkScored, scoreTokens } from "./score.ts";
 import {
   createSession,
@@ -93,14 +94,20 @@ class GpuEngine implements Engine {
       vocab: session.model.spec.vocab,
       contextTokens: session.model.contextTokens,
     });
+    const speculation = session.model.speculation.choose(
+      settings.speculation,
+      chooserOf(settings.sampler, session.model.spec.vocab) === "top",
+    );
     this.#enter("replying", "start a reply");
     const meter = new ReplyMeter(session, promptTokens.length);
+    meter.speculates(speculation);
     this.#meter = meter;
     session.filler.makeWay(promptTokens.length);
     try {
       const result = yield* reply({
         ...session,
         settings,
+        speculation,
         promptTokens,
         signal,
         exclusive: (pass) => this.#pass(session, pass),

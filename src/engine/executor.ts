@@ -50,6 +50,8 @@ export interface ExecutorParts {
   readonly reply: GPUBuffer;
   readonly seen: GPUBuffer;
   readonly scores: GPUBuffer;
+  readonly verdict: GPUBuffer;
+  readonly guess: GPUBuffer;
   /** `[max tokens]` u32: 1, 2, 3 and so on. */
   readonly counts: GPUBuffer;
 }
@@ -100,19 +102,19 @@ export class Executor {
 
   /**
    * Writes what the steps of a pass go by.
-   * @param options `following` is the token after the pass, when it is to be scored; `continues` lets the chosen token be
-   * what the next pass computes
+   * @param options `behind` stands behind the tokens, and is read where they are scored or predicted from; `continues`
+   * lets the chosen token be what the next pass computes
    */
   begin(
     tokens: readonly number[],
     position: number,
-    options: { readonly following?: number; readonly continues?: boolean } = {},
+    options: { readonly behind?: number | undefined; readonly continues?: boolean } = {},
   ): void {
-    const { following = 0, continues = false } = options;
+    const { behind = 0, continues = false } = options;
     this.parts.context.device.queue.writeBuffer(
       this.parts.control,
       0,
-      Uint32Array.of(0, tokens.length, position, continues ? 1 : 0, ...tokens, following),
+      Uint32Array.of(0, tokens.length, position, continues ? 1 : 0, ...tokens, behind),
     );
   }
 
@@ -142,7 +144,7 @@ export class Executor {
       this.#counters.dispatches += behind.length;
       pass.end();
     };
-    const choosing = chooser && program.choosers[chooser];
+    const choosing = chooser && program.choosers?.[chooser];
     if (scored) {
       const { head, scorer } = program;
       encode(first, head.first);

@@ -9,9 +9,10 @@ import { stateValues } from "../ops/recurrent.ts";
 import { plannedChunk } from "./chunks.ts";
 import { CONTROL_WORDS } from "./executor.ts";
 import { cacheRows, kvCacheBytes } from "./kv-cache.ts";
-import { expertsOf } from "./programs.ts";
+import { expertsOf, VERIFY_TOKENS } from "./programs.ts";
 import { REPLY_BLOCK_BYTES } from "./reply-block.ts";
 import { ropeAngles, ropeFactors } from "./rope.ts";
+import type { Snapshot } from "./state-snapshots.ts";
 import type { ResidentWeights } from "./weights.ts";
 
 /** What the size and form of the fixed buffers depend on. */
@@ -19,6 +20,8 @@ export interface FixedOptions {
   readonly contextTokens: number;
   readonly kvCache: CacheFormatName;
   readonly variant: Variant;
+  /** Passes over drafted tokens are wanted. */
+  readonly verifies: boolean;
 }
 
 /**
@@ -33,6 +36,7 @@ export function allocateFixed(
 ): {
   readonly resources: Omit<GpuResources, "arenas">;
   readonly counts: GPUBuffer;
+  readonly snapshots: readonly Snapshot[];
   readonly owned: readonly GPUBuffer[];
 } {
   const { memory, device } = context;
@@ -51,6 +55,9 @@ export function allocateFixed(
   const reply = storage("reply", REPLY_BLOCK_BYTES);
   const seen = storage("seen tokens", 4 * spec.vocab);
   const scores = storage("scores", 4 * chunkTokens);
+  // Where nothing is drafted, nothing is written to them.
+  const verdict = options.verifies ? storage("verdict", 4 * VERIFY_TOKENS) : result;
+  const guess = options.verifies ? storage("guess", 4) : result;
   const counts = storage("token counts", 4 * chunkTokens);
   device.queue.writeBuffer(
     counts,
@@ -75,6 +82,12 @@ export function allocateFixed(
       }),
     ),
   );
+  const snapshots = options.verifies
+    ? [...states].map(([key, state]) => ({
+        state,
+        copy: storage(`copy of ${key}`, state.size),
+      }))
+    : [];
   const tables = new Map<string, GPUBuffer>();
   const ropeTable = (rope: RopeSpec) => {
     const key = JSON.stringify(rope);
@@ -96,6 +109,7 @@ export function allocateFixed(
   return {
     owned,
     counts,
+    snapshots,
     resources: {
       context,
       variant: options.variant,
@@ -107,6 +121,8 @@ export function allocateFixed(
       reply,
       seen,
       scores,
+      verdict,
+      guess,
       matrix: (name) => weights.matrix(name),
       table: (name) => weights.table(name),
       vector,

@@ -67,8 +67,13 @@ export class Flight {
     return this.#position + this.#passes.length;
   }
 
+  /** Whether there is something under way, or read and not given out. */
+  get busy(): boolean {
+    return this.#passes.length + this.#landed.length > 0 || this.#failure !== undefined;
+  }
+
   /**
-   * The next token's pass. At most `wanted` more are submitted, this one included, however many may be in flight.
+   * The next token's pass. At most `wanted` are on their way, this one included, however many may be in flight.
    * Throws what a pass throws; there is no next one then, nor behind a pass that `stopped`.
    */
   async next(wanted: number): Promise<Landed> {

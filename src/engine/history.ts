@@ -10,16 +10,18 @@ interface ComputedPass {
  * prompt must give the same tokens.
  */
 export class History {
-  readonly #earliestReturn: (writtenTokens: number) => number;
+  readonly #earliestReturn: (writtenTokens: number, stateTokens: number) => number;
   #passes: ComputedPass[] = [];
   /** Tokens written to the caches since they were begun anew: also those of passes that failed or were taken back. */
   #writtenTokens = 0;
+  /** Tokens that recurrent states were advanced by. */
+  #stateTokens = 0;
 
   /**
    * @param earliestReturn the earliest position above 0 from which the caches can go on when so many tokens have been
-   * written to them
+   * written to them, and so many are in recurrent states
    */
-  constructor(earliestReturn: (writtenTokens: number) => number) {
+  constructor(earliestReturn: (writtenTokens: number, stateTokens: number) => number) {
     this.#earliestReturn = earliestReturn;
   }
 
@@ -40,15 +42,24 @@ export class History {
         tokens.some((token, index) => prompt[position + index] !== token),
     );
     if (kept >= 0) this.#passes.length = kept;
-    if (this.length < this.#earliestReturn(this.#writtenTokens)) this.clear();
+    if (this.length < this.#earliestReturn(this.#writtenTokens, this.#stateTokens)) this.clear();
     return this.length;
   }
 
-  /** Computes a pass over `tokens` at `length`, which belongs to the history once it has succeeded. */
-  async compute<Result>(tokens: readonly number[], pass: () => Promise<Result>): Promise<Result> {
+  /**
+   * Computes a pass over `tokens` at `length`, which belongs to the history once it has succeeded.
+   *
+   * @param keptOf how many of the tokens are right, once the pass is done; all of them unless some were drafted
+   */
+  async compute<Result>(
+    tokens: readonly number[],
+    pass: () => Promise<Result>,
+    keptOf: (result: Result) => number = () => tokens.length,
+  ): Promise<Result> {
     this.wrote(this.length + tokens.length);
     const result = await pass();
-    this.add(tokens);
+    const kept = keptOf(result);
+    if (kept > 0) this.#passes.push({ position: this.length, tokens: tokens.slice(0, kept) });
     return result;
   }
 
@@ -61,11 +72,18 @@ export class History {
 
   /** Tokens up to position `end` may have been written, by passes that are no part of the history. */
   wrote(end: number): void {
+    this.#stateTokens = end;
     this.#writtenTokens = Math.max(this.#writtenTokens, end);
+  }
+
+  /** Recurrent states are again those after the last token of the history. */
+  restored(): void {
+    this.#stateTokens = this.length;
   }
 
   clear(): void {
     this.#passes = [];
     this.#writtenTokens = 0;
+    this.#stateTokens = 0;
   }
 }

@@ -26,15 +26,15 @@ export function kvCacheBytes(spec: AttentionSpec, format: CacheFormat, size: Cac
 
 /**
  * The earliest position above 0 that a model can go back to and go on from, once `writtenTokens` have been written to
- * its caches: a ring has overwritten what is further back, and a recurrent state is that after the last token. At 0 any
- * model starts anew.
+ * its caches, and its recurrent states are those after `stateTokens`: a ring has overwritten what is further back, and a
+ * state cannot go back. At 0 any model starts anew.
  */
 export function earliestReturn(
   { attention, recurrent }: Pick<ModelSpec, "attention" | "recurrent">,
   size: CacheSize,
   writtenTokens: number,
+  stateTokens = writtenTokens,
 ): number {
-  if (recurrent.length > 0) return writtenTokens;
   const returns = attention.map((spec) => {
     const rows = cacheRows(spec, size);
     // The query at a position reads the window - 1 keys before it: they must be among the last rows that were written.
@@ -42,5 +42,5 @@ export function earliestReturn(
       ? 0
       : writtenTokens - rows + (spec.window ?? size.contextTokens) - 1;
   });
-  return Math.max(0, ...returns);
+  return Math.max(recurrent.length > 0 ? stateTokens : 0, ...returns);
 }

@@ -5,7 +5,7 @@ import { type EvictionPolicyName, evictionPolicies } from "../experts/policies/r
 import { type CacheFormatName, cacheFormats } from "../formats/cache/registry.ts";
 import type { GgufFile } from "../gguf/gguf.ts";
 import type { GpuContext } from "../gpu/device.ts";
-import type { ModelSpec } from "../models/model.ts";
+import { type ModelSpec, ownMoe } from "../models/model.ts";
 import type { GpuResources } from "../ops/gpu-resources.ts";
 import type { VariantReport } from "../rpc/api.ts";
 import {
@@ -19,6 +19,7 @@ import {
 } from "../scheduler/budget.ts";
 import type { PacingName } from "../scheduler/pacing/registry.ts";
 import type { PrefetchCosts } from "../scheduler/prefetch-gauge.ts";
+import type { SpeculationName } from "../speculation/registry.ts";
 import type { ByteSource } from "../storage/byte-source.ts";
 import type { RecordStore } from "../storage/store/record-store.ts";
 import { calibrate, type PassCosts } from "./calibration.ts";
@@ -32,8 +33,11 @@ import { Pacer } from "./pacer.ts";
 import { type PassOptions, type PassResult, runPass } from "./pass.ts";
 import { type PoolLayout, planPools } from "./pool-layout.ts";
 import { type PredictorChoice, Prefetch } from "./prefetch.ts";
-import { type Programs, planNeeds, recordPrograms } from "./programs.ts";
+import { disposePrograms, type Programs, planNeeds, recordPrograms } from "./programs.ts";
 import { Records } from "./records.ts";
+import type { VerifiedPass } from "./speculation/drafting.ts";
+import { Speculation } from "./speculation/speculation.ts";
+import { type Snapshot, StateSnapshots } from "./state-snapshots.ts";
 import { TokenChoices } from "./token-choices.ts";
 import type { VariantPlan } from "./tuning/plan.ts";
 import { tunePrograms } from "./tuning/tuner.ts";
@@ -55,6 +59,8 @@ export interface ModelOptions {
   readonly contextTokens: number;
   readonly kvCache: CacheFormatName;
   readonly variants: VariantPlan;
+  /** The spec has the block that predicts further tokens where that is wanted. */
+  readonly speculation: SpeculationName;
   readonly signal: AbortSignal | undefined;
   readonly onBytes: (bytes: number) => void;
   /** The weights are there; shaders are compiled next. */
@@ -84,6 +90,9 @@ export class LoadedModel {
   readonly policy: EvictionPolicyName;
   /** Measured when the model was loaded. */
   readonly costs: PassCosts;
+  /** How replies may be drafted. */
+  readonly speculation: Speculation;
+  readonly #snapshots: StateSnapshots;
   #flight: Flight | undefined;
   readonly #tokenChoices: TokenChoices;
   readonly #context: GpuContext;
@@ -108,6 +117,7 @@ export class LoadedModel {
     resources: GpuResources;
     owned: readonly GPUBuffer[];
     programs: Programs;
+    snapshots: readonly Snapshot[];
     budgetBytes: number;
   }) {
     this.spec = parts.spec;
@@ -123,7 +133,9 @@ export class LoadedModel {
     this.pacer = parts.pacer;
     this.prefetch = parts.prefetch;
     this.costs = parts.costs;
-    this.#tokenChoices = new TokenChoices(parts.spec.moe);
+    this.speculation = new Speculation(parts.options.speculation, parts.spec.ahead !== undefined);
+    this.#snapshots = new StateSnapshots(parts.context.device, parts.snapshots);
+    this.#tokenChoices = new TokenChoices(ownMoe(parts.spec));
     this.#context = parts.context;
     this.#weights = parts.weights;
     this.#resources = parts.resources;
@@ -149,13 +161,14 @@ export class LoadedModel {
       await weights.load(file, spec.resident, options.onBytes, options.signal);
       options.onRecording();
       const { variant } = options.variants;
-      const fixed = allocateFixed(context, spec, weights, { ...options, variant });
-      const guesses = options.predictor.needsGpuGuesses;
-      const needs = planNeeds(context, spec, pools, fixed.resources, { guesses });
+      const verifies = options.speculation !== "off";
+      const fixed = allocateFixed(context, spec, weights, { ...options, variant, verifies });
+      const recording = { guesses: options.predictor.needsGpuGuesses, verifies };
+      const needs = planNeeds(context, spec, pools, fixed.resources, recording);
       const slots = await allocateSlots(context, file, pools, needs, options);
       const { cache, store, plan } = slots;
       const planned = { ...fixed.resources, arenas: (pool: number) => store.arenas(pool) };
-      const { control, pageTable, result, reply, seen, scores } = planned;
+      const { control, pageTable, result, reply, seen, scores, verdict, guess } = planned;
       const { moe, vocab } = spec;
       const executor = new Executor({
         context,
@@ -169,19 +182,22 @@ export class LoadedModel {
         reply,
         seen,
         scores,
+        verdict,
+        guess,
         counts: fixed.counts,
       });
       const { recordBytes } = needs;
-      const recorded = await recordPrograms(planned, spec, { guesses });
+      const recorded = await recordPrograms(planned, spec, recording);
       const { variants, resources, programs } = await tunePrograms(options.variants, {
-        ...{ executor, store, spec, guesses, recordBytes },
+        ...{ executor, store, spec, recording, recordBytes },
         resources: planned,
         programs: recorded,
       });
       const costs = await calibrate({ executor, store, program: programs.decode, recordBytes });
       const pacer = new Pacer({
         pacing: options.pacing,
-        layers: moe.length,
+        layers: ownMoe(spec).length,
+        blockLayers: moe.length - ownMoe(spec).length,
         isWhole: (index) => isWhole(cache, moe[index]!.pool),
       });
       pacer.setCosts(costs);
@@ -194,7 +210,7 @@ export class LoadedModel {
         variants,
         pacer,
         prefetch: new Prefetch(options.predictor, {
-          moe,
+          moe: ownMoe(spec),
           cache,
           store,
           recordBytes,
@@ -206,6 +222,7 @@ export class LoadedModel {
         weights,
         resources,
         owned: fixed.owned,
+        snapshots: fixed.snapshots,
         programs,
         budgetBytes: budgetBytesOf(options.budget, plan.gpuBytes),
       });
@@ -219,9 +236,13 @@ export class LoadedModel {
   async pass(
     tokens: readonly number[],
     position: number,
-    options: Pick<PassOptions, "logits" | "chooser" | "continues" | "following" | "signal">,
+    options: Pick<
+      PassOptions,
+      "logits" | "chooser" | "continues" | "following" | "predicts" | "signal"
+    >,
   ): Promise<PassResult> {
-    const single = tokens.length === 1 && options.following === undefined;
+    const { following, predicts } = options;
+    const single = tokens.length === 1 && following === undefined && predicts === undefined;
     const { pacer, prefetch } = this;
     const { decode, prefill } = this.#programs;
     const cuts = single ? pacer.plan(prefetch.exact).cuts : pacer.cutsOfMany();
@@ -231,8 +252,7 @@ export class LoadedModel {
     const passOptions = { ...options, ...watched, cuts };
     const program = single ? decode : prefill;
     const result = await runPass(this.executor, program, tokens, position, passOptions);
-    this.#observe(tokens, result);
-    return result;
+    return this.#learn(tokens, result);
   }
 
   /**
@@ -251,7 +271,9 @@ export class LoadedModel {
           return prefetch.guesses ? { ...plan, tokensInFlight: 1 } : plan;
         },
         watch: (token) => this.#watch(token),
-        onLanded: (token, result) => this.#observe([token], result),
+        onLanded: (token, result) => {
+          this.#learn([token], result);
+        },
         onClosed: () => {
           this.#flight = undefined;
         },
@@ -259,6 +281,35 @@ export class LoadedModel {
       start,
     );
     return this.#flight;
+  }
+
+  /**
+   * Computes `tokens` at `position`, of which the first `known` ones are in the text and the others are drafted, and
+   * keeps what is right of them. Throws what `runPass` throws.
+   */
+  async verify(
+    tokens: readonly number[],
+    known: number,
+    position: number,
+    options: Pick<PassOptions, "logits" | "signal">,
+  ): Promise<VerifiedPass> {
+    const { verify } = this.#programs;
+    if (!verify) throw new Error("unreachable: drafted tokens without a program for them");
+    const { exact } = this.prefetch;
+    if (tokens.length > known) this.#snapshots.take();
+    this.executor.count("passes", 1);
+    this.executor.count("inFlight", 1);
+    const pass = await runPass(this.executor, verify, tokens, position, {
+      ...options,
+      ...(this.spec.ahead && { predicts: { behind: known } }),
+      cuts: this.pacer.cutsOfFew(tokens.length, exact),
+      ahead: exact,
+    });
+    let right = known;
+    while (right < tokens.length && pass.verdict![right - 1] === tokens[right]) right++;
+    const goesBack = right < tokens.length && this.spec.recurrent.length > 0;
+    if (goesBack) this.#snapshots.restore();
+    return { pass: this.#learn(tokens, pass, right), right, kept: goesBack ? 0 : right };
   }
 
   /** Waits for the passes in flight: what they work with can be changed then. */
@@ -282,9 +333,16 @@ export class LoadedModel {
     };
   }
 
-  #observe(tokens: readonly number[], { ids }: PassResult): void {
-    this.prefetch.observe(tokens, ids);
-    if (this.prefetch.exact) this.#tokenChoices.learn(tokens, ids);
+  /** Lets the predictors learn from the first `right` tokens of a pass; its result without the choices of the block ahead. */
+  #learn(tokens: readonly number[], result: PassResult, right = tokens.length): PassResult {
+    const { prefetch, spec } = this;
+    const own = ownMoe(spec);
+    const ids = result.ids.slice(0, own.length);
+    const learnt = tokens.slice(0, right);
+    const chosen = own.map(({ topK }, moe) => ids[moe]!.subarray(0, right * topK));
+    prefetch.observe(learnt, chosen);
+    if (prefetch.exact) this.#tokenChoices.learn(learnt, chosen);
+    return { ...result, ids };
   }
 
   /** Whether one of the experts that a layer chose is not on the GPU. */
@@ -338,18 +396,16 @@ export class LoadedModel {
       await this.store.resize(slotCounts);
       this.#budgetBytes = budgetBytesOf(budget, gpuBytes);
     } finally {
-      const old = this.#programs;
-      old.decode.dispose();
-      old.prefill.dispose();
+      disposePrograms(this.#programs);
       const guesses = this.prefetch.needsGpuGuesses;
-      this.#programs = await recordPrograms(this.#resources, this.spec, { guesses });
+      const verifies = this.speculation.name !== "off";
+      this.#programs = await recordPrograms(this.#resources, this.spec, { guesses, verifies });
     }
   }
 
   dispose(): void {
     this.executor.dispose();
-    this.#programs.decode.dispose();
-    this.#programs.prefill.dispose();
+    disposePrograms(this.#programs);
     this.store.dispose();
     this.#weights.dispose();
     for (const buffer of this.#owned) this.#context.memory.release(buffer);

@@ -42,15 +42,23 @@ export interface NextTokensParts {
 export class GpuTokens implements NextTokens {
   readonly #parts: NextTokensParts;
   readonly #flight: Flight;
-  #prompted: PassResult | undefined;
+  /** What the pass before has chosen, until it is given out. */
+  #first: number | undefined;
 
-  /** @param prompted the prompt's last pass, which was run with `continues` */
-  constructor(parts: NextTokensParts, prompted: PassResult, chooser: ChooserName) {
+  /** @param start what was chosen by a pass that was run with `continues`, and whether the reply has it already */
+  constructor(
+    parts: NextTokensParts,
+    {
+      token,
+      chooser,
+      given = false,
+    }: { readonly token: number; readonly chooser: ChooserName; readonly given?: boolean },
+  ) {
     const { model, history, settings, signal } = parts;
     this.#parts = parts;
-    this.#prompted = prompted;
+    this.#first = given ? undefined : token;
     this.#flight = model.takeOff({
-      token: prompted.next,
+      token,
       position: history.length,
       chooser,
       // What is computed behind a stop text has advanced a recurrent state, and the conversation would start anew.
@@ -59,11 +67,16 @@ export class GpuTokens implements NextTokens {
     });
   }
 
+  /** Whether tokens are under way. */
+  get busy(): boolean {
+    return this.#flight.busy;
+  }
+
   async next(wanted: number): Promise<readonly NextToken[] | undefined> {
-    if (this.#prompted) {
-      const { next } = this.#prompted;
-      this.#prompted = undefined;
-      return [{ token: next }];
+    if (this.#first !== undefined) {
+      const token = this.#first;
+      this.#first = undefined;
+      return [{ token }];
     }
     const { exclusive, history, recorder, signal } = this.#parts;
     const landed = await unlessAborted(signal, () => exclusive(() => this.#flight.next(wanted)));
@@ -115,7 +128,7 @@ export class HostTokens implements NextTokens {
 export async function runPass(
   { model, history, signal, exclusive, recorder }: Omit<NextTokensParts, "promptTokens">,
   tokens: readonly number[],
-  options: Pick<PassOptions, "logits" | "continues" | "chooser">,
+  options: Pick<PassOptions, "logits" | "continues" | "chooser" | "predicts">,
 ): Promise<PassResult | undefined> {
   const position = history.length;
   const pass = await unlessAborted(signal, () =>
@@ -128,7 +141,7 @@ export async function runPass(
 }
 
 /** What `work` gives; undefined when it was aborted, or is not to begin. */
-async function unlessAborted<Result>(
+export async function unlessAborted<Result>(
   signal: AbortSignal | undefined,
   work: () => Promise<Result>,
 ): Promise<Result | undefined> {

@@ -6,8 +6,10 @@ import type { PassCosts } from "./calibration.ts";
 /** What {@link Pacer} must know of a model. */
 export interface PacerOptions {
   readonly pacing: PacingName;
-  /** MoE layers. */
+  /** MoE layers of the model's own. */
   readonly layers: number;
+  /** Those of a block behind it, which passes of one token leave out. */
+  readonly blockLayers?: number;
   /** Whether every expert of a MoE layer is on the GPU: then it can't fault. */
   readonly isWhole: (moe: number) => boolean;
 }
@@ -25,12 +27,14 @@ export class Pacer {
   readonly #isWhole: PacerOptions["isWhole"];
   readonly #estimate: FaultEstimate;
   readonly #layers: number;
+  readonly #blockLayers: number;
   #costs: PacingCosts = { readback: 0, layer: 0, skipped: 0, overlap: 0, turnaround: 0 };
 
-  constructor({ pacing, layers, isWhole }: PacerOptions) {
+  constructor({ pacing, layers, blockLayers = 0, isWhole }: PacerOptions) {
     this.name = pacing;
     this.#isWhole = isWhole;
     this.#layers = layers;
+    this.#blockLayers = blockLayers;
     this.#estimate = new FaultEstimate(layers);
   }
 
@@ -43,31 +47,39 @@ export class Pacer {
 
   /** A pass of one token; `ahead` when its choices can be read before the experts' turn. */
   plan(ahead: boolean): PassPlan {
-    const whole = this.#whole();
-    const faultProbability = this.#estimate.probabilities.map((probability, moe) =>
-      whole[moe] ? 0 : probability,
-    );
-    const costs = ahead ? this.#costs : { ...this.#costs, overlap: 0 };
-    const rule: PacingRule = pacingRules[this.name];
-    const cuts = whole.every(Boolean)
-      ? []
-      : rule.cuts({ faultProbability, costs }).filter((moe) => !whole[moe]);
-    const tokensInFlight =
-      cuts.length > 0 ? 1 : (rule.tokensInFlight?.({ faultProbability, costs }) ?? 1);
+    const { cuts, context, rule } = this.#cuts(1, ahead);
+    const tokensInFlight = cuts.length > 0 ? 1 : (rule.tokensInFlight?.(context) ?? 1);
     return { cuts, tokensInFlight };
+  }
+
+  /** The cuts of a pass of tokens so few that all of a layer's experts are often there. */
+  cutsOfFew(tokens: number, ahead: boolean): readonly number[] {
+    const behind = this.cutsOfMany().filter((moe) => moe >= this.#layers);
+    return [...this.#cuts(tokens, ahead).cuts, ...behind];
   }
 
   /** The cuts of a pass of several tokens: every layer that can fault. */
   cutsOfMany(): readonly number[] {
-    return this.#whole().flatMap((isWhole, moe) => (isWhole ? [] : [moe]));
+    return Array.from({ length: this.#layers + this.#blockLayers }, (_, moe) => moe).filter(
+      (moe) => !this.#isWhole(moe),
+    );
+  }
+
+  /** The cuts of a pass of a few tokens by the rule, and what that went by. */
+  #cuts(tokens: number, ahead: boolean) {
+    const whole = Array.from({ length: this.#layers }, (_, moe) => this.#isWhole(moe));
+    const faultProbability = this.#estimate.probabilities.map((probability, moe) =>
+      whole[moe] ? 0 : 1 - (1 - probability) ** tokens,
+    );
+    const costs = ahead ? this.#costs : { ...this.#costs, overlap: 0 };
+    const rule: PacingRule = pacingRules[this.name];
+    const context = { faultProbability, costs };
+    const cuts = whole.every(Boolean) ? [] : rule.cuts(context).filter((moe) => !whole[moe]);
+    return { cuts, context, rule };
   }
 
   /** A layer of a pass of one token was served. */
   observe(moe: number, missed: boolean): void {
     this.#estimate.observe(moe, missed);
-  }
-
-  #whole(): boolean[] {
-    return Array.from({ length: this.#layers }, (_, moe) => this.#isWhole(moe));
   }
 }

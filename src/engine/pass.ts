@@ -5,7 +5,7 @@ import { PassExperts } from "./pass-experts.ts";
 import { type Asked, PassReadings, type Reading } from "./pass-readings.ts";
 
 /** What a chooser writes when no logit compares: every one is NaN. */
-const NOTHING = 0xffffffff;
+export const NOTHING = 0xffffffff;
 
 /** How a pass is run. */
 export interface PassOptions {
@@ -16,6 +16,12 @@ export interface PassOptions {
   readonly continues?: boolean;
   /** The token after the pass: asks for the log-probability of each token that follows one of the pass, this one last. */
   readonly following?: number;
+  /**
+   * Also runs the model's block that predicts a further token. What stands behind the pass's tokens in the control block:
+   * how many of them are known, where others were drafted; otherwise the token after them, or {@link NOTHING} where it
+   * is the one that the pass finds.
+   */
+  readonly predicts?: { readonly behind: number };
   /**
    * MoE layers, ascending, whose choice the host reads, and makes resident, before their experts are submitted. The
    * others look up by themselves, and fault when an expert is absent.
@@ -38,7 +44,11 @@ export interface PassResult {
   readonly next: number;
   /** Whether the GPU has found it to end the text: what is submitted behind it does nothing. */
   readonly stopped: boolean;
-  /** `[vocab]`, of the next token; when asked for. */
+  /** The most probable token after each of the pass's; of a program that verifies. */
+  readonly verdict: Uint32Array | undefined;
+  /** What the model's block predicts to come after the next token; when asked for. */
+  readonly guess: number | undefined;
+  /** `[vocab]`, of the next token, or `[tokens, vocab]` of a program that verifies; when asked for. */
   readonly logits: Float32Array | undefined;
   /** `[tokens]`: of the token that follows each; when asked for. */
   readonly logprobs: Float32Array | undefined;
@@ -61,7 +71,8 @@ export async function runPass(
   position: number,
   options: PassOptions,
 ): Promise<PassResult> {
-  executor.begin(tokens, position, options);
+  const behind = options.following ?? options.predicts?.behind;
+  executor.begin(tokens, position, { behind, continues: options.continues ?? false });
   const pass = new Pass(executor, program, tokens.length, options);
   try {
     pass.start();
@@ -83,6 +94,8 @@ export class Pass {
   readonly #tokens: number;
   readonly #options: PassOptions;
   readonly #cuts: Set<number>;
+  /** Steps from here on are not wanted. */
+  readonly #end: number;
   readonly #readings: PassReadings;
   readonly #experts: PassExperts;
   /** Steps before it are submitted. */
@@ -97,6 +110,7 @@ export class Pass {
     this.#program = program;
     this.#tokens = tokens;
     this.#options = options;
+    this.#end = options.predicts ? program.steps.length : program.predictFirst;
     this.#cuts = new Set(options.cuts);
     this.#readings = new PassReadings(executor, program, tokens);
     this.#experts = new PassExperts(executor, {
@@ -124,7 +138,9 @@ export class Pass {
   /** Takes a pass that was started to its end. */
   async run(): Promise<PassResult> {
     for (let next = 0; ; ) {
-      const place = this.#program.moe.find(({ moe }) => moe >= next && this.#cuts.has(moe));
+      const place = this.#program.moe.find(
+        ({ moe, first }) => moe >= next && this.#cuts.has(moe) && first < this.#end,
+      );
       const reading = place ? await this.#arrive(place) : await this.#finish();
       if (reading.fault > 0) {
         this.#takeUp(reading.fault - 1);
@@ -190,15 +206,17 @@ export class Pass {
 
   /** Submits up to the end, and reads what the pass is for. */
   #submitRest(): void {
-    const { result, scores } = this.#executor.parts;
-    const { logits, steps } = this.#program;
-    const asked = this.#readings.choices(steps.length);
-    asked.ranges.push({ buffer: result, byteOffset: 0, bytes: 4 });
+    const { result, scores, verdict, guess } = this.#executor.parts;
+    const { logits, verifies } = this.#program;
+    const asked = this.#readings.choices(this.#end);
+    const found = verifies ? verdict : result;
+    asked.ranges.push({ buffer: found, byteOffset: 0, bytes: 4 * this.#foundCount });
     if (this.#options.logits) {
       asked.ranges.push({ buffer: logits, byteOffset: 0, bytes: 4 * this.#logitCount });
     }
     if (this.#scored) asked.ranges.push({ buffer: scores, byteOffset: 0, bytes: 4 * this.#tokens });
-    this.#submit(steps.length, asked, { ends: true });
+    if (this.#options.predicts) asked.ranges.push({ buffer: guess, byteOffset: 0, bytes: 4 });
+    this.#submit(this.#end, asked, { ends: true });
   }
 
   /** Submits up to step `end`. */
@@ -211,7 +229,7 @@ export class Pass {
       end,
       chosenByHost: this.#cuts,
       scored: ends && this.#scored,
-      chooser: ends ? (this.#options.chooser ?? "top") : undefined,
+      chooser: ends && !this.#program.verifies ? (this.#options.chooser ?? "top") : undefined,
       ranges: read?.ranges,
     });
     this.#cursor = end;
@@ -260,24 +278,32 @@ export class Pass {
     return this.#options.following !== undefined;
   }
 
+  /** Tokens after which the most probable one is told. */
+  get #foundCount(): number {
+    return this.#program.verifies ? this.#tokens : 1;
+  }
+
   get #logitCount(): number {
-    return this.#options.logits ? this.#executor.parts.vocab : 0;
+    return this.#options.logits ? this.#foundCount * this.#executor.parts.vocab : 0;
   }
 
   #result({ stopped, rest: { words, byteOffset } }: Reading): PassResult {
-    const [next = NOTHING] = new Uint32Array(words, byteOffset, 1);
-    if (next === NOTHING || next >= this.#executor.parts.vocab) throw unusableNumbers();
-    const logits = new Float32Array(words, byteOffset + 4, this.#logitCount);
-    const logprobs = new Float32Array(
-      words,
-      logits.byteOffset + logits.byteLength,
-      this.#scored ? this.#tokens : 0,
-    );
+    const { vocab } = this.#executor.parts;
+    const { logits: wantsLogits, predicts } = this.#options;
+    const found = new Uint32Array(words, byteOffset, this.#foundCount);
+    // NOTHING is no token, either.
+    if (found.some((token) => token >= vocab)) throw unusableNumbers();
+    const logits = new Float32Array(words, byteOffset + found.byteLength, this.#logitCount);
+    const scoresFirst = logits.byteOffset + logits.byteLength;
+    const logprobs = new Float32Array(words, scoresFirst, this.#scored ? this.#tokens : 0);
     if (!logprobs.every(Number.isFinite)) throw unusableNumbers();
+    const [guess = NOTHING] = predicts ? new Uint32Array(words, words.byteLength - 4) : [];
     return {
-      next,
+      next: found.at(-1)!,
       stopped,
-      logits: this.#options.logits ? logits : undefined,
+      verdict: this.#program.verifies ? found : undefined,
+      guess: guess < vocab ? guess : undefined,
+      logits: wantsLogits ? logits : undefined,
       logprobs: this.#scored ? logprobs : undefined,
       ids: this.#readings.ids,
     };

@@ -7,19 +7,30 @@ import type { GpuNeeds } from "../scheduler/budget.ts";
 import { plannedChunk } from "./chunks.ts";
 import { biasesOf, type PoolLayout } from "./pool-layout.ts";
 
-/** A model's recorded passes: of one token, and of a chunk of them. Owned by the model. */
+/** Tokens of a verifying pass: the last one of the text, and those that were drafted to follow it. */
+export const VERIFY_TOKENS = 8;
+
+/** A model's recorded passes: of one token, of a chunk of them, and of drafted ones. Owned by the model. */
 export interface Programs {
   readonly decode: Program;
   readonly prefill: Program;
+  /** Of up to {@link VERIFY_TOKENS}, with the most probable token after each; undefined where nothing is drafted. */
+  readonly verify: Program | undefined;
 }
 
-/** Records both programs against arenas that are not there, to learn what everything but the slots takes. */
+/** What programs are recorded for. */
+export interface ProgramOptions extends Pick<RecordOptions, "guesses"> {
+  /** Passes over drafted tokens are wanted. */
+  readonly verifies?: boolean;
+}
+
+/** Records all programs against arenas that are not there, to learn what everything but the slots takes. */
 export function planNeeds(
   context: GpuContext,
   spec: ModelSpec,
   pools: readonly PoolLayout[],
   fixed: Omit<GpuResources, "arenas">,
-  options: Pick<RecordOptions, "guesses"> = {},
+  options: ProgramOptions = {},
 ): GpuNeeds {
   const arenas = (pool: number) => arenasWithoutSlots(pools[pool]!, fixed.result);
   // Before what is allocated is counted: vectors and tables of angles are made when they are first asked for.
@@ -51,15 +62,14 @@ export function arenasWithoutSlots(layout: PoolLayout, buffer: GPUBuffer): Exper
   };
 }
 
-/** GPU bytes that both programs will take: scratch, parameters and choices. Throws as recording does. */
+/** GPU bytes that all programs will take: scratch, parameters and choices. Throws as recording does. */
 export function programBytes(
   resources: GpuResources,
   spec: ModelSpec,
-  options: Pick<RecordOptions, "guesses"> = {},
+  options: ProgramOptions = {},
 ): number {
-  return Object.values(recordings(spec, options)).reduce((sum, recording) => {
-    const ops = new GpuOps(resources, spec.moe, recording);
-    spec.forward(ops);
+  return recordingsFor(options).reduce((sum, which) => {
+    const ops = recorded(resources, spec, recordings(spec, options)[which]);
     const { bytes } = ops;
     ops.discard();
     return sum + bytes;
@@ -75,13 +85,12 @@ export function expertsOf(spec: ModelSpec): number {
 export async function recordPrograms(
   resources: GpuResources,
   spec: ModelSpec,
-  options: Pick<RecordOptions, "guesses"> = {},
+  options: ProgramOptions = {},
 ): Promise<Programs> {
-  const [decode, prefill] = await Promise.all([
-    recordProgram(resources, spec, "decode", options),
-    recordProgram(resources, spec, "prefill", options),
-  ]);
-  return { decode, prefill };
+  const [decode, prefill, verify] = await Promise.all(
+    recordingsFor(options).map((which) => recordProgram(resources, spec, which, options)),
+  );
+  return { decode: decode!, prefill: prefill!, verify };
 }
 
 /** Records one of the passes; see `Recorder.build` for `lent`. Throws as {@link recordPrograms}. */
@@ -92,8 +101,7 @@ export async function recordProgram(
   options: Pick<RecordOptions, "guesses"> = {},
   lent?: readonly GPUBuffer[],
 ): Promise<Program> {
-  const ops = new GpuOps(resources, spec.moe, recordings(spec, options)[which]);
-  spec.forward(ops);
+  const ops = recorded(resources, spec, recordings(spec, options)[which]);
   try {
     return await ops.finish(lent);
   } catch (error) {
@@ -102,13 +110,35 @@ export async function recordProgram(
   }
 }
 
+export function disposePrograms({ decode, prefill, verify }: Programs): void {
+  for (const program of [decode, prefill, verify]) program?.dispose();
+}
+
+/** A forward pass, recorded but not built. A block that predicts further tokens follows what reads more than one token. */
+function recorded(resources: GpuResources, spec: ModelSpec, recording: RecordOptions): GpuOps {
+  const ops = new GpuOps(resources, spec.moe, recording);
+  spec.forward(ops);
+  const { ahead } = spec;
+  if (ahead && recording.maxTokens > 1) {
+    ops.recordAhead((ops, stream) => ahead.forward(ops, stream));
+  }
+  ops.recordEnd();
+  return ops;
+}
+
+/** The programs that are wanted. */
+function recordingsFor({ verifies }: ProgramOptions): readonly (keyof Programs)[] {
+  return verifies ? ["decode", "prefill", "verify"] : ["decode", "prefill"];
+}
+
 /** What each program is recorded for. Guesses are for decoding; what is scored is a text that is there. */
 function recordings(
   spec: ModelSpec,
-  options: Pick<RecordOptions, "guesses">,
+  { guesses }: Pick<RecordOptions, "guesses">,
 ): Readonly<Record<keyof Programs, RecordOptions>> {
   return {
-    decode: { ...options, maxTokens: 1 },
+    decode: { ...(guesses !== undefined && { guesses }), maxTokens: 1 },
     prefill: { maxTokens: plannedChunk(spec), scores: true },
+    verify: { maxTokens: VERIFY_TOKENS, verifies: true },
   };
 }

@@ -1,15 +1,18 @@
 import type { ExpertCache } from "../experts/expert-cache.ts";
 import { TraceRecorder } from "../experts/trace.ts";
+import { ownMoe } from "../models/model.ts";
 import type { ChooserName } from "../ops/program.ts";
 import type { FinishReason, GenerateResult, TokenChunk } from "../rpc/api.ts";
 import type { TextTokenizer } from "../tokenizer/tokenizer.ts";
 import type { History } from "./history.ts";
 import type { LoadedModel } from "./model.ts";
 import { GpuTokens, HostTokens, type NextToken, type NextTokens, runPass } from "./next-tokens.ts";
-import type { PassResult } from "./pass.ts";
+import { NOTHING, type PassResult } from "./pass.ts";
 import { chooserOf, encodeReplyBlock, seenTokens } from "./reply-block.ts";
 import { logprobsOf } from "./sampler.ts";
 import type { GenerateSettings } from "./settings.ts";
+import { Drafting } from "./speculation/drafting.ts";
+import type { SpeculationChoice } from "./speculation/speculation.ts";
 import { StopTexts } from "./stop.ts";
 
 /** What a reply is made with; all of it is the engine's. */
@@ -18,12 +21,21 @@ export interface ReplyParts {
   readonly tokenizer: TextTokenizer;
   readonly history: History;
   readonly settings: GenerateSettings;
+  /** How the tokens are drafted. */
+  readonly speculation: SpeculationChoice;
   readonly promptTokens: readonly number[];
   readonly signal: AbortSignal | undefined;
   /** Runs passes while no budget is being changed. */
   readonly exclusive: <Result>(work: () => Promise<Result>) => Promise<Result>;
   readonly onPrefilled: () => void;
   readonly onToken: () => void;
+}
+
+/** How tokens are chosen. */
+interface TokenChoice {
+  /** By the host, which reads the logits. */
+  readonly onHost: boolean;
+  readonly chooser: ChooserName;
 }
 
 /** A result without its stats, which the engine adds. */
@@ -58,14 +70,30 @@ export async function* reply(parts: ReplyParts): AsyncGenerator<TokenChunk, Repl
   const prompted = await prefill({ ...parts, recorder }, { onHost, chooser });
   if (!prompted) return end("aborted");
   parts.onPrefilled();
-  const next = onHost
-    ? new HostTokens({ ...parts, recorder }, prompted)
-    : new GpuTokens({ ...parts, recorder }, prompted, chooser);
+  const next = createTokens({ ...parts, recorder }, prompted, { onHost, chooser });
   try {
     return end(yield* follow(parts, next, text));
   } finally {
     next.close();
   }
+}
+
+/** What goes on from the prompt's last pass. */
+function createTokens(
+  parts: ReplyParts & { readonly recorder: TraceRecorder | undefined },
+  prompted: PassResult,
+  { onHost, chooser }: TokenChoice,
+): NextTokens {
+  const { tokenizer, speculation } = parts;
+  if (speculation.drafter !== "off") {
+    return new Drafting(parts, prompted, {
+      choice: speculation,
+      endTokens: tokenizer.endTokens,
+      logits: onHost,
+    });
+  }
+  if (onHost) return new HostTokens(parts, prompted);
+  return new GpuTokens(parts, { token: prompted.next, chooser });
 }
 
 /** Gives out token after token until something ends the reply. */
@@ -133,7 +161,7 @@ class ReplyText {
 /** Computes the prompt in chunks, leaving out what the KV cache already holds; undefined when aborted. */
 async function prefill(
   parts: ReplyParts & { readonly recorder: TraceRecorder | undefined },
-  { onHost, chooser }: { readonly onHost: boolean; readonly chooser: ChooserName },
+  { onHost, chooser }: TokenChoice,
 ): Promise<PassResult | undefined> {
   const { promptTokens, history, model } = parts;
   let position = history.reuse(promptTokens);
@@ -143,7 +171,10 @@ async function prefill(
     const last = position === promptTokens.length;
     // What is chosen before the prompt's end is of no use, but tells that the numbers are numbers.
     const choice = { continues: !onHost && last, chooser: last ? chooser : "top" } as const;
-    const options = { logits: onHost && last, ...choice };
+    const predicts = parts.speculation.drafter === "mtp" && {
+      predicts: { behind: promptTokens[position] ?? NOTHING },
+    };
+    const options = { logits: onHost && last, ...choice, ...predicts };
     const pass = await runPass(parts, chunk, options);
     if (!pass || last) return pass;
   }
@@ -163,14 +194,16 @@ function spelled(
 }
 
 function createTrace({ spec, cache, needs }: LoadedModel): TraceRecorder {
-  const first = spec.moe[0];
+  const own = ownMoe(spec);
+  const [first] = own;
+  const pools = 1 + Math.max(-1, ...own.map(({ pool }) => pool));
   const filled = wasFilled(cache);
   return new TraceRecorder({
     topK: first?.topK ?? 0,
     experts: first?.experts ?? 0,
-    layers: spec.moe.map(({ layer }) => layer),
-    pools: spec.moe.map(({ pool }) => pool),
-    recordBytes: needs.recordBytes,
+    layers: own.map(({ layer }) => layer),
+    pools: own.map(({ pool }) => pool),
+    recordBytes: needs.recordBytes.slice(0, pools),
     ...(first && { routerInput: first.routerInput }),
     ...(filled !== undefined && { filled }),
   });

@@ -18,6 +18,7 @@ import { readModel } from "../models/registry.ts";
 import type { Budget, LoadOptions, LoadProgress, ModelInfo } from "../rpc/api.ts";
 import { bytesOfBudget, type ParsedBudget, parseBudget } from "../scheduler/budget.ts";
 import { DEFAULT_PACING, type PacingName, pacingRules } from "../scheduler/pacing/registry.ts";
+import type { SpeculationName } from "../speculation/registry.ts";
 import type { RecordStore } from "../storage/store/record-store.ts";
 import { createTokenizer, type TextTokenizer } from "../tokenizer/tokenizer.ts";
 import { plannedChunk } from "./chunks.ts";
@@ -28,6 +29,7 @@ import { type ExpertPlan, LoadedModel } from "./model.ts";
 import { choosePredictor, type PredictorChoice } from "./prefetch.ts";
 import { expertOf } from "./records.ts";
 import { type CountedSource, openSource } from "./source.ts";
+import { checkDrafter, readSpeculation, wantsAhead } from "./speculation/speculation.ts";
 import { tuningKey } from "./tuning/key.ts";
 import { planVariants, type VariantPlan } from "./tuning/plan.ts";
 import { usableSubgroups } from "./tuning/subgroup-check.ts";
@@ -36,6 +38,9 @@ import type { EngineSource, TuningPlace } from "./types.ts";
 
 /** Longest context that is made unless asked for: a KV cache for more is seldom used and always paid. */
 const DEFAULT_CONTEXT_TOKENS = 4096;
+
+/** What is drafted unless asked for: see "Speculation" in docs/measurements.md. */
+const DEFAULT_SPECULATION: SpeculationName = "off";
 
 /** How often progress is told while slots are filled. */
 const PROGRESS_MS = 100;
@@ -52,6 +57,7 @@ export interface OpenedModel {
   readonly kvCache: CacheFormatName;
   readonly wanted: WantedMemory;
   readonly variants: WantedVariants;
+  readonly speculation: SpeculationName;
 }
 
 /** Options that say how the experts' memory is run, read and found possible. */
@@ -67,7 +73,10 @@ export interface WantedMemory {
 
 /** A model that is loaded, with everything that belongs to it. Owned by the engine. */
 export interface Session
-  extends Omit<OpenedModel, "contextTokens" | "kvCache" | "wanted" | "kept" | "variants"> {
+  extends Omit<
+    OpenedModel,
+    "contextTokens" | "kvCache" | "wanted" | "kept" | "variants" | "speculation"
+  > {
   readonly context: GpuContext;
   readonly info: ModelInfo;
   readonly model: LoadedModel;
@@ -99,6 +108,8 @@ export async function openModel(
     ram: options.ramBudget,
     disk: options.diskBudget,
   });
+  const speculation = readSpeculation(options.speculation ?? DEFAULT_SPECULATION);
+  const ahead = wantsAhead(speculation);
   const kept: { coldest: () => string | undefined } = { coldest: () => undefined };
   const source = await openSource(
     from,
@@ -110,14 +121,17 @@ export async function openModel(
     const spec = readModel(
       { metadata: file.metadata, shape: (name) => file.tensors.get(name)?.shape },
       readRules(options.rules),
+      ahead,
     );
+    checkDrafter(speculation, spec.ahead !== undefined);
     const tokenizer = createTokenizer(file.metadata);
     const contextTokens = readContext(options.contextTokens, spec);
     const kvCache = readKvCache(options.kvCache);
     const wanted = { ...budgets, ...readPolicies(options, spec) };
     const variants = readWantedVariants(options);
     throwIfAborted(signal, "Loading the model");
-    return { source, kept, file, spec, tokenizer, contextTokens, kvCache, wanted, variants };
+    const opened = { source, kept, file, spec, tokenizer, contextTokens, kvCache };
+    return { ...opened, wanted, variants, speculation };
   } catch (error) {
     await source.close?.();
     throw error;
@@ -132,7 +146,8 @@ export async function createSession(
   tuning: TuningPlace,
   hooks: LoadHooks,
 ): Promise<Session> {
-  const { source, kept, file, spec, tokenizer, contextTokens, kvCache, wanted } = opened;
+  const { source, kept, file, spec, tokenizer, contextTokens, kvCache, wanted, speculation } =
+    opened;
   const totalBytes = spec.resident.reduce(
     (sum, { name }) => sum + (file.tensors.get(name)?.bytes ?? 0),
     0,
@@ -155,6 +170,7 @@ export async function createSession(
       contextTokens,
       kvCache,
       variants: await plannedVariants(context, opened, tuning),
+      speculation,
       signal: hooks.signal,
       onBytes(bytes) {
         loadedBytes = Math.min(totalBytes, loadedBytes + bytes);
@@ -172,9 +188,8 @@ export async function createSession(
     kept.coldest = () => records.coldestOnDisk();
     const info = describe(file, model, tokenizer);
     void source.store?.describe(info.name, model.cache.pools * model.cache.experts);
-    const history = new History((written) =>
-      earliestReturn(spec, { contextTokens, chunkTokens: plannedChunk(spec) }, written),
-    );
+    const size = { contextTokens, chunkTokens: plannedChunk(spec) };
+    const history = new History((...tokens) => earliestReturn(spec, size, ...tokens));
     const lower = { ram: wanted.ram, disk: wanted.disk };
     return { context, source, file, spec, tokenizer, info, model, history, filler, fill, lower };
   } catch (error) {

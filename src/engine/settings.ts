@@ -1,6 +1,8 @@
 import { SluiceError } from "../errors.ts";
 import type { GenerateOptions } from "../rpc/api.ts";
+import type { SpeculationName } from "../speculation/registry.ts";
 import { PLAIN, type SamplerSettings } from "./sampler.ts";
+import { readSpeculation } from "./speculation/speculation.ts";
 
 /** Generate options with every default filled in. */
 export interface GenerateSettings {
@@ -11,6 +13,8 @@ export interface GenerateSettings {
   /** Undefined: no log-probabilities. */
   readonly topLogprobs: number | undefined;
   readonly trace: boolean;
+  /** Undefined: as the model was loaded with. */
+  readonly speculation: SpeculationName | undefined;
 }
 
 /** Seeds are drawn below this, so that they are whole numbers in any language. */
@@ -64,5 +68,6 @@ export function readSettings(options: GenerateOptions): GenerateSettings {
         ? undefined
         : number("topLogprobs", 0, { min: 0, max: MAX_LOGPROBS, whole: true }),
     trace: options.trace ?? false,
+    speculation: readSpeculation(options.speculation),
   };
 }

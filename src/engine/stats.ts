@@ -3,6 +3,7 @@ import type { EngineStats, VariantReport } from "../rpc/api.ts";
 import type { History } from "./history.ts";
 import type { LoadedModel } from "./model.ts";
 import type { CountedSource } from "./source.ts";
+import type { SpeculationChoice } from "./speculation/speculation.ts";
 import { byFamily } from "./tuning/choices.ts";
 
 /** What is metered; see the engine's session. */
@@ -24,6 +25,7 @@ function snapshot({ model, source }: Metered) {
     uploaded: model.store.counters.bytesUploaded,
     records: model.store.records.counters,
     prefetch: model.prefetch.stats,
+    speculation: model.speculation.counters,
   };
 }
 
@@ -35,6 +37,7 @@ export class ReplyMeter {
   #prefilled: ReturnType<typeof snapshot> | undefined;
   #end: ReturnType<typeof snapshot> | undefined;
   #tokens = 0;
+  #speculates: SpeculationChoice = { drafter: "off", reason: "no reply has begun" };
 
   constructor(metered: Metered, promptTokens: number) {
     this.#metered = metered;
@@ -45,6 +48,11 @@ export class ReplyMeter {
   /** The prompt has been computed: the first token is known. */
   prefilled(): void {
     this.#prefilled = snapshot(this.#metered);
+  }
+
+  /** How the reply's tokens are drafted. */
+  speculates(choice: SpeculationChoice): void {
+    this.#speculates = choice;
   }
 
   /** A token has been given out. */
@@ -98,6 +106,13 @@ export class ReplyMeter {
       policy: model.policy,
       predictor: now.prefetch.predictor,
       pacing: model.pacer.name,
+      speculation: {
+        drafter: this.#speculates.drafter,
+        ...(this.#speculates.drafter === "off" && { reason: this.#speculates.reason }),
+        drafted: now.speculation.drafted - start.speculation.drafted,
+        accepted: now.speculation.accepted - start.speculation.accepted,
+        passes: now.speculation.passes - start.speculation.passes,
+      },
       loadsFromRam: now.records.fromRam - start.records.fromRam,
       loadsFromDisk: now.records.fromDisk - start.records.fromDisk,
       loadsFromSource: now.records.fromSource - start.records.fromSource,

@@ -1,9 +1,12 @@
+import { accept } from "./accept.ts";
 import { add } from "./add.ts";
 import { argmax } from "./argmax.ts";
+import { argmaxRows } from "./argmax_rows.ts";
 import { attention } from "./attention.ts";
 import { attentionMerge } from "./attention_merge.ts";
 import { causalConv } from "./causal_conv.ts";
 import { combine } from "./combine.ts";
+import { concat } from "./concat.ts";
 import { countLogits } from "./count_logits.ts";
 import { embed } from "./embed.ts";
 import { expertDown } from "./expert_down.ts";
@@ -30,6 +33,7 @@ import { rmsNorm } from "./rms_norm.ts";
 import { rotateAppend } from "./rotate_append.ts";
 import { router } from "./router.ts";
 import { shapeLogits } from "./shape_logits.ts";
+import { shift } from "./shift.ts";
 import { softcap } from "./softcap.ts";
 import { ssmScan } from "./ssm_scan.ts";
 import { subgroupProbe } from "./subgroup_probe.ts";
@@ -37,12 +41,15 @@ import { sumWeights } from "./sum_weights.ts";
 
 /** Every kernel. Tests compile each of them with every part that it takes. */
 export const kernels = [
+  accept,
   add,
   argmax,
+  argmaxRows,
   attention,
   attentionMerge,
   causalConv,
   combine,
+  concat,
   countLogits,
   embed,
   expertDown,
@@ -69,6 +76,7 @@ export const kernels = [
   rotateAppend,
   router,
   shapeLogits,
+  shift,
   softcap,
   ssmScan,
   subgroupProbe,

@@ -1,3 +1,4 @@
+import { readAhead } from "./ahead.ts";
 import { attentionLayers, moeLayers, plainDecoder, queryKeyNorm } from "./decoder.ts";
 import { type DecoderConfig, readCount, readDecoder } from "./decoder-config.ts";
 import type { Architecture, ModelFile } from "./model.ts";
@@ -12,8 +13,8 @@ import {
 
 /**
  * Ling 2 (Ling-mini-2.0): norms of queries and keys over each head, of which half the dimensions are rotated; dense
- * layers first, then experts that are chosen within groups by biased scores, with shared ones beside them. The block
- * that predicts further tokens is left out. Source: llama.cpp `src/models/bailingmoe2.cpp`.
+ * layers first, then experts that are chosen within groups by biased scores, with shared ones beside them. Of the blocks
+ * that predict further tokens the first is read. Source: llama.cpp `src/models/bailingmoe2.cpp`.
  */
 export const bailingmoe2: Architecture = {
   read(file) {
@@ -27,8 +28,10 @@ export const bailingmoe2: Architecture = {
       file,
       readDecoder(file, "bailingmoe2", "half-split", { keys }),
     );
-    const attention = attentionLayers(config, (layer) => queryKeyNorm(config, layer, "head"));
     const lead = readDenseLead(file, config);
+    // The layer behind the model's last is that of the block ahead: made alike, and then taken apart.
+    const all = { ...config, layers: config.layers + 1 };
+    const attention = attentionLayers(all, (layer) => queryKeyNorm(config, layer, "head"));
     const ffn = readCount(file.metadata, "bailingmoe2.expert_feed_forward_length");
     const rule = {
       ffn,
@@ -44,7 +47,19 @@ export const bailingmoe2: Architecture = {
       ...selectionBias(file, spec.layer),
     }));
     const shared = sharedWidth(file, config, ffn);
-    return plainDecoder(config, withDenseOthers(file, config, { attention, moe, shared }));
+    const own = <Spec extends { readonly layer: number }>(specs: readonly Spec[]) =>
+      specs.filter(({ layer }) => layer < config.layers);
+    const decoder = withDenseOthers(file, config, {
+      attention: own(attention),
+      moe: own(moe),
+      shared,
+    });
+    const ahead = readAhead(file, config, {
+      attention: attention.slice(-1),
+      moe: moe.slice(-1),
+      shared: new Map(shared > 0 ? [[config.layers, shared]] : []),
+    });
+    return { ...plainDecoder(config, decoder), ...(ahead && { ahead }) };
   },
 };
 

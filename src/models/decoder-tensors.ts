@@ -70,14 +70,25 @@ export function decoderTensors(
   if (config.head !== "token_embd.weight") {
     resident.push({ name: config.head, shape: [vocab, hidden] });
   }
-  resident.push(...ropeTensors(layers.attention));
+  const numbers = Array.from({ length: config.layers }, (_, layer) => layer);
+  const blocks = blockTensors(config, layers, numbers);
+  resident.push(...blocks.resident);
+  return { resident, stacked: blocks.stacked };
+}
 
+/** The tensors of the blocks `numbers`, whose layers these are. */
+export function blockTensors(
+  { hidden, vocab }: Pick<DecoderConfig, "hidden" | "vocab">,
+  layers: DecoderLayers,
+  numbers: readonly number[],
+): { readonly resident: readonly TensorSpec[]; readonly stacked: readonly TensorSpec[] } {
+  const resident: TensorSpec[] = ropeTensors(layers.attention);
   for (const spec of layers.attention) {
     // Those of latent attention depend on how the file has them: its architecture names them.
     if (!spec.latent) resident.push(...attentionTensors(spec, hidden));
   }
   for (const spec of layers.recurrent ?? []) resident.push(...recurrentTensors(spec, hidden));
-  for (let layer = 0; layer < config.layers; layer++) {
+  for (const layer of numbers) {
     resident.push({ name: blockWeight(layer, layers.ffnNorm ?? "ffn_norm"), shape: [hidden] });
     const ffn = layers.dense?.get(layer);
     if (ffn !== undefined) resident.push(...denseTensors(layer, ffn, hidden));

@@ -30,8 +30,45 @@ export interface ModelSpec {
   readonly resident: readonly TensorSpec[];
   /** Stacked expert matrices, which the expert cache pages. */
   readonly stacked: readonly TensorSpec[];
+  /** The block that predicts the token after the next one, where the file has it. Undefined: there is none. */
+  readonly ahead?: AheadSpec;
   /** Records the forward pass of one chunk of tokens. */
   forward<Tensor extends Activation, Choice extends Routing>(ops: Ops<Tensor, Choice>): void;
+}
+
+/**
+ * A block behind the model that predicts one token more (multi-token prediction). It is loaded and run only to draft:
+ * see {@link withAhead}.
+ */
+export interface AheadSpec extends Pick<ModelSpec, "attention" | "moe" | "resident" | "stacked"> {
+  /**
+   * Records the block for a pass whose tokens are those that follow the model's: they are embedded, joined with the
+   * stream, and end in the logits of the token after them. stream `[tokens, hidden]`: the residual stream that the
+   * model ended with.
+   */
+  forward<Tensor extends Activation, Choice extends Routing>(
+    ops: Ops<Tensor, Choice>,
+    stream: Tensor,
+  ): void;
+}
+
+/** The model with the layers and tensors of its block behind its own ones, or without the block. */
+export function withAhead(spec: ModelSpec, wanted: boolean): ModelSpec {
+  const { ahead, ...model } = spec;
+  if (!wanted || !ahead) return model;
+  const own = new Set(spec.resident.map(({ name }) => name));
+  return {
+    ...spec,
+    attention: [...spec.attention, ...ahead.attention],
+    moe: [...spec.moe, ...ahead.moe],
+    resident: [...spec.resident, ...ahead.resident.filter(({ name }) => !own.has(name))],
+    stacked: [...spec.stacked, ...ahead.stacked],
+  };
+}
+
+/** The MoE layers of the model itself, without those of its block. */
+export function ownMoe({ moe, ahead }: Pick<ModelSpec, "moe" | "ahead">): ModelSpec["moe"] {
+  return ahead ? moe.slice(0, moe.length - ahead.moe.length) : moe;
 }
 
 /** The metadata of a model file, by key. Getters throw "bad-file" with the key, what was wanted and what was got. */

@@ -9,7 +9,13 @@ import { granite, granitehybrid, granitemoe } from "./granite.ts";
 import { lfm2 } from "./lfm2.ts";
 import { lfm2moe } from "./lfm2moe.ts";
 import { llama } from "./llama.ts";
-import type { Architecture, ModelFile, ModelRules, ModelSpec } from "./model.ts";
+import {
+  type Architecture,
+  type ModelFile,
+  type ModelRules,
+  type ModelSpec,
+  withAhead,
+} from "./model.ts";
 import { olmoe } from "./olmoe.ts";
 import { phimoe } from "./phimoe.ts";
 import { qwen2 } from "./qwen2.ts";
@@ -45,8 +51,17 @@ export const architectures = {
 /** The name of an architecture. */
 export type ArchitectureName = keyof typeof architectures;
 
-/** Reads a file's model. Throws "unsupported-model" or "bad-file". */
-export function readModel(file: ModelFile, rules: ModelRules = "published"): ModelSpec {
+/**
+ * Reads a file's model.
+ * Throws "unsupported-model" or "bad-file".
+ *
+ * @param ahead with the block that predicts further tokens, if the file has one
+ */
+export function readModel(
+  file: ModelFile,
+  rules: ModelRules = "published",
+  ahead = false,
+): ModelSpec {
   const name = file.metadata.optionalString("general.architecture");
   if (name === undefined) {
     throw new SluiceError(
@@ -60,7 +75,7 @@ export function readModel(file: ModelFile, rules: ModelRules = "published"): Mod
       `Sluice does not know the architecture "${name}". Choose a model of one of these: ${Object.keys(architectures).join(", ")}.`,
     );
   }
-  const model = architectures[name as ArchitectureName].read(file, rules);
+  const model = withAhead(architectures[name as ArchitectureName].read(file, rules), ahead);
   checkTensors(file, model);
   return model;
 }

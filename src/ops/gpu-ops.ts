@@ -1,8 +1,12 @@
 import { weightParts } from "../formats/parts.ts";
+import { accept } from "../kernels/accept.ts";
 import { add } from "../kernels/add.ts";
+import { argmaxRows } from "../kernels/argmax_rows.ts";
+import { concat } from "../kernels/concat.ts";
 import { embed } from "../kernels/embed.ts";
 import { lastToken } from "../kernels/last_token.ts";
 import { layerNorm } from "../kernels/layer_norm.ts";
+import { shift } from "../kernels/shift.ts";
 import { softcap } from "../kernels/softcap.ts";
 import { checkWidth } from "./checks.ts";
 import { recordAttention } from "./gpu/attention.ts";
@@ -36,6 +40,8 @@ export interface RecordOptions {
   readonly scores?: boolean;
   /** Also runs each layer's router on what the layer before reads, as a guess. */
   readonly guesses?: boolean;
+  /** Gives the most probable token after each of the pass's tokens, not after the last one alone. */
+  readonly verifies?: boolean;
 }
 
 /**
@@ -48,13 +54,22 @@ export class GpuOps implements Ops<GpuTensor, GpuRouting> {
   readonly #scores: boolean;
   /** What the head makes logits of. */
   #rows: { readonly scratch: Scratch; readonly step: number } | undefined;
-  #logits: { readonly scratch: Scratch; readonly step: number } | undefined;
+  /** The model's logits, and the step behind those that make them. */
+  #logits: { readonly tensor: GpuTensor; readonly step: number } | undefined;
   #choosers: ChooserSteps | undefined;
+  readonly #verifies: boolean;
+  /** The residual stream that the model ended with: what a block that predicts further tokens goes on from. */
+  #stream: GpuTensor | undefined;
+  /** The step at which that block begins. */
+  #predictFirst: number | undefined;
+  /** The step behind those of every pass. */
+  #end: number | undefined;
 
   constructor(gpu: GpuResources, moe: readonly MoeSpec[], options: RecordOptions) {
     this.#recording = new Recording(gpu, options.maxTokens);
     this.#moe = new MoeRecording(this.#recording, moe, options.guesses ?? false);
     this.#scores = options.scores ?? false;
+    this.#verifies = options.verifies ?? false;
   }
 
   embed(table: string, { scale = 1 }: { scale?: number } = {}): GpuTensor {
@@ -95,6 +110,15 @@ export class GpuOps implements Ops<GpuTensor, GpuRouting> {
       parts: [gpu.variant.norm.reduce],
       constants: gpu.variant.norm.constants,
       single: x.single,
+    });
+    return y;
+  }
+
+  concat(a: GpuTensor, b: GpuTensor): GpuTensor {
+    const y = this.#recording.tensor(a.width + b.width);
+    this.#recording.recorder.dispatch(concat, {
+      params: { a_width: a.width, b_width: b.width },
+      buffers: { a: a.scratch, b: b.scratch, y: y.scratch },
     });
     return y;
   }
@@ -179,8 +203,13 @@ export class GpuOps implements Ops<GpuTensor, GpuRouting> {
   lastToken(x: GpuTensor): GpuTensor {
     const { recorder, maxTokens } = this.#recording;
     const { scratch } = x;
-    this.#rows = { scratch, step: recorder.length };
-    if (maxTokens === 1) return { width: x.width, scratch, single: true };
+    const rows = { width: x.width, scratch, single: x.single };
+    if (this.#predictFirst === undefined) {
+      this.#rows = { scratch, step: recorder.length };
+      this.#stream = rows;
+      if (this.#verifies) return rows;
+    }
+    if (maxTokens === 1) return { ...rows, single: true };
     const y = this.#recording.tensor(x.width, true);
     recorder.dispatch(lastToken, {
       params: { width: x.width },
@@ -191,12 +220,57 @@ export class GpuOps implements Ops<GpuTensor, GpuRouting> {
   }
 
   logits(x: GpuTensor): void {
+    const { gpu } = this.#recording;
+    const { width, single, scratch } = x;
+    if (this.#predictFirst !== undefined) {
+      this.#dispatchMostProbable(x, gpu.guess);
+      return;
+    }
+    const tensor = { width, single, scratch };
+    this.#logits = { tensor, step: this.#recording.recorder.length };
+    if (this.#verifies) this.#dispatchMostProbable(tensor, gpu.verdict);
+  }
+
+  /** The most probable token after each row of logits. */
+  #dispatchMostProbable({ scratch, width, single }: GpuTensor, result: GPUBuffer): void {
+    this.#recording.recorder.dispatch(argmaxRows, {
+      params: { vocab: width },
+      buffers: { logits: scratch, result },
+      single,
+    });
+  }
+
+  /** Records what chooses the next token and what scores a given one: the last thing to be recorded. */
+  recordEnd(): void {
     const { recorder } = this.#recording;
-    const { scratch } = x;
-    this.#logits = { scratch, step: recorder.length };
-    this.#choosers = recordChoosers(this.#recording, x, { scores: this.#scores });
+    if (!this.#logits || !this.#rows) return;
+    const { tensor } = this.#logits;
+    this.#end = recorder.length;
+    if (!this.#verifies) {
+      this.#choosers = recordChoosers(this.#recording, tensor, { scores: this.#scores });
+    }
+    // They are read when the pass is over.
+    recorder.keep(tensor.scratch);
     // The head runs once for each token, so what it reads must outlive the last of its steps.
-    if (this.#scores && this.#rows) recorder.keep(this.#rows.scratch);
+    if (this.#scores) recorder.keep(this.#rows.scratch);
+  }
+
+  /**
+   * Records a block that goes on from the residual stream which the model ended with, over the tokens that follow those
+   * of the pass: the pass's own tokens, each one further, without those that were drafted wrongly.
+   */
+  recordAhead(forward: (ops: GpuOps, stream: GpuTensor) => void): void {
+    const { gpu, recorder, maxTokens } = this.#recording;
+    if (!this.#stream || !this.#logits) throw new Error("unreachable: a block before the end");
+    this.#predictFirst = recorder.length;
+    const params = { most: maxTokens };
+    if (this.#verifies) {
+      recorder.dispatch(accept, { params, buffers: { verdict: gpu.verdict } });
+    } else {
+      this.#dispatchMostProbable(this.#logits.tensor, gpu.verdict);
+      recorder.dispatch(shift, { params, buffers: { verdict: gpu.verdict } });
+    }
+    forward(this, this.#stream);
   }
 
   /** GPU bytes of the program: scratch, parameters and routing. */
@@ -216,19 +290,21 @@ export class GpuOps implements Ops<GpuTensor, GpuRouting> {
   async finish(lent?: readonly GPUBuffer[]): Promise<Program> {
     const { recorder, maxTokens, gpu } = this.#recording;
     const { steps, others, scratch, dispose } = await recorder.build(gpu.control, lent);
-    const logits = this.#logits?.scratch.buffer;
-    if (!logits || !this.#rows || !this.#logits || !this.#choosers) {
+    const logits = this.#logits?.tensor.scratch.buffer;
+    const end = this.#end;
+    if (!logits || !this.#rows || !this.#logits || end === undefined) {
       throw new Error("unreachable: a model ends with the last token's logits");
     }
-    const end = this.#logits.step;
     return {
       ...this.#moe.finish(others),
-      ...this.#choosers(steps),
+      ...(this.#choosers?.(steps) ?? { choosers: undefined, scorer: undefined }),
       maxTokens,
       steps: steps.slice(0, end),
       logits,
-      head: { first: this.#rows.step, end },
+      head: { first: this.#rows.step, end: this.#logits.step },
       scratch,
+      verifies: this.#verifies,
+      predictFirst: this.#predictFirst ?? end,
       dispose: () => {
         dispose();
         this.discard();

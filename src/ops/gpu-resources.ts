@@ -77,6 +77,10 @@ export interface GpuResources {
   readonly reply: GPUBuffer;
   /** `[vocab]` u32: 1 + the last position of each token that a reply's penalty may see, 0 for none. */
   readonly seen: GPUBuffer;
+  /** `[tokens of a verifying pass]` u32: the most probable token after each. */
+  readonly verdict: GPUBuffer;
+  /** Word 0: what the model's own block predicts beyond that. */
+  readonly guess: GPUBuffer;
   /** `[max tokens]` f32: log-probabilities of the tokens that follow those of a pass. */
   readonly scores: GPUBuffer;
   matrix(name: string): GpuMatrix;

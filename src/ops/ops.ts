@@ -22,6 +22,8 @@ export interface Ops<Tensor extends Activation = Activation, Choice extends Rout
    * by default) an RMS norm with a bias: mean 0, and the variance from it. weight and bias `[width]`
    */
   layerNorm(x: Tensor, weight: string, bias: string, options: LayerNormOptions): Tensor;
+  /** a and behind it b. a `[tokens, any]`, b `[tokens, any]` -> `[tokens, a.width + b.width]` */
+  concat(a: Tensor, b: Tensor): Tensor;
   /** `a + b`, or `a + sigmoid(gate) * b`. a and b `[tokens, width]`, gate `[tokens, 1]` */
   add(a: Tensor, b: Tensor, options?: { gate?: Tensor }): Tensor;
   /** `scale * (x Wᵀ + bias) + residual`. weight `[rows, cols]`, x `[tokens, cols]` -> `[tokens, rows]` */

@@ -56,8 +56,12 @@ export interface Program {
   readonly routingFirst: readonly number[];
   /** What the router of the layer before would have chosen for each layer, laid out as `ids`; if it was recorded. */
   readonly guesses: GPUBuffer | undefined;
-  /** `[vocab]` f32: of the token after the pass. */
+  /** `[vocab]` f32: of the token after the pass; `[tokens, vocab]` where it verifies. */
   readonly logits: GPUBuffer;
+  /** Gives the most probable token after each of the pass's. */
+  readonly verifies: boolean;
+  /** Where the steps of the block that predicts a further token begin; the number of steps where there is none. */
+  readonly predictFirst: number;
   /**
    * The steps `[first, end)` that make logits of the pass's last token. They may run again with fewer tokens in the
    * control block, as if the pass had ended there: so `logits` has room for one token's, and any token can be scored.
@@ -65,8 +69,11 @@ export interface Program {
   readonly head: { readonly first: number; readonly end: number };
   /** What is encoded behind the head to score the token that follows, if it was recorded. */
   readonly scorer: Step | undefined;
-  /** What is encoded behind all steps to choose the next token, for each way to choose it. */
-  readonly choosers: Readonly<Record<ChooserName, readonly Step[]>>;
+  /**
+   * What is encoded behind all steps to choose the next token, for each way to choose it. Undefined where the program
+   * verifies, which gives the most probable ones.
+   */
+  readonly choosers: Readonly<Record<ChooserName, readonly Step[]>> | undefined;
   /** Where steps leave what later ones read. A program that never runs at the same time may share it. */
   readonly scratch: readonly GPUBuffer[];
   dispose(): void;

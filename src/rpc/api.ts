@@ -4,6 +4,7 @@ import type { PredictorName } from "../experts/predictors/registry.ts";
 import type { CacheFormatName } from "../formats/cache/registry.ts";
 import type { FamilyName } from "../kernels/parts.ts";
 import type { PacingName } from "../scheduler/pacing/registry.ts";
+import type { DrafterName, SpeculationName } from "../speculation/registry.ts";
 import type { StorageReport, StoredModel, VerifyReport } from "../storage/store/report.ts";
 
 /** Bytes: a number, `"512MB"`, `"2GB"` (powers of 1000; `MiB`, `GiB` of 1024), or the share of all experts: `"50%"`. */
@@ -53,6 +54,13 @@ export interface LoadOptions {
   readonly predictor?: PredictorName | "auto" | "none";
   /** How much is submitted before results are read. */
   readonly pacing?: PacingName;
+  /**
+   * Whether the next tokens are drafted and then computed in one pass, which changes no token: from the text before
+   * (`prompt-lookup`), by the model's own block where its file has one (`mtp`), by whichever of the two suits the model
+   * as far as it was measured to pay (`auto`), or not at all (`off`, the default). Takes room on the GPU for passes over
+   * drafted tokens, and for the block.
+   */
+  readonly speculation?: SpeculationName;
 }
 
 /** A kind of variant that all families of kernels have, as far as their work allows. */
@@ -76,7 +84,14 @@ export interface FamilyReport {
 }
 
 /** Names of the registries in `src/formats/cache`, `src/experts` and `src/scheduler`. */
-export type { CacheFormatName, EvictionPolicyName, FamilyName, PacingName, PredictorName };
+export type {
+  CacheFormatName,
+  EvictionPolicyName,
+  FamilyName,
+  PacingName,
+  PredictorName,
+  SpeculationName,
+};
 
 /** A step of loading, with bytes where they are known. */
 export interface LoadProgress {
@@ -145,6 +160,8 @@ export interface GenerateOptions {
   readonly topLogprobs?: number;
   /** Record the experts that each token chose. */
   readonly trace?: boolean;
+  /** Default: as the model was loaded with. Drafts are for greedy replies alone. */
+  readonly speculation?: SpeculationName;
 }
 
 /** A token's log-probability before temperature and filters. */
@@ -167,7 +184,7 @@ export interface TokenChunk {
 /** Why a reply ended. */
 export type FinishReason = "stop" | "length" | "aborted";
 
-/** The experts that every token chose, in the order in which they were computed. */
+/** The experts that every token chose, in the order in which they were computed: drafted tokens, too. */
 export interface RoutingTrace {
   readonly topK: number;
   readonly experts: number;
@@ -245,6 +262,7 @@ export interface EngineStats {
   /** The predictor in use; a guessing one that did not pay says `off`. */
   readonly predictor: PredictorName | "none" | "off";
   readonly pacing: PacingName;
+  readonly speculation: SpeculationStats;
   /** Records that a load found in RAM, on disk, or had to fetch from the source. */
   readonly loadsFromRam: number;
   readonly loadsFromDisk: number;
@@ -264,6 +282,19 @@ export interface EngineStats {
   readonly residentExperts: number;
   readonly totalExperts: number;
   readonly contextUsed: number;
+}
+
+/** How the tokens of a reply were drafted, and how many of the drafts were right. */
+export interface SpeculationStats {
+  readonly drafter: DrafterName | "off";
+  /** Why nothing is drafted. */
+  readonly reason?: string;
+  /** Tokens that were drafted and computed. */
+  readonly drafted: number;
+  /** Those of them that were right: each one saved a pass. */
+  readonly accepted: number;
+  /** Passes over drafted tokens. */
+  readonly passes: number;
 }
 
 /** Times of a pass of one token on this device, in milliseconds. */

@@ -42,7 +42,7 @@ export interface KernelRun<
   /** Tokens that the grid is made for: the control block's if left out. */
   readonly tokens?: number;
   /** The kernel may write all of the control block. */
-  readonly advances?: boolean;
+  readonly writesControl?: boolean;
 }
 
 /** A buffer after the run, twice the same bytes; `before` are its words before the run. */
@@ -55,7 +55,11 @@ export interface Output {
 /** The buffers that a kernel may write, the control block and its fault flag, after its run. */
 export type KernelResult<Buffers extends Record<string, Access>> = {
   readonly [name in keyof Buffers as Buffers[name] extends "read_write" ? name : never]: Output;
-} & { readonly fault: number; readonly controlAfter: readonly number[] };
+} & {
+  readonly fault: number;
+  /** The control block's words. */
+  readonly control: Uint32Array<ArrayBuffer>;
+};
 
 /** What is in a buffer where nobody wrote: a NaN as f32, so that no bound holds for it. */
 export const UNWRITTEN = 0xffa5_a5a5;
@@ -68,7 +72,7 @@ const CONTROL_HEADER = 4;
 /**
  * Runs `kernel` once and returns what it wrote.
  *
- * Fails if it wrote past the end of a buffer, or anything but `fault` in the control block. What it only reads, WebGPU
+ * Fails if it wrote past the end of a buffer, or anything but `fault` in the control block unless it may. What it only reads, WebGPU
  * keeps it from writing.
  */
 export async function runKernel<
@@ -111,7 +115,8 @@ export async function runKernel<
   for (const buffer of [...read, params, ...weights]) buffer.destroy();
 
   const controlAfter = unguarded(`${kernel.name}: control`, words.pop()!);
-  if (!run.advances && controlAfter.slice(1).some((word, index) => word !== control[index + 1])) {
+  const isChanged = controlAfter.slice(1).some((word, index) => word !== control[index + 1]);
+  if (isChanged && !run.writesControl) {
     throw new Error(`${kernel.name} wrote into the control block`);
   }
   const outputs = Object.entries(kernel.buffers).flatMap(([name, access], index) => {
@@ -119,8 +124,7 @@ export async function runKernel<
     const after = unguarded(`${kernel.name}: ${name}`, words[index]!);
     return [[name, { floats: floatsOf(after), words: after, before: contents[index]! }]];
   });
-  const after = { fault: controlAfter[0], controlAfter: [...controlAfter] };
-  return { ...Object.fromEntries(outputs), ...after } as KernelResult<Buffers>;
+  return { ...Object.fromEntries(outputs), fault: controlAfter[0], control: controlAfter };
 }
 
 /**

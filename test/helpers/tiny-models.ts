@@ -2,7 +2,12 @@ import type { WeightFormat } from "../../src/formats/format.ts";
 import { formatOfGgmlType, weightFormats } from "../../src/formats/registry.ts";
 import { openGguf } from "../../src/gguf/gguf.ts";
 import { readHeader } from "../../src/gguf/header.ts";
-import type { ModelMetadata, TensorSpec } from "../../src/models/model.ts";
+import {
+  type ModelMetadata,
+  type ModelSpec,
+  type TensorSpec,
+  withAhead,
+} from "../../src/models/model.ts";
 import { architectures } from "../../src/models/registry.ts";
 import { createRandom, normalArray, type Random } from "../../src/numeric/random.ts";
 import { memorySource } from "../../src/storage/memory-source.ts";
@@ -52,6 +57,7 @@ function settingsOf(options: TinyModelOptions): TinySettings {
     denseLead: 1,
     moeStep: 1,
     selectionBias: true,
+    predicts: false,
     routerInput: "post-attention",
     ropeScale: 1,
     ropeFactors: "none",
@@ -107,13 +113,14 @@ function modelTensors(model: TinySettings): GgufTensor[] {
     ...(!tiedHead && { "output.weight": [vocab, hidden] }),
     ...tinyArchitectures[architecture].optional?.(model),
   };
-  const { resident, stacked } = architectures[architecture].read(
+  const spec: ModelSpec = architectures[architecture].read(
     {
       metadata: keyMetadata({ ...modelKeys(model), ...model.keys }),
       shape: (tensor) => optional[tensor],
     },
     "published",
   );
+  const { resident, stacked } = withAhead(spec, true);
   return [...resident, ...stacked].map((spec) => {
     // Each tensor has a sequence of its own: one more tensor changes no other.
     const random = createRandom(model.seed + hash(spec.name));

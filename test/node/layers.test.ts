@@ -3,7 +3,7 @@ import { describe, expect, test } from "vitest";
 const BASE = ["errors", "numeric"];
 const COMPUTE = [...BASE, "gpu", "formats", "routing", "kernels", "ops"];
 const BYTES = ["gguf", "storage", "tokenizer"];
-const PURE = ["experts", "scheduler"];
+const PURE = ["experts", "scheduler", "speculation"];
 
 /** What each folder of `src`, or file directly in it, may import besides itself. */
 const MAY_IMPORT: Record<string, readonly string[]> = {
@@ -14,6 +14,7 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
   tokenizer: BASE,
   experts: BASE,
   scheduler: [...BASE, "experts"],
+  speculation: BASE,
   gpu: [...BASE, "shaders"],
   formats: [...BASE, "gpu", "shaders"],
   routing: [...BASE, "gpu", "shaders"],
@@ -36,7 +37,7 @@ const MAY_IMPORT_TYPES: Record<string, readonly string[]> = {
   tokenizer: ["gguf"],
   models: ["gguf"],
   engine: ["rpc"],
-  rpc: ["engine", "experts", "formats", "kernels", "scheduler", "storage"],
+  rpc: ["engine", "experts", "formats", "kernels", "scheduler", "speculation", "storage"],
   faces: ["engine"],
   index: ["engine"],
 };

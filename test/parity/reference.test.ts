@@ -105,6 +105,7 @@ const CASES: readonly TinyModelOptions[] = [
     tiedHead: true,
   },
   { architecture: "bailingmoe2", ...SMALL, headDim: 16, layers: 3 },
+  { architecture: "bailingmoe2", ...SMALL, headDim: 16, layers: 2, predicts: true },
   {
     architecture: "bailingmoe2",
     ...SMALL,

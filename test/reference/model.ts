@@ -16,17 +16,27 @@ export interface ReferenceModel {
   readonly spec: ModelSpec;
   /** One pass over tokens that follow those before. */
   run(tokens: readonly number[]): ReferencePass;
+  /** See `ReferenceOps.runAhead`; of a model that was opened with `ahead`. */
+  runAhead(tokens: readonly number[]): Float64Array;
 }
 
 /** The model in the GGUF `bytes`, its weights decoded by our formats. */
 export async function openReferenceModel(
   bytes: Uint8Array,
-  { rules, ...options }: ReferenceOptions & { readonly rules?: ModelRules } = {},
+  {
+    rules,
+    ahead,
+    ...options
+  }: ReferenceOptions & { readonly rules?: ModelRules; readonly ahead?: boolean } = {},
 ): Promise<ReferenceModel> {
   const file = await openGguf(memorySource(bytes));
-  const spec = readModel(modelFileOf(file), rules);
+  const spec = readModel(modelFileOf(file), rules, ahead);
   const ops = createReferenceOps(decodedWeights(file, bytes), options);
-  return { spec, run: (tokens) => ops.run(spec, tokens) };
+  return {
+    spec,
+    run: (tokens) => ops.run(spec, tokens),
+    runAhead: (tokens) => ops.runAhead(spec, tokens),
+  };
 }
 
 /** What an architecture's reader may see of a GGUF. */

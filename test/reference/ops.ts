@@ -50,6 +50,11 @@ export interface ReferencePass {
 export interface ReferenceOps extends Ops<ReferenceTensor, ReferenceRouting> {
   /** Runs `spec`'s forward pass on tokens that follow those of the passes before. */
   run(spec: ModelSpec, tokens: readonly number[]): ReferencePass;
+  /**
+   * Runs the block of `spec` that predicts a further token, for the pass that was run last: `tokens` are those that follow
+   * each of its own. -> the logits of the token after them
+   */
+  runAhead(spec: ModelSpec, tokens: readonly number[]): Float64Array;
 }
 
 /** Options of {@link createReferenceOps}. */
@@ -73,6 +78,8 @@ export function createReferenceOps(
   let passTokens: readonly number[] = [];
   let choices: ReferenceRouting[] = [];
   let logits: Float64Array | undefined;
+  /** What the model ended with. */
+  let stream: ReferenceTensor | undefined;
 
   function weight(name: string, shape: readonly number[]): Float32Array | Float64Array {
     const found = weights(name);
@@ -102,6 +109,21 @@ export function createReferenceOps(
       tokensBefore += tokens.length;
       if (!logits) throw new Error("unreachable: the forward pass ended without logits");
       return { logits, choices };
+    },
+
+    runAhead(spec, tokens) {
+      if (!spec.ahead || stream?.tokens !== tokens.length) {
+        throw new Error("unreachable: a block ahead of no pass");
+      }
+      passTokens = tokens;
+      choices = [];
+      logits = undefined;
+      // The pass before has moved on; the block's positions are its own.
+      tokensBefore -= tokens.length;
+      spec.ahead.forward(this, stream);
+      tokensBefore += tokens.length;
+      if (!logits) throw new Error("unreachable: the block ended without logits");
+      return logits;
     },
 
     embed(table, { scale = 1 } = {}) {
@@ -135,6 +157,16 @@ export function createReferenceOps(
         row(y, token).set(layerNormed(row(x, token), scale, bias, options));
       }
       return done("layerNorm", name, y);
+    },
+
+    concat(a, b) {
+      expectShape("concat", b, a.tokens, b.width);
+      const y = tensor(a.tokens, a.width + b.width);
+      for (let token = 0; token < a.tokens; token++) {
+        row(y, token).set(row(a, token));
+        row(y, token).set(row(b, token), a.width);
+      }
+      return done("concat", "", y);
     },
 
     add(a, b, { gate } = {}) {
@@ -377,6 +409,7 @@ export function createReferenceOps(
     },
 
     lastToken(x) {
+      stream = x;
       const y = tensor(1, x.width);
       y.data.set(row(x, x.tokens - 1));
       return done("lastToken", "", y);

@@ -6,7 +6,13 @@ import type { Program } from "../../ops/program.ts";
 import type { VariantReport } from "../../rpc/api.ts";
 import type { Executor } from "../executor.ts";
 import type { ExpertStore } from "../expert-store.ts";
-import { type Programs, recordProgram, recordPrograms } from "../programs.ts";
+import {
+  disposePrograms,
+  type ProgramOptions,
+  type Programs,
+  recordProgram,
+  recordPrograms,
+} from "../programs.ts";
 import {
   rivalsOf,
   sumOrder,
@@ -20,8 +26,11 @@ import { fillSlots, pointAtSlots } from "./noise.ts";
 import type { VariantPlan } from "./plan.ts";
 import { faultlessSteps, ProgramTimer, type TimedProgram } from "./program-timer.ts";
 
+/** A program whose steps are timed. */
+type TimedName = "decode" | "prefill";
+
 /** The families in the order of what there is to win, with the program whose steps are timed. */
-const ORDER: readonly (readonly [FamilyName, keyof Programs])[] = [
+const ORDER: readonly (readonly [FamilyName, TimedName])[] = [
   ["matrix", "decode"],
   ["experts", "decode"],
   ["columns", "decode"],
@@ -39,7 +48,8 @@ export interface Tunable {
   readonly spec: ModelSpec;
   readonly resources: GpuResources;
   readonly programs: Programs;
-  readonly guesses: boolean;
+  /** What the programs are recorded for. */
+  readonly recording: ProgramOptions;
   /** Bytes of a record, for each pool. */
   readonly recordBytes: readonly number[];
 }
@@ -55,18 +65,17 @@ export async function tunePrograms(
   plan: VariantPlan,
   tunable: Tunable,
 ): Promise<Pick<Tunable, "resources" | "programs"> & { readonly variants: VariantReport }> {
-  const { resources, programs, spec, guesses } = tunable;
+  const { resources, programs, spec, recording } = tunable;
   if (plan.open.length === 0) return { variants: plan.report, resources, programs };
   const settled = await plan.settle(await tune(plan, tunable));
   const same = familyNames.every((family) => settled.choice[family] === plan.choice[family]);
   if (same) return { variants: settled.report, resources, programs };
-  programs.decode.dispose();
-  programs.prefill.dispose();
+  disposePrograms(programs);
   const tuned = { ...resources, variant: settled.variant };
   return {
     variants: settled.report,
     resources: tuned,
-    programs: await recordPrograms(tuned, spec, { guesses }),
+    programs: await recordPrograms(tuned, spec, recording),
   };
 }
 
@@ -122,7 +131,7 @@ function rivalsFor(
 /** What a family's race is held with. */
 interface HeatParts {
   readonly family: FamilyName;
-  readonly which: keyof Programs;
+  readonly which: TimedName;
   readonly choice: VariantChoice;
   readonly device: TunedDevice;
   /** Slots of each pool that hold something. */
@@ -170,11 +179,11 @@ class Heat {
   /** Records the program with a candidate. One whose shaders are refused, or take too long, does not run. */
   async #record(name: string, untilMs: number): Promise<void> {
     const { family, which, choice, device, tunable } = this.#parts;
-    const { resources, spec, guesses, programs } = tunable;
+    const { resources, spec, programs } = tunable;
     const variant = variantOf({ ...choice, [family]: name }, device.leastSubgroup);
     const { scratch } = programs[which];
     const own = { ...resources, variant };
-    const recording = recordProgram(own, spec, which, { guesses }, scratch);
+    const recording = recordProgram(own, spec, which, tunable.recording, scratch);
     const patience = untilMs - performance.now();
     const late = new Promise<undefined>((resolve) => setTimeout(resolve, patience));
     const program = await Promise.race([recording.catch(() => undefined), late]);

@@ -11,6 +11,7 @@ import {
   type SluiceEngine,
 } from "../../../src/index.ts";
 import { pacingRules } from "../../../src/scheduler/pacing/registry.ts";
+import { speculations } from "../../../src/speculation/registry.ts";
 import type { TinyModelOptions } from "../../helpers/tiny-models.ts";
 
 /** Firefox takes longer, and what differs there is storage and the readback. */
@@ -104,6 +105,7 @@ const combination: fc.Arbitrary<Combination> = fc.record({
       diskBudget: lowerShare,
       policy: names(evictionPolicies),
       pacing: names(pacingRules),
+      speculation: fc.constantFrom(...speculations.filter((name) => name !== "mtp")),
       predictor: fc.constantFrom(
         "auto" as const,
         "none" as const,
@@ -134,7 +136,7 @@ async function forgetAll(): Promise<void> {
   }
 }
 
-test("no budget, policy, predictor, pacing or storage changes a token", {
+test("no budget, policy, predictor, pacing, speculation or storage changes a token", {
   timeout: 900_000,
 }, async () => {
   const seed = Number(import.meta.env.VITE_SEED ?? Math.floor(Math.random() * 2 ** 31));

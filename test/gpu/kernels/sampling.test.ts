@@ -87,7 +87,7 @@ async function prepare(
         },
         constants: { DRAWS: chooser.startsWith("drawn") ? 1 : 0 },
         control: { tokens: 1, position: index - 1, continues: 1 },
-        advances: true,
+        writesControl: true,
       });
       return { token: result.words[0]!, seen: seen.words };
     },

@@ -55,6 +55,8 @@ export interface TinyModelOptions {
   readonly moeStep?: number;
   /** ernie4_5-moe and bailingmoe2 only: the choice of experts is biased. Default true. */
   readonly selectionBias?: boolean;
+  /** bailingmoe2 only: has a block that predicts a further token. Default false. */
+  readonly predicts?: boolean;
   /** gpt-oss only: tokens of its sliding windows. Default 8. */
   readonly window?: number;
   /** sluice only. Default `post-attention`. */

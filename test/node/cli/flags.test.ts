@@ -93,6 +93,7 @@ describe("options", () => {
       kvCache: "f16",
       variants: "serial",
       rules: "llama.cpp",
+      speculation: "prompt-lookup",
     });
 
     expect(generate).toEqual({
@@ -113,6 +114,7 @@ describe("options", () => {
       kvCache: "f16",
       variants: "serial",
       rules: "llama.cpp",
+      speculation: "prompt-lookup",
     });
   });
 

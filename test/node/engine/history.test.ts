@@ -75,6 +75,42 @@ test("what was computed behind its end may have overwritten what is further back
   expect(history.reuse([1, 2, 3, 9])).toBe(0);
 });
 
+test("a pass over drafted tokens keeps those that are right, and may have overwritten more", async () => {
+  const history = await historyOf([[1, 2]], (writtenTokens) => writtenTokens - 3);
+  await history.compute(
+    [3, 4, 5, 6],
+    async () => 2,
+    (right) => right,
+  );
+
+  expect(history.length).toBe(4);
+  expect(history.reuse([1, 2, 3, 4, 7])).toBe(4);
+  expect(history.reuse([1, 2, 8])).toBe(0);
+});
+
+test("a state that went back is that after the history's last token", async () => {
+  const recurrent = new History((_, stateTokens) => stateTokens);
+  await recurrent.compute([1, 2], async () => {});
+  await recurrent.compute(
+    [3, 4],
+    async () => {},
+    () => 0,
+  );
+
+  expect(recurrent.length).toBe(2);
+  recurrent.restored();
+  expect(recurrent.reuse([1, 2, 3, 9])).toBe(2);
+});
+
+test("a state that was advanced by drafted tokens cannot go back by itself", async () => {
+  const recurrent = new History((_, stateTokens) => stateTokens);
+  await recurrent.compute([1, 2], async () => {});
+  const failed = recurrent.compute([3, 4], () => Promise.reject(new Error("lost")));
+
+  await expect(failed).rejects.toThrow("lost");
+  expect(recurrent.reuse([1, 2, 3])).toBe(0);
+});
+
 test("what was written before it started anew counts no more", async () => {
   const history = await historyOf(
     [

@@ -56,6 +56,8 @@ test("a recurrent state can go nowhere but to the start", () => {
     { kind: "short-conv", layer: 1, channels: 4, taps: 3, filter: "filter" },
   ] as const;
   expect(earliestReturn({ attention: [layer()], recurrent }, size(4096), 7)).toBe(7);
+  // Unless it went back to a copy, while the caches hold what was written beyond.
+  expect(earliestReturn({ attention: [layer()], recurrent }, size(4096), 7, 5)).toBe(5);
 });
 
 /** The position that each row of a ring holds after the passes `lengths`, one behind another. */

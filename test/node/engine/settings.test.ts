@@ -29,6 +29,7 @@ test.for<GenerateOptions>([
   { seed: -1 },
   { topLogprobs: 1001 },
   { stop: [""] },
+  { speculation: "guess" as "auto" },
   { stop: "END" as unknown as string[] },
   { temperature: "warm" as unknown as number },
 ])("refuses %o in a sentence that names the option", (options) => {

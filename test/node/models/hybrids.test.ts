@@ -42,7 +42,7 @@ function scalesOf(spec: ModelSpec): Record<string, number> {
     },
     ...{ rmsNorm: () => x, attention: () => x, shortConv: () => x, mamba2: () => x },
     ...{ gatedUnit: () => x, experts: () => x, lastToken: () => x, logits: () => {} },
-    ...{ layerNorm: () => x, add: () => x, headLinear: () => x },
+    ...{ layerNorm: () => x, concat: () => x, add: () => x, headLinear: () => x },
     ...{ latentAttention: () => x, softcap: () => x },
     ...{ route: () => ({ topK: 1 }), routeByToken: () => ({ topK: 1 }) },
   } as Parameters<typeof spec.forward>[0]);

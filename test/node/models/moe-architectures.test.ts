@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
 import type { MetadataValue } from "../../../src/gguf/metadata.ts";
-import type { ModelRules, ModelSpec } from "../../../src/models/model.ts";
+import { type ModelRules, type ModelSpec, withAhead } from "../../../src/models/model.ts";
 import { type ArchitectureName, architectures, readModel } from "../../../src/models/registry.ts";
 import { modelFile } from "../../helpers/model-file.ts";
 import { type TinyModelOptions, tinyModel } from "../../helpers/tiny-models.ts";
@@ -94,6 +94,7 @@ function read(
   keys: Keys,
   others: Shapes = {},
   rules: ModelRules = "published",
+  ahead = false,
 ): ModelSpec {
   const hidden = keys.embedding_length as number;
   const own: Shapes = {
@@ -101,12 +102,15 @@ function read(
     "output.weight": [1000, hidden],
     ...others,
   };
-  const named = architectures[architecture].read(modelFile(architecture, keys, own), rules);
+  const named = withAhead(
+    architectures[architecture].read(modelFile(architecture, keys, own), rules),
+    ahead,
+  );
   const shapes = [...named.resident, ...named.stacked].map(
     ({ name, shape }) => [name, shape] as const,
   );
   const all = { ...Object.fromEntries(shapes), ...own };
-  return readModel(modelFile(architecture, keys, all), rules);
+  return readModel(modelFile(architecture, keys, all), rules, ahead);
 }
 
 /** Numbers in all of a model's matrices and vectors but the embedding and the head. */
@@ -167,6 +171,48 @@ describe("Ling-mini-2.0", () => {
     expect(names(spec).filter((name) => name.startsWith("blk.20."))).toEqual([]);
     expect(names(spec)).toContain("blk.0.ffn_gate.weight");
     expect(names(spec)).toContain("blk.1.ffn_gate_shexp.weight");
+  });
+
+  test("has the block that predicts a further token, if that is asked for", () => {
+    const { moe, attention, resident, stacked, ahead, layers } = read(
+      "bailingmoe2",
+      LING_MINI,
+      { ...prediction, ...bias(1) },
+      "published",
+      true,
+    );
+
+    expect(layers).toBe(20);
+    expect(attention.map(({ layer }) => layer)).toEqual(Array.from({ length: 21 }, (_, i) => i));
+    expect(moe.at(-1)).toMatchObject({ layer: 20, pool: 19, experts: 256, topK: 8 });
+    expect(ahead?.moe).toEqual(moe.slice(-1));
+    expect(stacked.at(-1)).toEqual({
+      name: "blk.20.ffn_down_exps.weight",
+      shape: [256, 2048, 512],
+    });
+    const tensors = new Map(resident.map(({ name, shape }) => [name, shape]));
+    expect(tensors.size).toBe(resident.length);
+    expect(tensors.get("blk.20.nextn.eh_proj.weight")).toEqual([2048, 4096]);
+    expect(tensors.get("blk.20.nextn.enorm.weight")).toEqual([2048]);
+    expect(tensors.get("blk.20.ffn_gate_shexp.weight")).toEqual([512, 2048]);
+  });
+
+  test("takes the block's own embedding, head and norm where the file has them", () => {
+    const own = {
+      "blk.20.nextn.embed_tokens.weight": [1000, 2048],
+      "blk.20.nextn.shared_head_head.weight": [1000, 2048],
+      "blk.20.nextn.shared_head_norm.weight": [2048],
+    };
+    const asked = ["published", true] as const;
+    const shared = read("bailingmoe2", LING_MINI, { ...prediction, ...bias(1) }, ...asked);
+    const itself = read("bailingmoe2", LING_MINI, { ...prediction, ...bias(1), ...own }, ...asked);
+
+    expect(names(itself)).toEqual(expect.arrayContaining(Object.keys(own)));
+    for (const name of Object.keys(own)) expect(names(shared)).not.toContain(name);
+  });
+
+  test("whose conversion left the block out has none", () => {
+    expect(read("bailingmoe2", LING_MINI, {}, "published", true).ahead).toBe(undefined);
   });
 
   test.for<[Keys, string]>([

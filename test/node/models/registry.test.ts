@@ -100,6 +100,7 @@ function opsOf(spec: ModelSpec): string[] {
     embed: () => record("embed"),
     rmsNorm: (_, weight) => record(partOf(weight)),
     layerNorm: (_, weight) => record(partOf(weight)),
+    concat: () => record("concat"),
     add: () => record("add"),
     linear: (_, weight) => record(partOf(weight)),
     attention: () => record("attention"),

@@ -38,6 +38,7 @@ async function dispatches(
   const context = { ...resources.context, pipelines } as unknown as GpuResources["context"];
   const ops = new GpuOps({ ...resources, context, ...change(resources) }, spec.moe, recording);
   spec.forward(ops);
+  ops.recordEnd();
   // A pass takes one of the ways to choose a token: here the one that needs nothing but argmax.
   const ofOtherWays = new Set(["shape_logits", "pick_token", "count_logits", "sum_weights"]);
   return names.filter((name) => !ofOtherWays.has(name));

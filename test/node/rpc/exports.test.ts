@@ -59,6 +59,8 @@ test("the page's entry exports these names", () => {
       "SluiceEngine",
       "SluiceError",
       "SluiceErrorCode",
+      "SpeculationName",
+      "SpeculationStats",
       "StorageReport",
       "StoredModel",
       "TokenChunk",
