@@ -5,6 +5,7 @@ import { attentionMerge } from "./attention_merge.ts";
 import { causalConv } from "./causal_conv.ts";
 import { combine } from "./combine.ts";
 import { countLogits } from "./count_logits.ts";
+import { copyWords } from "./copy_words.ts";
 import { embed } from "./embed.ts";
 import { expertDown } from "./expert_down.ts";
 import { expertDownColumns } from "./expert_down_columns.ts";
@@ -19,6 +20,7 @@ import { groupedGateUp } from "./grouped_gate_up.ts";
 import { hashRouter } from "./hash_router.ts";
 import { headLinear } from "./head_linear.ts";
 import { headLinearTransposed } from "./head_linear_transposed.ts";
+import { idle } from "./idle.ts";
 import { lastToken } from "./last_token.ts";
 import { latentAppend } from "./latent_append.ts";
 import { layerNorm } from "./layer_norm.ts";
@@ -26,6 +28,7 @@ import { logprob } from "./logprob.ts";
 import { matmul } from "./matmul.ts";
 import { matvec } from "./matvec.ts";
 import { pickToken } from "./pick_token.ts";
+import { multiplyAdd } from "./multiply_add.ts";
 import { rmsNorm } from "./rms_norm.ts";
 import { rotateAppend } from "./rotate_append.ts";
 import { router } from "./router.ts";
@@ -44,6 +47,7 @@ export const kernels = [
   causalConv,
   combine,
   countLogits,
+  copyWords,
   embed,
   expertDown,
   expertDownColumns,
@@ -58,6 +62,7 @@ export const kernels = [
   hashRouter,
   headLinear,
   headLinearTransposed,
+  idle,
   lastToken,
   latentAppend,
   layerNorm,
@@ -65,6 +70,7 @@ export const kernels = [
   matmul,
   matvec,
   pickToken,
+  multiplyAdd,
   rmsNorm,
   rotateAppend,
   router,
