@@ -31,4 +31,25 @@ export const attention = defineKernel({
   control: "read",
   constants: { LANES: 32 },
   grid: ({ heads }, _constants, tokens) => [heads, tokens, 1],
+  work: (
+    { heads, kv_heads, key_dim, value_dim, values_first, window },
+    _constants,
+    { tokens, position },
+  ) => {
+    const rows = Math.min(position + tokens, window + tokens - 1);
+    // Values that are a part of the keys are not read twice.
+    const rowNumbers = kv_heads * (key_dim + (values_first === 0 ? 0 : value_dim));
+    return {
+      words: tokens * heads * (key_dim + value_dim),
+      multiplyAdds: heads * keysSeen(tokens, position, window) * (key_dim + value_dim),
+      cached: rows * rowNumbers,
+    };
+  },
 });
+
+/** Keys that the queries of a pass see, all together. */
+function keysSeen(tokens: number, position: number, window: number): number {
+  let keys = 0;
+  for (let token = 1; token <= tokens; token++) keys += Math.min(position + token, window);
+  return keys;
+}

@@ -25,4 +25,12 @@ export const expertDown = defineKernel({
   control: "read",
   constants: { LANES: 1, ROWS: 64, BIASED: 0 },
   grid: ({ hidden, top_k }, { ROWS = 64 }, tokens) => [Math.ceil(hidden / ROWS), tokens * top_k, 1],
+  work: ({ hidden, ffn, top_k, arena_slots }, _constants, { tokens }) => {
+    const pairs = tokens * top_k;
+    return {
+      words: pairs * (ffn + hidden + 1),
+      multiplyAdds: pairs * hidden * ffn,
+      weights: { load_weights: Math.min(pairs, arena_slots) * hidden * ffn },
+    };
+  },
 });

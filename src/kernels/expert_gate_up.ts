@@ -28,4 +28,13 @@ export const expertGateUp = defineKernel({
   control: "read",
   constants: { LANES: 1, ROWS: 64, BIASED: 0 },
   grid: ({ ffn, top_k }, { ROWS = 64 }, tokens) => [Math.ceil(ffn / ROWS), tokens * top_k, 1],
+  work: ({ hidden, ffn, top_k, arena_slots }, _constants, { tokens }) => {
+    const pairs = tokens * top_k;
+    const weights = Math.min(pairs, arena_slots) * hidden * ffn;
+    return {
+      words: tokens * hidden + pairs * (ffn + 1),
+      multiplyAdds: 2 * pairs * hidden * ffn,
+      weights: { load_gate: weights, load_up: weights },
+    };
+  },
 });

@@ -25,4 +25,9 @@ export const matmul = defineKernel({
   constants: { LANES: 1, ROWS: 64 },
   grid: ({ rows }, { ROWS = 64 }, tokens) =>
     foldGrid(Math.ceil(rows / ROWS), Math.ceil(tokens / 4)),
+  work: ({ rows, cols, has_bias, has_residual }, _constants, { tokens }) => ({
+    words: tokens * (cols + rows * (1 + has_residual)) + rows * has_bias,
+    multiplyAdds: tokens * rows * cols,
+    weights: { load_weights: rows * cols },
+  }),
 });

@@ -23,4 +23,9 @@ export const matvec = defineKernel({
   control: "read",
   constants: { LANES: 1, ROWS: 64 },
   grid: ({ rows }, { ROWS = 64 }) => foldGrid(Math.ceil(rows / ROWS)),
+  work: ({ rows, cols, has_bias, has_residual }) => ({
+    words: cols + rows * (1 + has_bias + has_residual),
+    multiplyAdds: rows * cols,
+    weights: { load_weights: rows * cols },
+  }),
 });

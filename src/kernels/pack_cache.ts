@@ -32,4 +32,9 @@ export const packCache = defineKernel({
     tokens,
     1,
   ],
+  work: ({ key_width, value_width }, _constants, { tokens }) => ({
+    words: tokens * (key_width + value_width),
+    multiplyAdds: 0,
+    cached: tokens * (key_width + value_width),
+  }),
 });

@@ -7,8 +7,10 @@ import {
   type Kernel,
   type ParamType,
   type ParamValues,
+  type PassShape,
 } from "../gpu/kernel.ts";
 import type { CompiledKernel } from "../gpu/pipelines.ts";
+import { layerOf, type StepWork, workOf } from "./step-work.ts";
 
 /** A dispatch with everything bound, ready to be encoded for every token again. */
 export interface Step {
@@ -17,6 +19,10 @@ export interface Step {
   /** Bind groups 0, 1 and 2; undefined where the kernel has none. */
   readonly groups: readonly (GPUBindGroup | undefined)[];
   readonly grid: (tokens: number) => Grid;
+  /** The layer whose weights or cache it binds; undefined where it binds none. */
+  readonly layer: number | undefined;
+  /** Undefined when its kernel does not say. */
+  readonly work: ((pass: PassShape) => StepWork) | undefined;
 }
 
 /** Where a MoE layer's steps lie in a program, for making its experts resident before they are submitted. */
@@ -78,6 +84,7 @@ interface PendingStep {
   readonly bound: readonly Bound[];
   readonly weights: GPUBuffer | undefined;
   readonly grid: (tokens: number) => Grid;
+  readonly work: Step["work"];
 }
 
 /** What one dispatch is recorded with. */
@@ -153,6 +160,7 @@ export class Recorder {
       bound,
       weights: dispatch.weights,
       grid: (tokens) => kernel.grid(dispatch.params, constants, dispatch.single ? 1 : tokens),
+      work: workOf(kernel, dispatch, constants),
     });
   }
 
@@ -212,6 +220,8 @@ export class Recorder {
           layouts.control ? groupOf(layouts.control, control) : undefined,
         ],
         grid: step.grid,
+        layer: layerOf(buffers.map(({ buffer }) => buffer).concat(step.weights ?? [])),
+        work: step.work,
       };
     };
     const steps = this.#steps.map((step, index) => bind(step, index, step.params));
