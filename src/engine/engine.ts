@@ -3,12 +3,14 @@ import { type GpuContext, openGpu } from "../gpu/device.ts";
 import type {
   BudgetBytes,
   Budgets,
+  EngineProfile,
   EngineStats,
   ExpertMap,
   GenerateOptions,
   GenerateResult,
   LoadOptions,
   ModelInfo,
+  ProfileOptions,
   Prompt,
   ScoreResult,
   TokenChunk,
@@ -19,6 +21,7 @@ import {
   persistStorage,
   verifyStored,
 } from "../storage/store/manager.ts";
+import { profileModel } from "./profile.ts";
 import { readPrompt } from "./prompt.ts";
 import { reply } from "./reply.ts";
 import { checkScored, scoreTokens } from "./score.ts";
@@ -51,7 +54,7 @@ class GpuEngine implements Engine {
   #context: GpuContext | undefined;
   #session: Session | undefined;
   #meter: ReplyMeter | undefined;
-  #state: "idle" | "loading" | "replying" | "scoring" | "disposed" = "idle";
+  #state: "idle" | "loading" | "replying" | "scoring" | "profiling" | "disposed" = "idle";
   #slotsInUse: Promise<void> = Promise.resolve();
 
   constructor(host: EngineHost) {
@@ -174,6 +177,19 @@ class GpuEngine implements Engine {
     return meter.stats();
   }
 
+  async profile(options: ProfileOptions = {}): Promise<EngineProfile> {
+    const session = this.#loaded("profile");
+    this.#enter("profiling", "profile");
+    session.filler.pause();
+    try {
+      return await this.#pass(session, () => profileModel(session.model, options));
+    } finally {
+      session.history.clear();
+      session.filler.resume();
+      this.#leave();
+    }
+  }
+
   expertMap(): ExpertMap {
     const { spec, cache, store, prefetch } = this.#loaded("read the expert map").model;
     const ofPool = (pool: number) => spec.moe.find((moe) => moe.pool === pool)!.layer;
@@ -271,7 +287,7 @@ class GpuEngine implements Engine {
     );
   }
 
-  #enter(state: "loading" | "replying" | "scoring", wanted: string): void {
+  #enter(state: "loading" | "replying" | "scoring" | "profiling", wanted: string): void {
     if (this.#state === "idle") {
       this.#state = state;
       return;
@@ -280,6 +296,7 @@ class GpuEngine implements Engine {
       loading: "a model is being loaded. Wait for it or abort it",
       replying: "a reply is running. Read it to its end or abort it",
       scoring: "tokens are being scored. Wait for that or abort it",
+      profiling: "kernels are being timed. Wait for that",
       disposed: "the engine was disposed. Make a new one",
     };
     throw new SluiceError("engine-state", `Cannot ${wanted}: ${reasons[this.#state]}.`);

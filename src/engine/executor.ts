@@ -19,6 +19,8 @@ export interface ExecutorCounters {
   readonly dispatches: number;
   readonly submits: number;
   readonly readbacks: number;
+  /** By the host, for passes; experts are the store's. */
+  readonly bytesWritten: number;
   /** Layers whose experts were found absent by the GPU. */
   readonly faults: number;
   /** Time during which a layer's loads were waited for. */
@@ -63,6 +65,7 @@ export class Executor {
     dispatches: 0,
     submits: 0,
     readbacks: 0,
+    bytesWritten: 0,
     faults: 0,
     stallMs: 0,
     exactLoads: 0,
@@ -84,11 +87,8 @@ export class Executor {
 
   /** Writes what the steps of a pass go by; `following` is the token after them, when it is to be scored. */
   begin(tokens: readonly number[], position: number, following = 0): void {
-    this.parts.context.device.queue.writeBuffer(
-      this.parts.control,
-      0,
-      Uint32Array.of(0, tokens.length, position, 0, ...tokens, following),
-    );
+    const words = Uint32Array.of(0, tokens.length, position, 0, ...tokens, following);
+    this.#write(this.parts.control, 0, words);
   }
 
   /** Submits a piece of a pass; the answer gives what its ranges hold behind it, one after another. */
@@ -96,7 +96,7 @@ export class Executor {
     const { control, counts } = this.parts;
     const { device } = this.parts.context;
     for (const { wordOffset, words } of this.parts.cache.pageTable.takeDirty()) {
-      device.queue.writeBuffer(this.parts.pageTable, 4 * wordOffset, words as BufferSource);
+      this.#write(this.parts.pageTable, 4 * wordOffset, words);
     }
     const { program, tokens, first, end, chosenByHost, scored, ranges } = piece;
     const encoder = device.createCommandEncoder({ label: "pass" });
@@ -131,16 +131,21 @@ export class Executor {
   /** Writes the slots of a layer's pairs `[tokens, topK]`. */
   writeSlots(program: Program, moe: number, slots: Uint32Array): void {
     const offset = 4 * program.routingFirst[moe]!;
-    this.parts.context.device.queue.writeBuffer(program.slots, offset, slots as BufferSource);
+    this.#write(program.slots, offset, slots);
   }
 
   /** Lets the steps that are submitted next work again. */
   clearFault(): void {
-    this.parts.context.device.queue.writeBuffer(this.parts.control, 0, Uint32Array.of(0));
+    this.#write(this.parts.control, 0, Uint32Array.of(0));
   }
 
   dispose(): void {
     this.#readback.dispose();
+  }
+
+  #write(buffer: GPUBuffer, byteOffset: number, words: Uint32Array): void {
+    this.#counters.bytesWritten += words.byteLength;
+    this.parts.context.device.queue.writeBuffer(buffer, byteOffset, words as BufferSource);
   }
 
   /** What was encoded to be read. Throws "device-lost" for whatever way the loss shows itself first. */

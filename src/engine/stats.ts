@@ -1,5 +1,5 @@
 import type { GpuContext } from "../gpu/device.ts";
-import type { EngineStats } from "../rpc/api.ts";
+import type { EngineStats, PassCounts } from "../rpc/api.ts";
 import type { History } from "./history.ts";
 import type { LoadedModel } from "./model.ts";
 import type { CountedSource } from "./source.ts";
@@ -66,8 +66,9 @@ export class ReplyMeter {
     const decodeMs = now.atMs - first.atMs;
     // The prompt's last pass gives the first token; each one after it takes a pass of its own.
     const passes = Math.max(0, this.#tokens - 1);
-    const each = (key: "dispatches" | "submits" | "readbacks") =>
+    const each = (key: keyof PassCounts) =>
       passes === 0 ? 0 : (now.executor[key] - first.executor[key]) / passes;
+    const ofPrompt = (key: keyof PassCounts) => first.executor[key] - start.executor[key];
     const received = now.received - start.received;
     return {
       adapter: adapterName,
@@ -82,6 +83,13 @@ export class ReplyMeter {
       dispatchesPerLayer: model.dispatchesPerLayer,
       submitsPerToken: each("submits"),
       readbacksPerToken: each("readbacks"),
+      bytesWrittenPerToken: each("bytesWritten"),
+      prefill: {
+        dispatches: ofPrompt("dispatches"),
+        submits: ofPrompt("submits"),
+        readbacks: ofPrompt("readbacks"),
+        bytesWritten: ofPrompt("bytesWritten"),
+      },
       expertHits: now.cache.hits - start.cache.hits,
       expertMisses: now.cache.misses - start.cache.misses,
       faults: now.executor.faults - start.executor.faults,

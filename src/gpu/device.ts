@@ -28,6 +28,9 @@ const WANTED_LIMITS = [
   "maxComputeWorkgroupSizeX",
 ] as const;
 
+/** Features that are asked for where the adapter has them: nothing but a profile needs one. */
+const WANTED_FEATURES: readonly GPUFeatureName[] = ["timestamp-query"];
+
 /** The workgroup size and storage that the kernels are written for: WebGPU's guaranteed minimum. */
 const REQUIRED_LIMITS = {
   maxStorageBuffersPerShaderStage: 8,
@@ -114,13 +117,16 @@ async function requestDevice(
   const requiredLimits = Object.fromEntries(
     WANTED_LIMITS.map((limit) => [limit, adapter.limits[limit]]),
   );
-  const device = await adapter.requestDevice({ label: "sluice", requiredLimits }).catch((cause) => {
-    throw new SluiceError(
-      "no-adapter",
-      `The adapter refused to open a device: ${String(cause)}. Reload the page; if that does not help, restart the browser.`,
-      { cause },
-    );
-  });
+  const requiredFeatures = WANTED_FEATURES.filter((feature) => adapter.features.has(feature));
+  const device = await adapter
+    .requestDevice({ label: "sluice", requiredLimits, requiredFeatures })
+    .catch((cause) => {
+      throw new SluiceError(
+        "no-adapter",
+        `The adapter refused to open a device: ${String(cause)}. Reload the page; if that does not help, restart the browser.`,
+        { cause },
+      );
+    });
   const lost = device.lost.then(
     (info) =>
       new SluiceError(

@@ -3,6 +3,7 @@ import { argmax } from "./argmax.ts";
 import { attention } from "./attention.ts";
 import { causalConv } from "./causal_conv.ts";
 import { combine } from "./combine.ts";
+import { copyWords } from "./copy_words.ts";
 import { embed } from "./embed.ts";
 import { expertDown } from "./expert_down.ts";
 import { expertDownColumns } from "./expert_down_columns.ts";
@@ -12,12 +13,14 @@ import { gatedUnit } from "./gated_unit.ts";
 import { hashRouter } from "./hash_router.ts";
 import { headLinear } from "./head_linear.ts";
 import { headLinearTransposed } from "./head_linear_transposed.ts";
+import { idle } from "./idle.ts";
 import { lastToken } from "./last_token.ts";
 import { latentAppend } from "./latent_append.ts";
 import { layerNorm } from "./layer_norm.ts";
 import { logprob } from "./logprob.ts";
 import { matmul } from "./matmul.ts";
 import { matvec } from "./matvec.ts";
+import { multiplyAdd } from "./multiply_add.ts";
 import { packCache } from "./pack_cache.ts";
 import { rmsNorm } from "./rms_norm.ts";
 import { rotateAppend } from "./rotate_append.ts";
@@ -32,6 +35,7 @@ export const kernels = [
   attention,
   causalConv,
   combine,
+  copyWords,
   embed,
   expertDown,
   expertDownColumns,
@@ -41,12 +45,14 @@ export const kernels = [
   hashRouter,
   headLinear,
   headLinearTransposed,
+  idle,
   lastToken,
   latentAppend,
   layerNorm,
   logprob,
   matmul,
   matvec,
+  multiplyAdd,
   packCache,
   rmsNorm,
   rotateAppend,

@@ -90,6 +90,7 @@ function createWorkerApi(engine: Engine): WorkerApi {
 
     setBudget: (budgets) => engine.setBudget(budgets),
     stats: async () => engine.stats(),
+    profile: (options) => engine.profile(options),
     expertMap: async () => engine.expertMap(),
     tokenize: async (text) => engine.tokenize(text),
     listStored: () => engine.listStored(),

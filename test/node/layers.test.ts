@@ -36,7 +36,7 @@ const MAY_IMPORT_TYPES: Record<string, readonly string[]> = {
   tokenizer: ["gguf"],
   models: ["gguf"],
   engine: ["rpc"],
-  rpc: ["engine", "experts", "formats", "scheduler", "storage"],
+  rpc: ["engine", "experts", "formats", "gpu", "scheduler", "storage"],
   faces: ["engine"],
   index: ["engine"],
 };

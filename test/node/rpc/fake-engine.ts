@@ -1,5 +1,6 @@
 import type { Engine } from "../../../src/engine/types.ts";
 import type {
+  EngineProfile,
   EngineStats,
   GenerateResult,
   ModelInfo,
@@ -17,6 +18,8 @@ export interface FakeEngine extends Engine {
 
 export const MODEL = { name: "fake", architecture: "fake", layers: 2 } as ModelInfo;
 export const STATS = { adapter: "fake adapter", tokens: 0 } as EngineStats;
+
+export const PROFILE = { adapter: "fake adapter" } as EngineProfile;
 
 export const STORAGE: StorageReport = {
   models: [],
@@ -72,6 +75,7 @@ export function createFakeEngine(
       return { gpuBudgetBytes: 42, ramBudgetBytes: 43, diskBudgetBytes: 44 };
     },
     stats: () => STATS,
+    profile: async () => PROFILE,
     expertMap: () => ({
       layers: 1,
       layerNumbers: [0],
