@@ -4,10 +4,21 @@ import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { findChromium } from "../../../tools/browsers/chromium.ts";
 import type { Engine } from "../../engine/types.ts";
+import type {
+  GenerateOptions,
+  GenerateResult,
+  ModelInfo,
+  ProfileOptions,
+  Prompt,
+} from "../../rpc/api.ts";
+import { runBench } from "../bench/task.ts";
 import type { Job, JobHooks, ResultOf, Task } from "../job.ts";
 import { openLocation } from "../location.ts";
 import { scoreText } from "../score-text.ts";
 import { hasGpu, importTool } from "./driver.ts";
+
+/** Dawn rounds timestamps, so that no page can tell much by them; here nobody has to be kept from that. */
+const DAWN_OPTIONS = ["disable-dawn-features=timestamp_quantization"] as const;
 
 /** Runs the engine in this process, on the npm package `webgpu`: Chromium's WebGPU without Chromium. */
 export async function dawn<Work extends Task>(
@@ -19,19 +30,34 @@ export async function dawn<Work extends Task>(
   Object.assign(globalThis, globals);
   const { createEngine } = await import("../../engine/engine.ts");
 
-  const engine = createEngine({ gpu: create([]) });
+  const engine = createEngine({ gpu: create([...DAWN_OPTIONS]) });
   const source = await openLocation(job.model, hooks.signal);
   try {
-    hooks.onModel(await engine.load(source, job.load, hooks));
-    return (await perform(job.task, engine, hooks)) as ResultOf<Work>;
+    const model = await engine.load(source, job.load, hooks);
+    hooks.onModel(model);
+    return (await perform(job.task, engine, model, hooks)) as ResultOf<Work>;
   } finally {
     await engine.dispose();
     await source.close?.();
   }
 }
 
-async function perform(task: Task, engine: Engine, hooks: JobHooks): Promise<ResultOf<Task>> {
+async function perform(
+  task: Task,
+  engine: Engine,
+  model: ModelInfo,
+  hooks: JobHooks,
+): Promise<ResultOf<Task>> {
   const { signal } = hooks;
+  if (task.kind === "bench") {
+    const host = {
+      tokenize: (text: string) => engine.tokenize(text),
+      reply: (prompt: Prompt, options: GenerateOptions) =>
+        wholeReply(engine.generate(prompt, options, signal)),
+      profile: (options: ProfileOptions) => engine.profile(options),
+    };
+    return runBench(host, model, task, hooks.onStatus);
+  }
   if (task.kind === "score") {
     const scoring = {
       tokenize: (text: string) => engine.tokenize(text),
@@ -39,11 +65,17 @@ async function perform(task: Task, engine: Engine, hooks: JobHooks): Promise<Res
     };
     return scoreText(scoring, task, (window) => hooks.onWindow?.(window));
   }
-  const reply = engine.generate(task.prompt, task.options, signal);
-  while (true) {
+  return wholeReply(engine.generate(task.prompt, task.options, signal), hooks.onChunk);
+}
+
+async function wholeReply(
+  reply: ReturnType<Engine["generate"]>,
+  onChunk: JobHooks["onChunk"] = () => {},
+): Promise<GenerateResult> {
+  for (;;) {
     const step = await reply.next();
     if (step.done) return step.value;
-    hooks.onChunk?.(step.value);
+    onChunk(step.value);
   }
 }
 
