@@ -20,6 +20,7 @@ const { runCli } = await vite.ssrLoadModule("/src/cli/main.ts");
 const status = await runCli(process.argv.slice(2), {
   runner: "/src/cli/page/runner.ts",
   worker: "/src/cli/page/worker.ts",
+  peers: "/test/bench/peers/page.ts",
   bundledModel: join(root, "demo/models/sluice-small.gguf"),
   handle: vite.middlewares,
 });

@@ -125,6 +125,7 @@ function createProgram(context: CommandContext): Command {
     .option("--depths <counts>", "decode speed behind so many tokens; none for none", "0,256,1024")
     .option("--context <tokens>", "longest conversation (default: the model's, at most 4096)")
     .option("--markdown", "tables in Markdown")
+    .option("--peers", "onnxruntime-web and wllama beside Sluice, in the same page, turn by turn")
     .action(async (model: string | undefined, flags: BenchFlags) => {
       const { benchCommand } = await import("./bench/bench.ts");
       await benchCommand(model, flags, context);

@@ -3,8 +3,10 @@ import { SluiceError } from "../../errors.ts";
 import type { ModelInfo } from "../../rpc/api.ts";
 import { type LoadFlags, readCount, readDepths, readLoadOptions } from "../flags.ts";
 import type { CommandContext } from "../generate.ts";
+import type { Job } from "../job.ts";
 import { readLocation, refuseMissing } from "../location.ts";
-import { readRuntime, runtimes } from "../runtimes/registry.ts";
+import { type RuntimeName, readRuntime, runtimes } from "../runtimes/registry.ts";
+import { type PeersTask, peerSections, targetsOf } from "./peers.ts";
 import { formatSections, markdownSections, sectionsOf } from "./tables.ts";
 import type { BenchTask } from "./task.ts";
 
@@ -17,6 +19,7 @@ export interface BenchFlags extends LoadFlags {
   readonly runtime: string;
   readonly json?: boolean;
   readonly markdown?: boolean;
+  readonly peers?: boolean;
   readonly verbose?: boolean;
 }
 
@@ -39,6 +42,19 @@ export async function benchCommand(
   const location = readLocation(model ?? bundledModel(assets.bundledModel));
   await refuseMissing(location);
 
+  if (flags.peers) {
+    await comparePeers(
+      runtime,
+      { model: location, load, task: { ...task, kind: "peers" } },
+      flags,
+      {
+        assets,
+        output,
+        signal,
+      },
+    );
+    return;
+  }
   let info: ModelInfo | undefined;
   const result = await runtimes[runtime](
     { model: location, load, task },
@@ -61,6 +77,42 @@ export async function benchCommand(
     return;
   }
   const sections = sectionsOf(info, result);
+  output.text(flags.markdown ? markdownSections(sections) : formatSections(sections));
+}
+
+/** `--peers`: the comparison, which has a page of its own. Throws "bad-input" where it cannot be made. */
+async function comparePeers(
+  runtime: RuntimeName,
+  job: Job<PeersTask>,
+  flags: BenchFlags,
+  { assets, output, signal }: CommandContext,
+): Promise<void> {
+  if (runtime === "dawn") {
+    throw new SluiceError("bad-input", "--peers needs a browser: --runtime chromium or firefox.");
+  }
+  if (assets.peers === undefined) {
+    throw new SluiceError(
+      "bad-input",
+      "--peers needs packages that Sluice does not ship. Run it in a checkout of its repository: npm run --silent sluice -- bench --peers.",
+    );
+  }
+  const result = await runtimes[runtime](
+    job,
+    {
+      onProgress: output.progress,
+      onModel: () => {},
+      onStatus: output.status,
+      onLog: output.log,
+      signal,
+    },
+    { ...assets, runner: assets.peers },
+  );
+  output.status(undefined);
+  if (flags.json) {
+    output.json({ runtime, task: job.task, ...result, targets: targetsOf(result) });
+    return;
+  }
+  const sections = peerSections(result);
   output.text(flags.markdown ? markdownSections(sections) : formatSections(sections));
 }
 

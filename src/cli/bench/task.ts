@@ -51,7 +51,7 @@ export interface BenchResult {
 }
 
 /** Any text of common words does: speed depends on it by the experts that it is routed to. */
-const TEXT =
+export const BENCH_TEXT =
   "Once upon a time there was a small boat that lived at the end of a long river. Every morning it counted the birds on " +
   "the water, and every evening it told the old bridge what it had seen. One day the wind was strong and the boat was " +
   "carried far away, past the mill and the green hill, to a town that it did not know. A girl with a red hat saw it and " +
@@ -83,7 +83,7 @@ export async function runBench(
       `A prompt of ${promptTokens} tokens and ${decodeTokens} decoded ones do not fit into the context of ${contextTokens}. Give less of them, or a longer --context where the model has one.`,
     );
   }
-  const text = (await engine.tokenize(TEXT)).filter((token) => token < vocab);
+  const text = (await engine.tokenize(BENCH_TEXT)).filter((token) => token < vocab);
   const promptAt = (start: number, length: number) =>
     Array.from({ length }, (_, index) => text[(start + index) % text.length]!);
   const speeds = new Speeds(engine, decodeTokens);

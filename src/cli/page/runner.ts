@@ -38,6 +38,7 @@ async function perform(
   engine: SluiceEngine,
   model: ModelInfo,
 ): Promise<ResultOf<Task>> {
+  if (task.kind === "peers") throw new Error("unreachable: peers have a page of their own");
   if (task.kind === "bench") {
     const reply: BenchEngine["reply"] = (prompt, options) =>
       engine.generate(prompt, options).result;

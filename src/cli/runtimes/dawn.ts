@@ -49,6 +49,7 @@ async function perform(
   hooks: JobHooks,
 ): Promise<ResultOf<Task>> {
   const { signal } = hooks;
+  if (task.kind === "peers") throw new Error("unreachable: peers run in a browser");
   if (task.kind === "bench") {
     const host = {
       tokenize: (text: string) => engine.tokenize(text),
