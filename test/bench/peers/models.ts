@@ -30,6 +30,9 @@ const TOKENS_A_WORD = 1.3;
 /** The context: the prompt, what is decoded, and words that are longer than most. */
 const ROOM = 2;
 
+/** How long an engine may take to load the model, or to answer for the first time. */
+const LOAD_LIMIT_MS = 90_000;
+
 /** Runs the same GGUF in every engine that can, in turns; those that cannot say why. */
 export async function compareModels(
   job: PageJob,
@@ -48,8 +51,8 @@ export async function compareModels(
   for (const [engine, load] of loaders) {
     onStatus(`loading the model into ${engine}`);
     try {
-      const model = await load();
-      await model.reply(promptAt(0, promptTokens), 2);
+      const model = await within(LOAD_LIMIT_MS, load());
+      await within(LOAD_LIMIT_MS, model.reply(promptAt(0, promptTokens), 2));
       rows.push({ engine, note: model.note, model, speeds: [] });
     } catch (error) {
       rows.push({
@@ -66,7 +69,7 @@ export async function compareModels(
       speeds.push(await model.reply(promptAt(1 + repeat, promptTokens), decodeTokens));
     }
   }
-  for (const { model } of rows) await model?.dispose();
+  await Promise.all(rows.map(({ model }) => model?.dispose()));
   return rows.map(({ engine, note, speeds }) => ({
     engine,
     note,
@@ -75,6 +78,20 @@ export async function compareModels(
       decode: spreadOf(speeds.map(({ decode }) => decode)),
     }),
   }));
+}
+
+/** What `work` gives, if it comes in time; an engine may hang where a browser lacks something. */
+async function within<Result>(limitMs: number, work: Promise<Result>): Promise<Result> {
+  let timer: ReturnType<typeof setTimeout> | undefined;
+  const late = new Promise<never>((_, reject) => {
+    const fail = () => reject(new Error(`It did not answer within ${limitMs / 1000} seconds.`));
+    timer = setTimeout(fail, limitMs);
+  });
+  try {
+    return await Promise.race([work, late]);
+  } finally {
+    clearTimeout(timer);
+  }
 }
 
 /** A text of about so many tokens, another for each `turn`: no engine can go on from the one before. */

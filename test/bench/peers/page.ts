@@ -1,5 +1,6 @@
 // The page of `sluice bench --peers`: does a job as src/cli/page/runner.ts does, with other engines beside Sluice.
 import { PAGE_PATHS, type PageEvent, type PageJob } from "../../../src/cli/page/events.ts";
+import { SluiceError } from "../../../src/errors.ts";
 import { compareLayers } from "./layers.ts";
 import { compareModels } from "./models.ts";
 
@@ -20,5 +21,6 @@ async function run(): Promise<void> {
 
 run().catch((error: unknown) => {
   const { message, stack = message } = error instanceof Error ? error : new Error(String(error));
-  void tell({ kind: "error", message, stack });
+  const code = error instanceof SluiceError ? error.code : undefined;
+  void tell({ kind: "error", message, stack, ...(code && { code }) });
 });
