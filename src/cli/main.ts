@@ -126,6 +126,7 @@ function createProgram(context: CommandContext): Command {
     .option("--context <tokens>", "longest conversation (default: the model's, at most 4096)")
     .option("--markdown", "tables in Markdown")
     .option("--peers", "onnxruntime-web and wllama beside Sluice, in the same page, turn by turn")
+    .option("--only <part>", "with --peers: layer (a MoE layer) or model (a whole one)")
     .action(async (model: string | undefined, flags: BenchFlags) => {
       const { benchCommand } = await import("./bench/bench.ts");
       await benchCommand(model, flags, context);

@@ -1,12 +1,12 @@
 import { existsSync } from "node:fs";
 import { SluiceError } from "../../errors.ts";
 import type { ModelInfo } from "../../rpc/api.ts";
-import { type LoadFlags, readCount, readDepths, readLoadOptions } from "../flags.ts";
+import { type LoadFlags, readChoice, readCount, readDepths, readLoadOptions } from "../flags.ts";
 import type { CommandContext } from "../generate.ts";
 import type { Job } from "../job.ts";
 import { readLocation, refuseMissing } from "../location.ts";
 import { type RuntimeName, readRuntime, runtimes } from "../runtimes/registry.ts";
-import { type PeersTask, peerSections, targetsOf } from "./peers.ts";
+import { PEERS_PARTS, type PeersTask, peerSections, targetsOf } from "./peers.ts";
 import { formatSections, markdownSections, sectionsOf } from "./tables.ts";
 import type { BenchTask } from "./task.ts";
 
@@ -20,6 +20,7 @@ export interface BenchFlags extends LoadFlags {
   readonly json?: boolean;
   readonly markdown?: boolean;
   readonly peers?: boolean;
+  readonly only?: string;
   readonly verbose?: boolean;
 }
 
@@ -43,16 +44,10 @@ export async function benchCommand(
   await refuseMissing(location);
 
   if (flags.peers) {
-    await comparePeers(
-      runtime,
-      { model: location, load, task: { ...task, kind: "peers" } },
-      flags,
-      {
-        assets,
-        output,
-        signal,
-      },
-    );
+    const only = readChoice("--only", flags.only, PEERS_PARTS);
+    const peers: PeersTask = { ...task, kind: "peers", parts: only ? [only] : PEERS_PARTS };
+    const context = { assets, output, signal };
+    await comparePeers(runtime, { model: location, load, task: peers }, flags, context);
     return;
   }
   let info: ModelInfo | undefined;

@@ -1,9 +1,15 @@
 import type { Spread } from "./spread.ts";
 import type { Section, Table } from "./tables.ts";
 
+/** What is compared: a MoE layer, or a whole model. */
+export const PEERS_PARTS = ["layer", "model"] as const;
+
+export type PeersPart = (typeof PEERS_PARTS)[number];
+
 /** Other engines beside Sluice, in one page, turn by turn. Plain data. */
 export interface PeersTask {
   readonly kind: "peers";
+  readonly parts: readonly PeersPart[];
   readonly promptTokens: number;
   readonly decodeTokens: number;
   readonly repeats: number;
@@ -117,9 +123,12 @@ function quotient(a: Spread | undefined, b: Spread | undefined): number | undefi
 
 /** The comparison as tables. */
 export function peerSections(result: PeersResult): Section[] {
+  const { layer, model, adapter } = result;
   return [
-    { title: `a MoE layer on ${result.adapter}`, rows: layerTable(result) },
-    { title: "the whole model, in tokens a second", rows: modelTable(result) },
+    ...(layer.length > 0 ? [{ title: `a MoE layer on ${adapter}`, rows: layerTable(result) }] : []),
+    ...(model.length > 0
+      ? [{ title: `the whole model on ${adapter}, in tokens a second`, rows: modelTable(result) }]
+      : []),
     { title: "what is wanted", rows: targetTable(result) },
   ];
 }

@@ -16,8 +16,8 @@ export interface Section {
 export function sectionsOf(model: ModelInfo, result: BenchResult): Section[] {
   const { adapter, variants, profile } = result;
   const { name, architecture, layers, experts, topK } = model;
-  const shape =
-    experts > 0 ? `${layers} layers, ${experts} experts top-${topK}` : `${layers} layers`;
+  const deep = layers === 1 ? "1 layer" : `${layers} layers`;
+  const shape = experts > 0 ? `${deep}, ${experts} experts top-${topK}` : deep;
   return [
     {
       title: `${name} (${architecture}, ${shape}) on ${adapter}, ${variants} kernels`,

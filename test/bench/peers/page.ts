@@ -14,9 +14,12 @@ async function run(): Promise<void> {
   const { task } = job;
   if (task.kind !== "peers") throw new Error(`unreachable: a task ${task.kind} in the peers' page`);
   const onStatus = (line: string) => void tell({ kind: "status", line });
-  const { adapter, rows } = await compareLayers(task.repeats, onStatus);
-  const model = await compareModels(job, task, onStatus);
-  await tell({ kind: "result", result: { adapter, layer: rows, model } });
+  const { adapter, rows: layer } = await compareLayers(
+    task.parts.includes("layer") ? task.repeats : 0,
+    onStatus,
+  );
+  const model = task.parts.includes("model") ? await compareModels(job, task, onStatus) : [];
+  await tell({ kind: "result", result: { adapter, layer, model } });
 }
 
 run().catch((error: unknown) => {
