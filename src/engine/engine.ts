@@ -190,7 +190,8 @@ class GpuEngine implements Engine {
   async profile(options: ProfileOptions = {}): Promise<EngineProfile> {
     const session = this.#loaded("profile");
     this.#enter("profiling", "profile");
-    session.filler.pause();
+    // Loads would be timed along with the kernels.
+    session.filler.makeWay(0);
     try {
       return await this.#pass(session, () => profileModel(session.model, options));
     } finally {

@@ -133,7 +133,7 @@ export class Executor {
     const { control, counts } = this.parts;
     const { device } = this.parts.context;
     for (const { wordOffset, words } of this.parts.cache.pageTable.takeDirty()) {
-      this.#write(this.parts.pageTable, 4 * wordOffset, words);
+      this.#write(this.parts.pageTable, 4 * wordOffset, words as BufferSource);
     }
     const { program, tokens, first, end, chosenByHost, scored, chooser, ranges } = piece;
     const encoder = device.createCommandEncoder({ label: "pass" });
@@ -167,7 +167,7 @@ export class Executor {
   /** Writes the slots of a layer's pairs `[tokens, topK]`. */
   writeSlots(program: Program, moe: number, slots: Uint32Array): void {
     const offset = 4 * program.routingFirst[moe]!;
-    this.#write(program.slots, offset, slots);
+    this.#write(program.slots, offset, slots as BufferSource);
   }
 
   /** Lets the steps that are submitted next work again. */
@@ -179,9 +179,9 @@ export class Executor {
     this.#readback.dispose();
   }
 
-  #write(buffer: GPUBuffer, byteOffset: number, words: Uint32Array): void {
-    this.#counters.bytesWritten += words.byteLength;
-    this.parts.context.device.queue.writeBuffer(buffer, byteOffset, words as BufferSource);
+  #write(buffer: GPUBuffer, byteOffset: number, data: BufferSource): void {
+    this.#counters.bytesWritten += data.byteLength;
+    this.parts.context.device.queue.writeBuffer(buffer, byteOffset, data);
   }
 
   /** What was encoded to be read. Throws "device-lost" for whatever way the loss shows itself first. */

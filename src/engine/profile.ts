@@ -12,6 +12,7 @@ import type { EngineProfile, PassProfile, ProfileOptions } from "../rpc/api.ts";
 import type { Executor } from "./executor.ts";
 import type { LoadedModel } from "./model.ts";
 import { floorOf, type ProfiledStep, rowsOf, totalWork } from "./roofline.ts";
+import { chosenVariants } from "./stats.ts";
 
 /** A pass to be profiled: nothing of it needs what was computed before. */
 interface ProfiledPass {
@@ -60,7 +61,7 @@ export async function profileModel(
     context.check();
     return {
       adapter: context.adapterName,
-      variants: model.variants,
+      variants: chosenVariants(model.variants),
       method: ofDecode.method,
       ceilings,
       decode: ofDecode.pass,
@@ -80,17 +81,19 @@ async function profilePass(
   const { moe } = executor.parts;
   const partial = new Set([...moe.keys()].filter((index) => !isResident(cache, moe[index]!)));
   for (const index of partial) writeSomeSlots(executor, program, index, tokens.length);
-  const steps = program.steps.map((step, index): Step => {
+  const ofPass = program.steps.map((step, index): Step => {
     const router = program.routers.get(index);
     return router && partial.has(router.moe) ? router.chooser : step;
   });
+  // Every pass ends with the choice of a token.
+  const steps = [...ofPass, ...program.choosers.top];
   const times = await timeSteps(
     executor.parts.context.device,
     clock,
     steps.map((step) => ({ encode: (pass) => encodeStep(pass, step, tokens.length) })),
     () => executor.begin(tokens, position),
   );
-  const layers = layersOf(program);
+  const layers = layersOf(program, steps);
   const profiled = steps.map(
     (step, index): ProfiledStep => ({
       kernel: step.label,
@@ -115,7 +118,7 @@ async function profilePass(
 }
 
 /** The layer of each step: one that binds nothing of a layer belongs to the one before it. */
-function layersOf({ steps, head }: Program): readonly (number | undefined)[] {
+function layersOf({ head }: Program, steps: readonly Step[]): readonly (number | undefined)[] {
   let layer: number | undefined;
   return steps.map((step, index) => {
     if (index >= head.first) return undefined;

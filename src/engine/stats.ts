@@ -130,7 +130,8 @@ export class ReplyMeter {
   }
 }
 
-function chosenVariants(report: VariantReport): EngineStats["variants"] {
+/** What runs of each family, by name. */
+export function chosenVariants(report: VariantReport): EngineStats["variants"] {
   return byFamily((family) => report[family].chosen);
 }
 

@@ -1,5 +1,5 @@
 import type { KernelWork } from "../gpu/kernel.ts";
-import type { CacheFormat } from "./cache/format.ts";
+import { BLOCK_NUMBERS, type CacheFormat } from "./cache/format.ts";
 import { cacheFormats } from "./cache/registry.ts";
 import type { WeightFormat } from "./format.ts";
 import { weightFormats } from "./registry.ts";
@@ -20,8 +20,8 @@ export function bytesPerWeight({ planeBlockBytes, blockWeights }: WeightFormat):
 }
 
 /** Bytes that a cached number takes, scales included. */
-export function bytesPerCached({ bitsPerNumber, scaleWords, unitNumbers }: CacheFormat): number {
-  return bitsPerNumber / 8 + (WORD_BYTES * scaleWords) / unitNumbers;
+export function bytesPerCached({ bitsPerNumber, scaled }: CacheFormat): number {
+  return bitsPerNumber / 8 + (scaled ? WORD_BYTES / BLOCK_NUMBERS : 0);
 }
 
 /** Bytes of the least that a dispatch reads and writes; `parts` are those that its kernel was linked with. */
@@ -53,8 +53,7 @@ function loadedFormats(parts: readonly string[]): ReadonlyMap<string, WeightForm
 function cacheFormatOf(parts: readonly string[]): CacheFormat {
   const formats: readonly CacheFormat[] = Object.values(cacheFormats);
   return (
-    formats.find(
-      ({ read, write }) => parts.includes(read) || (write !== undefined && parts.includes(write)),
-    ) ?? cacheFormats.f32
+    formats.find(({ read, write }) => parts.includes(read) || parts.includes(write)) ??
+    cacheFormats.f32
   );
 }

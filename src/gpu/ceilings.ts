@@ -2,6 +2,7 @@ import { SluiceError } from "../errors.ts";
 import { type GpuClock, timeRepeated } from "./clock.ts";
 import type { GpuContext } from "./device.ts";
 import { encodeParams, type Kernel, type ParamValues } from "./kernel.ts";
+import { PipelineCache } from "./pipelines.ts";
 
 /** What a device was measured to be able to do at most. */
 export interface Ceilings {
@@ -95,20 +96,24 @@ async function allocatePair(
 
 /** Milliseconds of one dispatch of `kernel`. */
 async function timeKernel<Params extends Record<string, "u32" | "f32">>(
-  { device, pipelines }: GpuContext,
+  { device }: GpuContext,
   clock: GpuClock,
   kernel: Kernel<Params, Record<string, "read" | "read_write">>,
   values: ParamValues<Params>,
   buffers: readonly GPUBuffer[],
 ): Promise<number> {
   const plain = kernel as unknown as Kernel;
-  const { pipeline, layouts } = await pipelines.compile(plain, [], kernel.constants);
+  // With pipelines of its own: its params are bound here, wherever the device's other kernels have theirs.
+  const { pipeline, layouts } = await new PipelineCache(device).compile(
+    plain,
+    [],
+    kernel.constants,
+  );
   const bytes = encodeParams(kernel.params, values);
-  const { UNIFORM, STORAGE, COPY_DST } = GPUBufferUsage;
   const params = device.createBuffer({
     label: kernel.name,
     size: bytes.byteLength,
-    usage: UNIFORM | STORAGE | COPY_DST, // either: see `paramsBinding` in device.ts
+    usage: GPUBufferUsage.UNIFORM | GPUBufferUsage.COPY_DST,
   });
   device.queue.writeBuffer(params, 0, bytes);
   const group = device.createBindGroup({

@@ -60,7 +60,8 @@ export const rotateAppend = defineKernel({
     _constants,
     { tokens },
   ) => ({
-    words: tokens * (2 * ((heads + kv_heads) * head_dim + value_heads * value_dim) + rope_dims),
+    words: tokens * ((2 * heads + kv_heads) * head_dim + value_heads * value_dim + rope_dims),
     multiplyAdds: tokens * (heads + kv_heads) * 2 * rope_dims,
+    cached: tokens * (kv_heads * head_dim + value_heads * value_dim),
   }),
 });

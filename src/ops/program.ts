@@ -233,7 +233,7 @@ export class Recorder {
         immediates: isImmediate ? values : undefined,
         offsets: Uint32Array.from(offset === undefined ? [] : [offset]),
         grid: step.grid,
-        layer: layerOf(buffers.map(({ buffer }) => buffer).concat(step.weights ?? [])),
+        layer: layerOf([...buffers, ...step.weights]),
         work: step.work,
       };
     };

@@ -20,7 +20,7 @@ export function sectionsOf(model: ModelInfo, result: BenchResult): Section[] {
   const shape = experts > 0 ? `${deep}, ${experts} experts top-${topK}` : deep;
   return [
     {
-      title: `${name} (${architecture}, ${shape}) on ${adapter}, ${variants} kernels`,
+      title: `${name} (${architecture}, ${shape}) on ${adapter}, ${describeVariants(variants)}`,
       rows: speedTable(result),
     },
     ...(result.depths.length > 0
@@ -37,6 +37,14 @@ export function sectionsOf(model: ModelInfo, result: BenchResult): Section[] {
       rows: kernelTable(profile.prefill),
     },
   ];
+}
+
+/** Which kernels ran, as `--variants` takes them. */
+export function describeVariants(variants: BenchResult["variants"]): string {
+  const [first, ...others] = new Set(Object.values(variants));
+  if (others.length === 0) return `${first} kernels`;
+  const pairs = Object.entries(variants).map(([family, name]) => `${family}=${name}`);
+  return `kernels ${pairs.join(",")}`;
 }
 
 /** `sections` for a terminal. */

@@ -1,9 +1,11 @@
 import { CONTROL_WORDS } from "../../../src/engine/executor.ts";
+import { REPLY_BLOCK_BYTES } from "../../../src/engine/reply-block.ts";
+import { defaultChoice, variantOf } from "../../../src/engine/tuning/choices.ts";
 import { f32 } from "../../../src/formats/f32.ts";
 import { q4_0 } from "../../../src/formats/q4_0.ts";
 import type { GpuContext } from "../../../src/gpu/device.ts";
 import { Readback } from "../../../src/gpu/readback.ts";
-import { variants } from "../../../src/kernels/parts.ts";
+
 import { GpuOps } from "../../../src/ops/gpu-ops.ts";
 import type { ExpertArenas, GpuResources } from "../../../src/ops/gpu-resources.ts";
 import type { MoeSpec } from "../../../src/ops/ops.ts";
@@ -147,12 +149,14 @@ function createResources(
   };
   return {
     context,
-    variant: variants[context.software ? "serial" : "workgroup"],
+    variant: variantOf(defaultChoice(context), context.leastSubgroup),
     contextTokens: tokens,
     control: context.memory.storage("control", 4 * (CONTROL_WORDS + tokens + 1)),
     pageTable: upload("page table", pageTable),
     pageFirst: () => 0,
     result: context.memory.storage("result", 4),
+    reply: context.memory.storage("reply", REPLY_BLOCK_BYTES),
+    seen: context.memory.storage("seen tokens", 4 * hidden),
     scores: context.memory.storage("scores", 4 * tokens),
     matrix(name) {
       const { buffer, rows } = matrices.get(name)!;

@@ -2,12 +2,14 @@ import { describe, expect, test } from "vitest";
 import { spreadOf } from "../../../src/cli/bench/spread.ts";
 import {
   byKernel,
+  describeVariants,
   formatSections,
   markdownSections,
   sectionsOf,
 } from "../../../src/cli/bench/tables.ts";
 import { type BenchEngine, type BenchResult, runBench } from "../../../src/cli/bench/task.ts";
 import { readDepths } from "../../../src/cli/flags.ts";
+import { choiceOfKind } from "../../../src/engine/tuning/choices.ts";
 import type {
   EngineProfile,
   EngineStats,
@@ -29,6 +31,8 @@ const MODEL = {
   architecture: "olmoe",
 } as ModelInfo;
 
+const VARIANTS = choiceOfKind("serial");
+
 const row = (layer: number | undefined, values: Partial<KernelRow>): KernelRow => ({
   ...{ kernel: "matvec", count: 1, microseconds: 100, bytes: 1000, multiplyAdds: 2e6 },
   ...{ boundBy: "bytes", ofCeiling: 0.5 },
@@ -48,7 +52,7 @@ const PASS: PassProfile = {
 
 const PROFILE: EngineProfile = {
   adapter: "some GPU",
-  variants: "serial",
+  variants: VARIANTS,
   method: "timestamp-query",
   ceilings: {
     copyBytesPerSecond: 1.5e9,
@@ -71,7 +75,7 @@ function fakeEngine(lengths: readonly number[]) {
       const reply = prompts.push(prompt.tokens) - 1;
       const tokens = Math.min(maxTokens!, lengths[reply % lengths.length]!);
       const stats: Partial<EngineStats> = {
-        ...{ adapter: "some GPU", variants: "serial", tokens, promptTokens: prompt.tokens.length },
+        ...{ adapter: "some GPU", variants: VARIANTS, tokens, promptTokens: prompt.tokens.length },
         ...{ prefillMs: reply === 0 ? 1e6 : 100, tokensPerSecond: reply === 0 ? 0.1 : 10 + reply },
         ...{ dispatchesPerToken: 76, submitsPerToken: 1, readbacksPerToken: 1 },
         ...{ bytesWrittenPerToken: 24, bytesUploaded: 0 },
@@ -175,6 +179,7 @@ describe("a report", () => {
     const sections = sectionsOf({ ...MODEL, layers: 2, experts: 8, topK: 2 }, result);
 
     const text = formatSections(sections);
+    expect(text).toContain("some GPU, serial kernels");
     expect(text).toContain("2 layers, 8 experts top-2");
     expect(text).toMatch(/a decoded token +12 +11 +13 +76 +1 +1 +24 B/);
     expect(text).toMatch(/f32 multiply-adds +2\.50 billion\/s/);
@@ -185,6 +190,14 @@ describe("a report", () => {
       "| tokens | tokens/s | least | most |\n| --- | --- | --- | --- |\n| 30 |",
     );
   });
+});
+
+test("kernels of several kinds are named one by one", () => {
+  const { matrix, batch } = VARIANTS;
+  const mixed = { ...VARIANTS, matrix: "serial-4" };
+
+  expect([matrix, batch]).toEqual(["serial", "serial"]);
+  expect(describeVariants(mixed)).toMatch(/^kernels matrix=serial-4,batch=serial,/);
 });
 
 describe("sluice bench", () => {
@@ -202,7 +215,7 @@ describe("sluice bench", () => {
     expect(report).toMatchObject({
       ...{ runtime: "dawn", model: { architecture: "smallthinker", layers: 2 } },
       prefill: { tokens: 33, submits: 2, readbacks: 2, tokensPerSecond: { samples: 2 } },
-      decode: { submits: 1, readbacks: 1, bytesWritten: 24, tokensPerSecond: { samples: 2 } },
+      decode: { submits: 1, readbacks: 1, bytesWritten: 0, tokensPerSecond: { samples: 2 } },
       depths: [{ depth: 0 }, { depth: 50 }],
       profile: { decode: { tokens: 1, position: 33 }, prefill: { tokens: 32, position: 33 } },
     });
