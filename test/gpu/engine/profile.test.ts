@@ -8,9 +8,11 @@ const MODEL = tinyModel({ architecture: "smallthinker", experts: 4, contextToken
 const PROMPT = { tokens: [5, 17, 99, 3] };
 
 test.for([
-  ["all experts resident", {}],
-  ["half of them", { gpuBudget: "50%" }],
-] as const)("tells where a pass's time goes, %s, and changes no reply", async ([, budget]) => {
+  ["all experts resident", {}, 1],
+  // Steps behind a layer that lacks an expert run again.
+  ["half of them", { gpuBudget: "50%" }, 8],
+] as const)("tells where a pass's time goes, %s, and changes no reply", async (row) => {
+  const [, budget, mostRuns] = row;
   const engine = createEngine({ gpu: navigator.gpu });
   onTestFinished(() => engine.dispose());
   await engine.load(MODEL.buffer, { fill: "wait", ...budget }, {});
@@ -35,7 +37,9 @@ test.for([
   }
   // A token multiplies by each of its weights once.
   expect(prefill.multiplyAdds).toBeGreaterThan(20 * decode.multiplyAdds);
-  expect(decode.dispatches).toBe(before.stats.dispatchesPerToken);
+  const { dispatchesPerToken } = before.stats;
+  expect(dispatchesPerToken).toBeGreaterThanOrEqual(decode.dispatches);
+  expect(dispatchesPerToken).toBeLessThanOrEqual(mostRuns * decode.dispatches);
   const after = await replyOf(engine, PROMPT, { maxTokens: 4 });
   expect(after.tokens).toEqual(before.tokens);
 });
