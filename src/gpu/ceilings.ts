@@ -1,5 +1,5 @@
 import { SluiceError } from "../errors.ts";
-import { type GpuClock, timeRepeated } from "./clock.ts";
+import { type GpuClock, least, timeRepeated } from "./clock.ts";
 import type { GpuContext } from "./device.ts";
 import { encodeParams, type Kernel, type ParamValues } from "./kernel.ts";
 import { PipelineCache } from "./pipelines.ts";
@@ -122,11 +122,12 @@ async function timeKernel<Params extends Record<string, "u32" | "f32">>(
   });
   const grid = kernel.grid(values, kernel.constants, 1);
   try {
-    return await clock.timePass((pass) => {
+    const encode = (pass: GPUComputePassEncoder) => {
       pass.setPipeline(pipeline);
       pass.setBindGroup(0, group);
       pass.dispatchWorkgroups(...grid);
-    });
+    };
+    return await clock.timePass(encode, () => {}, least);
   } finally {
     params.destroy();
   }
@@ -144,6 +145,6 @@ async function measureUpload(
     for (let run = 0; run < runs; run++) device.queue.writeBuffer(to, 0, bytes);
     const writtenMs = performance.now() - started;
     return writtenMs + (await clock.time(() => {}));
-  });
+  }, least);
   return (bytes.length * 1000) / ms;
 }

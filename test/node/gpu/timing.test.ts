@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { median, timeRepeated } from "../../../src/gpu/clock.ts";
+import { least, median, timeRepeated } from "../../../src/gpu/clock.ts";
 import { trimmedMean } from "../../../src/gpu/profile.ts";
 
 describe("a repeated measurement", () => {
@@ -14,6 +14,24 @@ describe("a repeated measurement", () => {
     expect(found).toBeCloseTo(ms, 9);
     expect(Math.max(...asked)).toBeLessThanOrEqual(4096);
     expect(asked.length).toBeLessThan(12);
+  });
+
+  test("is not misled by a first run that was held up", async () => {
+    let first = true;
+    const found = await timeRepeated(async (runs) => {
+      const heldUp = first ? 300 : 0;
+      first = false;
+      return 0.02 * runs + heldUp;
+    });
+
+    expect(found).toBeCloseTo(0.02, 9);
+  });
+
+  test("gives the least time for a ceiling", async () => {
+    let calls = 0;
+    const found = await timeRepeated(async (runs) => 20 * runs * (++calls === 4 ? 1 : 2), least);
+
+    expect(found).toBe(20);
   });
 
   test("ends where work takes no time at all", async () => {
