@@ -1,11 +1,13 @@
 #!/usr/bin/env node
 // The sluice command from source: Vite compiles TypeScript and inlines WGSL, for Node and for the page alike.
 // The built package has src/cli/sluice.ts in its place.
+import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { createServer } from "vite";
 
+const root = fileURLToPath(new URL("../..", import.meta.url));
 const vite = await createServer({
-  root: fileURLToPath(new URL("../..", import.meta.url)),
+  root,
   configFile: false,
   appType: "custom",
   logLevel: "error",
@@ -18,6 +20,8 @@ const { runCli } = await vite.ssrLoadModule("/src/cli/main.ts");
 const status = await runCli(process.argv.slice(2), {
   runner: "/src/cli/page/runner.ts",
   worker: "/src/cli/page/worker.ts",
+  peers: "/test/bench/peers/page.ts",
+  bundledModel: join(root, "demo/models/sluice-small.gguf"),
   handle: vite.middlewares,
 });
 // Not by letting the loop run empty: Dawn and Vite hold handles.

@@ -194,6 +194,20 @@ export function readWindowFlag(text: string): number {
   return readNumber("--window", text, { least: 2, whole: true }) as number;
 }
 
+/** A whole number above 0. Throws "bad-input", naming the flag. */
+export function readCount(flag: string, text: string): number {
+  return readNumber(flag, text, { least: 1, whole: true }) as number;
+}
+
+/** The depths of `--depths`, ascending. Throws "bad-input". */
+export function readDepths(text: string): number[] {
+  if (text.trim() === "" || text === "none") return [];
+  const depths = text
+    .split(",")
+    .map((depth) => readNumber("--depths", depth.trim(), { least: 0, whole: true }) as number);
+  return [...new Set(depths)].sort((a, b) => a - b);
+}
+
 /** `value` if it is one of `choices`. Throws "bad-input". */
 export function readChoice<Choice extends string>(
   flag: string,

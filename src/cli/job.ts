@@ -8,6 +8,8 @@ import type {
   Prompt,
   TokenChunk,
 } from "../rpc/api.ts";
+import type { PeersResult, PeersTask } from "./bench/peers.ts";
+import type { BenchResult, BenchTask } from "./bench/task.ts";
 import type { ModelLocation } from "./location.ts";
 import type { ScoreProgress, ScoreTask, TextScore } from "./score-text.ts";
 
@@ -19,7 +21,7 @@ export interface Job<Work extends Task = Task> {
 }
 
 /** What to do with a model once it is loaded. */
-export type Task = GenerateTask | ScoreTask;
+export type Task = GenerateTask | ScoreTask | BenchTask | PeersTask;
 
 /** A prompt to reply to. */
 export interface GenerateTask {
@@ -29,7 +31,13 @@ export interface GenerateTask {
 }
 
 /** What a task ends with. */
-export type ResultOf<Work extends Task> = Work extends GenerateTask ? GenerateResult : TextScore;
+export type ResultOf<Work extends Task> = Work extends GenerateTask
+  ? GenerateResult
+  : Work extends ScoreTask
+    ? TextScore
+    : Work extends BenchTask
+      ? BenchResult
+      : PeersResult;
 
 /** What a runtime tells while it works, and what stops it. */
 export interface JobHooks {
@@ -37,6 +45,8 @@ export interface JobHooks {
   onModel(model: ModelInfo): void;
   onChunk?(chunk: TokenChunk): void;
   onWindow?(progress: ScoreProgress): void;
+  /** Where a long task stands. */
+  onStatus?(line: string): void;
   /** A line of a page's console. */
   onLog(line: string): void;
   readonly signal: AbortSignal;
@@ -54,6 +64,10 @@ export interface PageAssets {
   /** Addresses on the local server: the page's script and the engine's worker. */
   readonly runner: string;
   readonly worker: string;
+  /** Address of the script that measures other engines in the page; the packages that it needs are not shipped. */
+  readonly peers?: string;
+  /** Path of the model that comes with the command, if it does. */
+  readonly bundledModel?: string;
   /** Answers a request for a script. */
   handle(request: IncomingMessage, response: ServerResponse): void;
 }

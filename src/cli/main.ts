@@ -1,5 +1,6 @@
 import { Command } from "commander";
 import { SluiceError } from "../errors.ts";
+import type { BenchFlags } from "./bench/bench.ts";
 import { explainFailure } from "./failure.ts";
 import { addLoadFlags, KV_CACHE_HELP } from "./flags.ts";
 import type { CommandContext, GenerateCommandFlags } from "./generate.ts";
@@ -29,7 +30,7 @@ export async function runCli(args: readonly string[], assets: PageAssets): Promi
     if (args.length === 0) {
       throw new SluiceError(
         "bad-input",
-        "Give a command: inspect, generate, perplexity or simulate. See sluice --help.",
+        "Give a command: inspect, generate, perplexity, bench or simulate. See sluice --help.",
       );
     }
     await createProgram(context).parseAsync(args, { from: "user" });
@@ -111,6 +112,26 @@ function createProgram(context: CommandContext): Command {
       await perplexityCommand(model, flags, context);
     });
   addRunFlags(addLoadFlags(perplexity));
+
+  const bench = program
+    .command("bench")
+    .description(
+      "Measures prefill and decode speed, and every kernel against the device's ceilings.",
+    )
+    .argument("[model]", "path or URL of a GGUF (default: the bundled model)")
+    .option("--prompt-tokens <count>", "length of the prompts", "128")
+    .option("--decode-tokens <count>", "tokens decoded behind each", "32")
+    .option("--repeats <count>", "replies whose median counts, after one that does not", "5")
+    .option("--depths <counts>", "decode speed behind so many tokens; none for none", "0,256,1024")
+    .option("--context <tokens>", "longest conversation (default: the model's, at most 4096)")
+    .option("--markdown", "tables in Markdown")
+    .option("--peers", "onnxruntime-web and wllama beside Sluice, in the same page, turn by turn")
+    .option("--only <part>", "with --peers: layer (a MoE layer) or model (a whole one)")
+    .action(async (model: string | undefined, flags: BenchFlags) => {
+      const { benchCommand } = await import("./bench/bench.ts");
+      await benchCommand(model, flags, context);
+    });
+  addRunFlags(addLoadFlags(bench));
 
   program
     .command("simulate")

@@ -3,12 +3,14 @@ import { type GpuContext, openGpu } from "../gpu/device.ts";
 import type {
   BudgetBytes,
   Budgets,
+  EngineProfile,
   EngineStats,
   ExpertMap,
   GenerateOptions,
   GenerateResult,
   LoadOptions,
   ModelInfo,
+  ProfileOptions,
   Prompt,
   ScoreResult,
   TokenChunk,
@@ -20,6 +22,7 @@ import {
   persistStorage,
   verifyStored,
 } from "../storage/store/manager.ts";
+import { profileModel } from "./profile.ts";
 import { readPrompt } from "./prompt.ts";
 import { reply } from "./reply.ts";
 import { chooserOf } from "./reply-block.ts";
@@ -58,7 +61,7 @@ class GpuEngine implements Engine {
   #context: GpuContext | undefined;
   #session: Session | undefined;
   #meter: ReplyMeter | undefined;
-  #state: "idle" | "loading" | "replying" | "scoring" | "disposed" = "idle";
+  #state: "idle" | "loading" | "replying" | "scoring" | "profiling" | "disposed" = "idle";
   #slotsInUse: Promise<void> = Promise.resolve();
 
   constructor(host: EngineHost) {
@@ -191,6 +194,20 @@ class GpuEngine implements Engine {
     return meter.stats();
   }
 
+  async profile(options: ProfileOptions = {}): Promise<EngineProfile> {
+    const session = this.#loaded("profile");
+    this.#enter("profiling", "profile");
+    // Loads would be timed along with the kernels.
+    session.filler.makeWay(0);
+    try {
+      return await this.#pass(session, () => profileModel(session.model, options));
+    } finally {
+      session.history.clear();
+      session.filler.resume();
+      this.#leave();
+    }
+  }
+
   expertMap(): ExpertMap {
     const { spec, cache, store, prefetch } = this.#loaded("read the expert map").model;
     const ofPool = (pool: number) => spec.moe.find((moe) => moe.pool === pool)!.layer;
@@ -299,7 +316,7 @@ class GpuEngine implements Engine {
     );
   }
 
-  #enter(state: "loading" | "replying" | "scoring", wanted: string): void {
+  #enter(state: "loading" | "replying" | "scoring" | "profiling", wanted: string): void {
     if (this.#state === "idle") {
       this.#state = state;
       return;
@@ -308,6 +325,7 @@ class GpuEngine implements Engine {
       loading: "a model is being loaded. Wait for it or abort it",
       replying: "a reply is running. Read it to its end or abort it",
       scoring: "tokens are being scored. Wait for that or abort it",
+      profiling: "kernels are being timed. Wait for that",
       disposed: "the engine was disposed. Make a new one",
     };
     throw new SluiceError("engine-state", `Cannot ${wanted}: ${reasons[this.#state]}.`);

@@ -25,6 +25,8 @@ export interface ExecutorCounters {
   readonly dispatches: number;
   readonly submits: number;
   readonly readbacks: number;
+  /** By the host, for passes; experts are the store's. */
+  readonly bytesWritten: number;
   /** Layers whose experts were found absent by the GPU. */
   readonly faults: number;
   /** Time during which a layer's loads were waited for. */
@@ -79,6 +81,7 @@ export class Executor {
     dispatches: 0,
     submits: 0,
     readbacks: 0,
+    bytesWritten: 0,
     faults: 0,
     stallMs: 0,
     exactLoads: 0,
@@ -111,7 +114,7 @@ export class Executor {
     options: { readonly behind?: number | undefined; readonly continues?: boolean } = {},
   ): void {
     const { behind = 0, continues = false } = options;
-    this.parts.context.device.queue.writeBuffer(
+    this.#write(
       this.parts.control,
       0,
       Uint32Array.of(0, tokens.length, position, continues ? 1 : 0, ...tokens, behind),
@@ -123,9 +126,8 @@ export class Executor {
    * @param seen where tokens were seen last, `[vocab]`; if that is looked at
    */
   beginReply(block: BufferSource, seen?: BufferSource): void {
-    const { queue } = this.parts.context.device;
-    queue.writeBuffer(this.parts.reply, 0, block);
-    if (seen) queue.writeBuffer(this.parts.seen, 0, seen);
+    this.#write(this.parts.reply, 0, block);
+    if (seen) this.#write(this.parts.seen, 0, seen);
   }
 
   /** Submits a piece of a pass; the answer gives what its ranges hold behind it, one after another. */
@@ -133,7 +135,7 @@ export class Executor {
     const { control, counts } = this.parts;
     const { device } = this.parts.context;
     for (const { wordOffset, words } of this.parts.cache.pageTable.takeDirty()) {
-      device.queue.writeBuffer(this.parts.pageTable, 4 * wordOffset, words as BufferSource);
+      this.#write(this.parts.pageTable, 4 * wordOffset, words as BufferSource);
     }
     const { program, tokens, first, end, chosenByHost, scored, chooser, ranges } = piece;
     const encoder = device.createCommandEncoder({ label: "pass" });
@@ -167,16 +169,21 @@ export class Executor {
   /** Writes the slots of a layer's pairs `[tokens, topK]`. */
   writeSlots(program: Program, moe: number, slots: Uint32Array): void {
     const offset = 4 * program.routingFirst[moe]!;
-    this.parts.context.device.queue.writeBuffer(program.slots, offset, slots as BufferSource);
+    this.#write(program.slots, offset, slots as BufferSource);
   }
 
   /** Lets the steps that are submitted next work again. */
   clearFault(): void {
-    this.parts.context.device.queue.writeBuffer(this.parts.control, 0, Uint32Array.of(0));
+    this.#write(this.parts.control, 0, Uint32Array.of(0));
   }
 
   dispose(): void {
     this.#readback.dispose();
+  }
+
+  #write(buffer: GPUBuffer, byteOffset: number, data: BufferSource): void {
+    this.#counters.bytesWritten += data.byteLength;
+    this.parts.context.device.queue.writeBuffer(buffer, byteOffset, data);
   }
 
   /** What was encoded to be read. Throws "device-lost" for whatever way the loss shows itself first. */

@@ -351,6 +351,11 @@ export class LoadedModel {
     return ids.some((expert) => this.cache.state(pool, expert) !== "ready");
   }
 
+  /** The recorded passes; others after `setBudget`. */
+  get programs(): Programs {
+    return this.#programs;
+  }
+
   /** Steps of the decode program, and those of them that belong to layers: all between the embedding and the head. */
   get steps(): { readonly all: number; readonly ofLayers: number } {
     const { steps, head } = this.#programs.decode;

@@ -1,5 +1,5 @@
 import type { GpuContext } from "../gpu/device.ts";
-import type { EngineStats, VariantReport } from "../rpc/api.ts";
+import type { EngineStats, PassCounts, VariantReport } from "../rpc/api.ts";
 import type { History } from "./history.ts";
 import type { LoadedModel } from "./model.ts";
 import type { CountedSource } from "./source.ts";
@@ -77,8 +77,9 @@ export class ReplyMeter {
     const decoded = Math.max(0, this.#tokens - 1);
     // Those, and what was submitted behind the last of them.
     const passes = now.executor.passes - first.executor.passes;
-    const each = (key: "dispatches" | "submits" | "readbacks" | "inFlight") =>
+    const each = (key: keyof PassCounts | "inFlight") =>
       passes === 0 ? 0 : (now.executor[key] - first.executor[key]) / passes;
+    const ofPrompt = (key: keyof PassCounts) => first.executor[key] - start.executor[key];
     const received = now.received - start.received;
     return {
       adapter: adapterName,
@@ -94,6 +95,13 @@ export class ReplyMeter {
       submitsPerToken: each("submits"),
       readbacksPerToken: each("readbacks"),
       tokensInFlight: each("inFlight"),
+      bytesWrittenPerToken: each("bytesWritten"),
+      prefill: {
+        dispatches: ofPrompt("dispatches"),
+        submits: ofPrompt("submits"),
+        readbacks: ofPrompt("readbacks"),
+        bytesWritten: ofPrompt("bytesWritten"),
+      },
       expertHits: now.cache.hits - start.cache.hits,
       expertMisses: now.cache.misses - start.cache.misses,
       faults: now.executor.faults - start.executor.faults,
@@ -137,7 +145,8 @@ export class ReplyMeter {
   }
 }
 
-function chosenVariants(report: VariantReport): EngineStats["variants"] {
+/** What runs of each family, by name. */
+export function chosenVariants(report: VariantReport): EngineStats["variants"] {
   return byFamily((family) => report[family].chosen);
 }
 

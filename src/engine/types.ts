@@ -1,6 +1,7 @@
 import type {
   BudgetBytes,
   Budgets,
+  EngineProfile,
   EngineStats,
   ExpertMap,
   GenerateOptions,
@@ -8,6 +9,7 @@ import type {
   LoadOptions,
   LoadProgress,
   ModelInfo,
+  ProfileOptions,
   Prompt,
   ScoreResult,
   StorageReport,
@@ -58,6 +60,11 @@ export interface Engine {
   /** Changes budgets, also while a reply is running, without changing a token. Throws "bad-input", "budget-too-small", "out-of-memory". */
   setBudget(budgets: Budgets): Promise<BudgetBytes>;
   stats(): EngineStats;
+  /**
+   * Times every kernel of a decoded token and of a prefill chunk, and measures what the device can do, in a few seconds.
+   * The conversation before is forgotten. Throws "bad-input", "engine-state", "out-of-memory", "device-lost".
+   */
+  profile(options?: ProfileOptions): Promise<EngineProfile>;
   expertMap(): ExpertMap;
   /** The variants of the loaded model's kernels. Throws "engine-state". */
   variants(): VariantReport;

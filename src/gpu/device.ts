@@ -35,7 +35,7 @@ const WANTED_LIMITS = [
 ] as const;
 
 /** Features that are asked for where the adapter has them: nothing must rely on one. */
-const WANTED_FEATURES: readonly GPUFeatureName[] = ["subgroups"];
+const WANTED_FEATURES: readonly GPUFeatureName[] = ["subgroups", "timestamp-query"];
 
 /** The workgroup size and storage that the kernels are written for: WebGPU's guaranteed minimum. */
 const REQUIRED_LIMITS = {

@@ -38,6 +38,29 @@ export interface Kernel<
   readonly needs?: GPUFeatureName;
   /** Workgroups for a pass of `tokens` tokens. */
   grid(params: ParamValues<Params>, constants: Constants, tokens: number): Grid;
+  /** What a dispatch does at least: its floor, which measured times are compared with. */
+  work?(params: ParamValues<Params>, constants: Constants, pass: PassShape): KernelWork;
+}
+
+/** What the work of a dispatch depends on besides its params. */
+export interface PassShape {
+  readonly tokens: number;
+  /** Of the first token: how many are in the KV caches before it. */
+  readonly position: number;
+}
+
+/**
+ * The least that a dispatch reads, writes and computes: each number once, however often the kernel takes it. Experts that
+ * tokens of a pass share count once, too, and all experts of a pass as different ones.
+ */
+export interface KernelWork {
+  /** Numbers of 4 bytes that are read or written, but for weights and what is cached. */
+  readonly words: number;
+  readonly multiplyAdds: number;
+  /** Weights that are read, by the name of the function that loads them: `load_weights`. */
+  readonly weights?: Readonly<Record<string, number>>;
+  /** Numbers of a KV cache that are read, or written packed, in the cache's format. */
+  readonly cached?: number;
 }
 
 /** Declares a kernel; the types of `params` and `buffers` carry over to what it is called with. */

@@ -15,4 +15,8 @@ export const add = defineKernel({
   control: "read",
   constants: { LANES: 64 },
   grid: ({ width }, { LANES = 64 }, tokens) => [Math.ceil(width / LANES), tokens, 1],
+  work: ({ width, gated }, _constants, { tokens }) => ({
+    words: tokens * (3 * width + gated),
+    multiplyAdds: tokens * width,
+  }),
 });

@@ -17,4 +17,5 @@ export const argmax = defineKernel({
   control: "read_write",
   constants: { LANES: 64 },
   grid: () => [1, 1, 1],
+  work: ({ vocab }) => ({ words: vocab + 1, multiplyAdds: 0 }),
 });

@@ -4,7 +4,7 @@ import rows4 from "../../shaders/attention/rows_4.wgsl?raw";
 import totals from "../../shaders/attention/totals.wgsl?raw";
 import weights from "../../shaders/attention/weights.wgsl?raw";
 import place from "../../shaders/cache/place.wgsl?raw";
-import { defineKernel } from "../gpu/kernel.ts";
+import { defineKernel, type PassShape } from "../gpu/kernel.ts";
 
 /** How many queries a lane takes at once: the part that says so, and the number. */
 export const attentionRows = {
@@ -54,4 +54,38 @@ export const attention = defineKernel({
     Math.ceil((tokens * heads) / kv_heads / (tile_rows * GROUPS!)),
     Math.max(1, splits),
   ],
+  work: (params, _constants, pass) => {
+    const { heads, kv_heads, key_quads, value_quads, values_first, window, splits } = params;
+    const { tokens, position } = pass;
+    const rows = Math.min(position + tokens, window + tokens - 1);
+    // Values that are a part of the keys are not read twice.
+    const rowQuads = kv_heads * (key_quads + (values_first === 0 ? 0 : value_quads));
+    const out = splits > 0 ? spansSeen(params, pass) * (value_quads + 1) : tokens * value_quads;
+    return {
+      words: 4 * heads * (tokens * key_quads + out),
+      multiplyAdds: 4 * heads * keysSeen(params, pass) * (key_quads + value_quads),
+      cached: 4 * rows * rowQuads,
+    };
+  },
 });
+
+/** Keys that the queries of a pass see, all together. */
+function keysSeen({ window }: { readonly window: number }, pass: PassShape): number {
+  return sumOfTokens(pass, (end) => Math.min(end, window));
+}
+
+/** Spans of keys that the queries of a pass see, all together. */
+export function spansSeen(
+  { window, span_keys }: { readonly window: number; readonly span_keys: number },
+  pass: PassShape,
+): number {
+  const spanOf = (key: number) => Math.floor(key / span_keys);
+  return sumOfTokens(pass, (end) => spanOf(end - 1) - spanOf(Math.max(0, end - window)) + 1);
+}
+
+/** The sum over a pass's tokens, each given by where the keys that it sees end. */
+function sumOfTokens({ tokens, position }: PassShape, of: (end: number) => number): number {
+  let sum = 0;
+  for (let token = 1; token <= tokens; token++) sum += of(position + token);
+  return sum;
+}

@@ -1,5 +1,6 @@
 import source from "../../shaders/attention/attention_merge.wgsl?raw";
 import { defineKernel } from "../gpu/kernel.ts";
+import { spansSeen } from "./attention.ts";
 
 /**
  * Adds up what `attention` leaves of queries whose keys it splits.
@@ -22,4 +23,12 @@ export const attentionMerge = defineKernel({
   control: "read",
   constants: { LANES: 32 },
   grid: ({ heads }, _constants, tokens) => [heads, tokens, 1],
+  work: (params, _constants, pass) => {
+    const { heads, value_quads, has_sinks } = params;
+    const spans = spansSeen(params, pass);
+    return {
+      words: heads * (4 * (spans * (value_quads + 1) + pass.tokens * value_quads) + has_sinks),
+      multiplyAdds: 2 * heads * spans * 4 * value_quads,
+    };
+  },
 });

@@ -19,4 +19,8 @@ export const causalConv = defineKernel({
   control: "read",
   constants: { LANES: 64 },
   grid: ({ channels }, { LANES = 64 }) => [Math.ceil(channels / LANES), 1, 1],
+  work: ({ channels, taps, width }, _constants, { tokens }) => ({
+    words: tokens * (width + channels) + channels * (3 * taps - 2),
+    multiplyAdds: tokens * channels * taps,
+  }),
 });

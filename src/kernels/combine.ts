@@ -15,4 +15,8 @@ export const combine = defineKernel({
   control: "read",
   constants: { LANES: 64 },
   grid: ({ hidden }, { LANES = 64 }, tokens) => [Math.ceil(hidden / LANES), tokens, 1],
+  work: ({ hidden, top_k, has_residual }, _constants, { tokens }) => ({
+    words: tokens * (hidden * (top_k + 1 + has_residual) + top_k),
+    multiplyAdds: tokens * hidden * top_k,
+  }),
 });

@@ -6,7 +6,7 @@ import find from "../../shaders/sample/find.wgsl?raw";
 import places from "../../shaders/sample/places.wgsl?raw";
 import reply from "../../shaders/sample/reply.wgsl?raw";
 import { defineKernel } from "../gpu/kernel.ts";
-import { logitBlocks } from "./sampling.ts";
+import { logitBlocks, peakWords } from "./sampling.ts";
 
 /**
  * Counts tokens in bins by their logits, to find the cutoff of top-k (tables 0, then 1) and of top-p (0, then 2).
@@ -22,4 +22,5 @@ export const countLogits = defineKernel({
   control: "read",
   constants: { TABLE: 0 },
   grid: ({ vocab }) => [logitBlocks(vocab), 1, 1],
+  work: ({ vocab }) => ({ words: vocab + peakWords(vocab), multiplyAdds: 0 }),
 });

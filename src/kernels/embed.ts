@@ -15,4 +15,9 @@ export const embed = defineKernel({
   control: "read",
   constants: { LANES: 64 },
   grid: ({ hidden }, { LANES = 64 }, tokens) => [Math.ceil(hidden / 8 / LANES), tokens, 1],
+  work: ({ hidden, vocab, rows }, _constants, { tokens }) => {
+    // Of a table that is cut by rows, a part has its share of the tokens.
+    const numbers = (tokens * hidden * rows) / vocab;
+    return { words: numbers, multiplyAdds: numbers, weights: { load_weights: numbers } };
+  },
 });

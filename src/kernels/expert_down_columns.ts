@@ -28,4 +28,12 @@ export const expertDownColumns = defineKernel({
     tokens * top_k,
     1,
   ],
+  work: ({ hidden, ffn, top_k, arena_slots }, _constants, { tokens }) => {
+    const pairs = tokens * top_k;
+    return {
+      words: pairs * (ffn + hidden + 1),
+      multiplyAdds: pairs * hidden * ffn,
+      weights: { load_weights: Math.min(pairs, arena_slots) * hidden * ffn },
+    };
+  },
 });

@@ -41,4 +41,18 @@ export const expertGateUp = defineKernel({
     tokens * (top_k + Math.min(SHARED, 1)),
     1,
   ],
+  work: ({ cols, ffn, top_k, arena_slots, shared_ffn }, { SHARED = 0 }, { tokens }) => {
+    const pairs = tokens * top_k;
+    const weights = Math.min(pairs, arena_slots) * cols * ffn;
+    const shared = SHARED ? shared_ffn : 0;
+    return {
+      words: tokens * (cols + shared) + pairs * (ffn + 1),
+      multiplyAdds: 2 * cols * (pairs * ffn + tokens * shared),
+      weights: {
+        load_gate: weights,
+        load_up: weights,
+        ...(SHARED && { load_shared_gate: cols * shared, load_shared_up: cols * shared }),
+      },
+    };
+  },
 });

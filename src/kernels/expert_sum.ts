@@ -38,4 +38,17 @@ export const expertSum = defineKernel({
   control: "read",
   constants: { LANES: 1, ROWS: 16, BIASED: 0, SHARED: 0 },
   grid: ({ hidden }, { ROWS = 16 }, tokens) => [Math.ceil(hidden / (TILE_ROWS * ROWS)), tokens, 1],
+  work: (params, { SHARED = 0 }, { tokens }) => {
+    const { hidden, ffn, top_k, arena_slots, has_residual, shared_ffn } = params;
+    const pairs = tokens * top_k;
+    const shared = SHARED ? shared_ffn : 0;
+    return {
+      words: pairs * (ffn + 2) + tokens * (shared + hidden * (1 + has_residual)),
+      multiplyAdds: hidden * (pairs * ffn + tokens * shared),
+      weights: {
+        load_down: Math.min(pairs, arena_slots) * hidden * ffn,
+        ...(SHARED && { load_shared_down: hidden * shared }),
+      },
+    };
+  },
 });

@@ -17,4 +17,9 @@ export const gateUp = defineKernel({
   control: "read",
   constants: { LANES: 1, ROWS: 16 },
   grid: ({ rows }, { ROWS = 16 }, tokens) => [Math.ceil(rows / (TILE_ROWS * ROWS)), tokens, 1],
+  work: ({ rows, cols }, _constants, { tokens }) => ({
+    words: tokens * (cols + rows),
+    multiplyAdds: 2 * tokens * rows * cols,
+    weights: { load_gate: rows * cols, load_up: rows * cols },
+  }),
 });

@@ -15,4 +15,8 @@ export const gatedNorm = defineKernel({
   control: "read",
   constants: { LANES: 64, ROWS: 1 },
   grid: ({ groups }, _constants, tokens) => [groups, tokens, 1],
+  work: ({ groups, width }, _constants, { tokens }) => ({
+    words: tokens * groups * 3 * width + groups * width,
+    multiplyAdds: tokens * groups * 3 * width,
+  }),
 });

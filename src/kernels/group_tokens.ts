@@ -27,4 +27,8 @@ export const groupTokens = defineKernel({
   control: "read",
   constants: { LANES: 64, TILE: TILE_PAIRS },
   grid: () => [1, 1, 1],
+  work: ({ top_k }, { TILE = TILE_PAIRS }, { tokens }) => ({
+    words: 2 * tokens * top_k + 4 * (1 + Math.ceil((tokens * top_k) / TILE)),
+    multiplyAdds: 0,
+  }),
 });

@@ -38,4 +38,13 @@ export const groupedGateUp = defineKernel({
     mostTiles(tokens * top_k, slot_count),
     1,
   ],
+  work: ({ cols, ffn, top_k, arena_slots }, _constants, { tokens }) => {
+    const pairs = tokens * top_k;
+    const weights = Math.min(pairs, arena_slots) * cols * ffn;
+    return {
+      words: tokens * cols + pairs * (ffn + 1),
+      multiplyAdds: 2 * pairs * cols * ffn,
+      weights: { load_gate: weights, load_up: weights },
+    };
+  },
 });

@@ -30,4 +30,8 @@ export const hashRouter = defineKernel({
   control: "read_write",
   constants: { LANES: 64 },
   grid: ({ top_k }, { LANES = 64 }, tokens) => [Math.ceil((tokens * top_k) / LANES), 1, 1],
+  work: ({ top_k }, _constants, { tokens }) => ({
+    words: tokens * 5 * top_k,
+    multiplyAdds: 0,
+  }),
 });

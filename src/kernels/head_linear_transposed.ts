@@ -28,4 +28,9 @@ export const headLinearTransposed = defineKernel({
     heads,
     Math.ceil(tokens / TOKENS),
   ],
+  work: ({ heads, rows, cols }, _constants, { tokens }) => ({
+    words: tokens * heads * (rows + cols),
+    multiplyAdds: tokens * heads * rows * cols,
+    weights: { load_weights: heads * rows * cols },
+  }),
 });

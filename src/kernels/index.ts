@@ -7,6 +7,7 @@ import { attentionMerge } from "./attention_merge.ts";
 import { causalConv } from "./causal_conv.ts";
 import { combine } from "./combine.ts";
 import { concat } from "./concat.ts";
+import { copyWords } from "./copy_words.ts";
 import { countLogits } from "./count_logits.ts";
 import { embed } from "./embed.ts";
 import { expertDown } from "./expert_down.ts";
@@ -22,12 +23,14 @@ import { groupedGateUp } from "./grouped_gate_up.ts";
 import { hashRouter } from "./hash_router.ts";
 import { headLinear } from "./head_linear.ts";
 import { headLinearTransposed } from "./head_linear_transposed.ts";
+import { idle } from "./idle.ts";
 import { lastToken } from "./last_token.ts";
 import { latentAppend } from "./latent_append.ts";
 import { layerNorm } from "./layer_norm.ts";
 import { logprob } from "./logprob.ts";
 import { matmul } from "./matmul.ts";
 import { matvec } from "./matvec.ts";
+import { multiplyAdd } from "./multiply_add.ts";
 import { pickToken } from "./pick_token.ts";
 import { rmsNorm } from "./rms_norm.ts";
 import { rotateAppend } from "./rotate_append.ts";
@@ -51,6 +54,7 @@ export const kernels = [
   combine,
   concat,
   countLogits,
+  copyWords,
   embed,
   expertDown,
   expertDownColumns,
@@ -65,6 +69,7 @@ export const kernels = [
   hashRouter,
   headLinear,
   headLinearTransposed,
+  idle,
   lastToken,
   latentAppend,
   layerNorm,
@@ -72,6 +77,7 @@ export const kernels = [
   matmul,
   matvec,
   pickToken,
+  multiplyAdd,
   rmsNorm,
   rotateAppend,
   router,

@@ -15,4 +15,5 @@ export const lastToken = defineKernel({
   control: "read",
   constants: { LANES: 64 },
   grid: ({ width }, { LANES = 64 }) => [Math.ceil(width / LANES), 1, 1],
+  work: ({ width }) => ({ words: 2 * width, multiplyAdds: 0 }),
 });

@@ -36,4 +36,9 @@ export const latentAppend = defineKernel({
   control: "read",
   constants: { LANES: 32, ROWS: 1 },
   grid: ({ heads }, _constants, tokens) => [heads + 1, tokens, 1],
+  work: ({ heads, rank, rope_dims }, _constants, { tokens }) => ({
+    words: tokens * ((2 * heads + 1) * (rank + rope_dims) + rope_dims) + rank,
+    multiplyAdds: tokens * ((heads + 1) * 2 * rope_dims + 2 * rank),
+    cached: tokens * (rank + rope_dims),
+  }),
 });

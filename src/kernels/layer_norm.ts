@@ -15,4 +15,8 @@ export const layerNorm = defineKernel({
   control: "read",
   constants: { LANES: 64, ROWS: 1 },
   grid: (_params, _constants, tokens) => [tokens, 1, 1],
+  work: ({ width }, _constants, { tokens }) => ({
+    words: tokens * 2 * width + 2 * width,
+    multiplyAdds: tokens * 3 * width,
+  }),
 });

@@ -15,4 +15,5 @@ export const logprob = defineKernel({
   control: "read",
   constants: { LANES: 64 },
   grid: () => [1, 1, 1],
+  work: ({ vocab }) => ({ words: vocab + 1, multiplyAdds: vocab }),
 });

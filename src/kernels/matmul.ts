@@ -1,6 +1,6 @@
 import source from "../../shaders/linear/matmul.wgsl?raw";
 import { defineKernel, foldGrid } from "../gpu/kernel.ts";
-import { TILE_ROWS } from "./matvec.ts";
+import { NO_VECTOR, TILE_ROWS } from "./matvec.ts";
 
 /** Tokens for which a weight is decoded once. */
 export const TILE_TOKENS = 8;
@@ -32,4 +32,9 @@ export const matmul = defineKernel({
   constants: { LANES: 1, ROWS: 16 },
   grid: ({ rows }, { ROWS = 16 }, tokens) =>
     foldGrid(Math.ceil(rows / (TILE_ROWS * ROWS)), Math.ceil(tokens / TILE_TOKENS)),
+  work: ({ rows, cols, bias, has_residual }, _constants, { tokens }) => ({
+    words: tokens * (cols + rows * (1 + has_residual)) + (bias === NO_VECTOR ? 0 : rows),
+    multiplyAdds: tokens * rows * cols,
+    weights: { load_weights: rows * cols },
+  }),
 });

@@ -43,4 +43,16 @@ export const matvec = defineKernel({
       tokens,
     );
   },
+  work: ({ rows_a, rows_b, rows_c, cols, has_residual }, _constants, { tokens }) => {
+    const rows = rows_a + rows_b + rows_c;
+    return {
+      words: tokens * (cols + rows * (1 + has_residual)),
+      multiplyAdds: tokens * rows * cols,
+      weights: {
+        load_a: rows_a * cols,
+        ...(rows_b > 0 && { load_b: rows_b * cols }),
+        ...(rows_c > 0 && { load_c: rows_c * cols }),
+      },
+    };
+  },
 });

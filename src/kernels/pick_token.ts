@@ -8,6 +8,7 @@ import reply from "../../shaders/sample/reply.wgsl?raw";
 import uniform from "../../shaders/sample/uniform.wgsl?raw";
 import weight from "../../shaders/sample/weight.wgsl?raw";
 import { defineKernel } from "../gpu/kernel.ts";
+import { BLOCK, logitBlocks, peakWords } from "./sampling.ts";
 
 /**
  * Draws a token, or takes the most probable one where `DRAWS` or the temperature is 0, and ends a pass with it.
@@ -32,4 +33,8 @@ export const pickToken = defineKernel({
   control: "read_write",
   constants: { DRAWS: 1 },
   grid: () => [1, 1, 1],
+  work: ({ vocab }, { DRAWS }) => ({
+    words: peakWords(vocab) + 1 + (DRAWS ? logitBlocks(vocab) + Math.min(vocab, BLOCK) : 0),
+    multiplyAdds: 0,
+  }),
 });

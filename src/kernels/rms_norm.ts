@@ -21,4 +21,8 @@ export const rmsNorm = defineKernel({
   control: "read",
   constants: { LANES: 64, ROWS: 1, FINISHES: 0 },
   grid: (_params, _constants, tokens) => [tokens, 1, 1],
+  work: ({ width, has_residual }, _constants, { tokens }) => ({
+    words: tokens * width * (2 + has_residual) + width,
+    multiplyAdds: tokens * 2 * width,
+  }),
 });

@@ -55,4 +55,13 @@ export const rotateAppend = defineKernel({
     tokens,
     1,
   ],
+  work: (
+    { heads, kv_heads, value_heads, head_dim, value_dim, rope_dims },
+    _constants,
+    { tokens },
+  ) => ({
+    words: tokens * ((2 * heads + kv_heads) * head_dim + value_heads * value_dim + rope_dims),
+    multiplyAdds: tokens * (heads + kv_heads) * 2 * rope_dims,
+    cached: tokens * (kv_heads * head_dim + value_heads * value_dim),
+  }),
 });

@@ -41,4 +41,9 @@ export const router = defineKernel({
   control: "read_write",
   constants: { LANES: 64, PARTS: 1 },
   grid: (_params, _constants, tokens) => [tokens, 1, 1],
+  work: ({ cols, experts, top_k }, _constants, { tokens }) => ({
+    words: tokens * (cols + 4 * top_k),
+    multiplyAdds: tokens * experts * cols,
+    weights: { load_router: experts * cols },
+  }),
 });

@@ -2,7 +2,7 @@ import blocks from "../../shaders/sample/blocks.wgsl?raw";
 import reply from "../../shaders/sample/reply.wgsl?raw";
 import source from "../../shaders/sample/shape_logits.wgsl?raw";
 import { defineKernel } from "../gpu/kernel.ts";
-import { logitBlocks } from "./sampling.ts";
+import { logitBlocks, peakWords } from "./sampling.ts";
 
 /**
  * Penalises recent tokens in place, finds the highest logit of each block and empties the bins.
@@ -24,4 +24,8 @@ export const shapeLogits = defineKernel({
   control: "read",
   constants: {},
   grid: ({ vocab }) => [logitBlocks(vocab), 1, 1],
+  work: ({ vocab, penalises, bin_words }) => ({
+    words: vocab * (1 + Math.min(1, penalises)) + peakWords(vocab) + bin_words,
+    multiplyAdds: 0,
+  }),
 });

@@ -15,4 +15,8 @@ export const softcap = defineKernel({
   control: "read",
   constants: { LANES: 64 },
   grid: ({ width }, { LANES = 64 }, tokens) => foldGrid(Math.ceil(width / LANES), tokens),
+  work: ({ width }, _constants, { tokens }) => ({
+    words: tokens * 2 * width,
+    multiplyAdds: tokens * 2 * width,
+  }),
 });

@@ -31,4 +31,8 @@ export const ssmScan = defineKernel({
   control: "read",
   constants: { LANES: 1, ROWS: 64 },
   grid: ({ heads, head_dim }, { ROWS = 64 }) => foldGrid(Math.ceil((heads * head_dim) / ROWS)),
+  work: ({ heads, head_dim, state_dim, width }, _constants, { tokens }) => ({
+    words: 2 * heads * head_dim * state_dim + tokens * (width + heads + heads * head_dim),
+    multiplyAdds: tokens * heads * head_dim * 2 * state_dim,
+  }),
 });

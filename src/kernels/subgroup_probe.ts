@@ -16,4 +16,5 @@ export const subgroupProbe = defineKernel({
   constants: { LANES: 32, ROWS: 4 },
   needs: "subgroups",
   grid: () => [1, 1, 1],
+  work: () => ({ words: 2, multiplyAdds: 0 }),
 });

@@ -7,7 +7,7 @@ import reply from "../../shaders/sample/reply.wgsl?raw";
 import source from "../../shaders/sample/sum_weights.wgsl?raw";
 import weight from "../../shaders/sample/weight.wgsl?raw";
 import { defineKernel } from "../gpu/kernel.ts";
-import { logitBlocks } from "./sampling.ts";
+import { logitBlocks, peakWords } from "./sampling.ts";
 
 /**
  * The sum of each block's weights in the draw.
@@ -23,4 +23,8 @@ export const sumWeights = defineKernel({
   control: "read",
   constants: {},
   grid: ({ vocab }) => [logitBlocks(vocab), 1, 1],
+  work: ({ vocab }) => ({
+    words: vocab + peakWords(vocab) + logitBlocks(vocab),
+    multiplyAdds: 0,
+  }),
 });

@@ -7,8 +7,10 @@ import {
   type Kernel,
   type ParamType,
   type ParamValues,
+  type PassShape,
 } from "../gpu/kernel.ts";
 import type { CompiledKernel } from "../gpu/pipelines.ts";
+import { layerOf, type StepWork, workOf } from "./step-work.ts";
 
 /** A dispatch with everything bound, ready to be encoded for every token again. */
 export interface Step {
@@ -21,6 +23,10 @@ export interface Step {
   /** Where the params lie in the buffer that group 0 binds, if they do: one dynamic offset. */
   readonly offsets: Uint32Array<ArrayBuffer>;
   readonly grid: (tokens: number) => Grid;
+  /** The layer whose weights or cache it binds; undefined where it binds none. */
+  readonly layer: number | undefined;
+  /** Undefined when its kernel does not say. */
+  readonly work: ((pass: PassShape) => StepWork) | undefined;
 }
 
 /** Where a MoE layer's steps lie in a program, for making its experts resident before they are submitted. */
@@ -99,6 +105,7 @@ interface PendingStep {
   readonly bound: readonly Bound[];
   readonly weights: readonly GPUBuffer[];
   readonly grid: (tokens: number) => Grid;
+  readonly work: Step["work"];
 }
 
 /** What one dispatch is recorded with. */
@@ -182,6 +189,7 @@ export class Recorder {
       bound,
       weights: weightBuffers(Number(kernel.weights), dispatch.weights),
       grid: (tokens) => kernel.grid(dispatch.params, constants, dispatch.single ? 1 : tokens),
+      work: workOf(kernel, dispatch, constants),
     });
   }
 
@@ -232,6 +240,8 @@ export class Recorder {
         immediates: isImmediate ? values : undefined,
         offsets: Uint32Array.from(offset === undefined ? [] : [offset]),
         grid: step.grid,
+        layer: layerOf([...buffers, ...step.weights]),
+        work: step.work,
       };
     };
     const steps = this.#steps.map((step, index) => bind(step, index, step.params));

@@ -6,6 +6,15 @@ import type { FamilyName } from "../kernels/parts.ts";
 import type { PacingName } from "../scheduler/pacing/registry.ts";
 import type { DrafterName, SpeculationName } from "../speculation/registry.ts";
 import type { StorageReport, StoredModel, VerifyReport } from "../storage/store/report.ts";
+import type {
+  Bound,
+  Ceilings,
+  EngineProfile,
+  Floor,
+  KernelRow,
+  PassProfile,
+  ProfileOptions,
+} from "./profile-types.ts";
 
 /** Bytes: a number, `"512MB"`, `"2GB"` (powers of 1000; `MiB`, `GiB` of 1024), or the share of all experts: `"50%"`. */
 export type Budget = number | string;
@@ -245,6 +254,10 @@ export interface EngineStats {
   readonly readbacksPerToken: number;
   /** Tokens whose passes were on their way to the GPU and back at once, on average. */
   readonly tokensInFlight: number;
+  /** Bytes that the host wrote for a decoded token, but for experts. */
+  readonly bytesWrittenPerToken: number;
+  /** The same of the prompt, in all. */
+  readonly prefill: PassCounts;
   readonly expertHits: number;
   readonly expertMisses: number;
   readonly faults: number;
@@ -297,6 +310,15 @@ export interface SpeculationStats {
   readonly passes: number;
 }
 
+/** What the host asked of the GPU. */
+export interface PassCounts {
+  readonly dispatches: number;
+  readonly submits: number;
+  readonly readbacks: number;
+  /** But for experts. */
+  readonly bytesWritten: number;
+}
+
 /** Times of a pass of one token on this device, in milliseconds. */
 export interface MeasuredCosts {
   /** One MoE layer, attention included, and the part of it that its experts take. */
@@ -346,7 +368,18 @@ export interface BudgetBytes {
   readonly diskBudgetBytes: number;
 }
 
-export type { StorageReport, StoredModel, VerifyReport };
+export type {
+  Bound,
+  Ceilings,
+  EngineProfile,
+  Floor,
+  KernelRow,
+  PassProfile,
+  ProfileOptions,
+  StorageReport,
+  StoredModel,
+  VerifyReport,
+};
 
 /** What a reply answers when it is asked for its next piece. */
 export type ReplyStep =
@@ -391,6 +424,8 @@ export interface WorkerApi {
   /** Asks the browser not to clear this site's storage by itself; whether it agreed. */
   persistStorage(): Promise<boolean>;
   stats(): Promise<EngineStats>;
+  /** Times every kernel; the conversation before is forgotten. */
+  profile(options: ProfileOptions): Promise<EngineProfile>;
   expertMap(): Promise<ExpertMap>;
   variants(): Promise<VariantReport>;
   clearTuning(): Promise<void>;

@@ -4,6 +4,7 @@ import { SluiceError, throwIfAborted } from "../errors.ts";
 import type {
   BudgetBytes,
   Budgets,
+  EngineProfile,
   EngineStats,
   ExpertMap,
   GenerateOptions,
@@ -11,6 +12,7 @@ import type {
   LoadProgress,
   ModelInfo,
   ModelSource,
+  ProfileOptions,
   Prompt,
   ReplyStep,
   ScoreResult,
@@ -75,6 +77,8 @@ export interface EngineClient {
   /** Changes the budgets that are named, also during a reply. */
   setBudget(budgets: Budgets): Promise<BudgetBytes>;
   stats(): Promise<EngineStats>;
+  /** Where the time of a token and of a prefill chunk goes, kernel by kernel. See `Engine.profile` for the codes. */
+  profile(options?: ProfileOptions): Promise<EngineProfile>;
   expertMap(): Promise<ExpertMap>;
   /** Which kernel variants the loaded model runs with, and why. */
   variants(): Promise<VariantReport>;
@@ -175,6 +179,7 @@ export async function connectWorker(
     modelName: () => modelName,
     setBudget: (budgets) => lifeline.run(() => remote.setBudget(budgets)),
     stats: () => lifeline.run(() => remote.stats()),
+    profile: (options = {}) => lifeline.run(() => remote.profile(options)),
     expertMap: () => lifeline.run(() => remote.expertMap()),
     variants: () => lifeline.run(() => remote.variants()),
     clearTuning: () => lifeline.run(() => remote.clearTuning()),

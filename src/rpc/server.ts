@@ -90,6 +90,7 @@ function createWorkerApi(engine: Engine): WorkerApi {
 
     setBudget: (budgets) => engine.setBudget(budgets),
     stats: async () => engine.stats(),
+    profile: (options) => engine.profile(options),
     expertMap: async () => engine.expertMap(),
     variants: async () => engine.variants(),
     clearTuning: () => engine.clearTuning(),

@@ -37,7 +37,7 @@ const MAY_IMPORT_TYPES: Record<string, readonly string[]> = {
   tokenizer: ["gguf"],
   models: ["gguf"],
   engine: ["rpc"],
-  rpc: ["engine", "experts", "formats", "kernels", "scheduler", "speculation", "storage"],
+  rpc: ["engine", "experts", "formats", "gpu", "kernels", "scheduler", "speculation", "storage"],
   faces: ["engine"],
   index: ["engine"],
 };

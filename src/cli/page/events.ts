@@ -20,6 +20,7 @@ export type PageEvent =
   | { readonly kind: "model"; readonly model: ModelInfo }
   | { readonly kind: "chunk"; readonly chunk: TokenChunk }
   | { readonly kind: "window"; readonly window: ScoreProgress }
+  | { readonly kind: "status"; readonly line: string }
   | { readonly kind: "result"; readonly result: ResultOf<Task> }
   | {
       readonly kind: "error";

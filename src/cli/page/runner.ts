@@ -1,4 +1,5 @@
-import { connect, type SluiceEngine, SluiceError } from "../../index.ts";
+import { connect, type ModelInfo, type SluiceEngine, SluiceError } from "../../index.ts";
+import { type BenchEngine, runBench } from "../bench/task.ts";
 import type { ResultOf, Task } from "../job.ts";
 import { scoreText } from "../score-text.ts";
 import { PAGE_PATHS, type PageEvent, type PageJob } from "./events.ts";
@@ -27,11 +28,22 @@ async function run(): Promise<void> {
   const engine = await connect(new Worker(job.worker, { type: "module" }));
   const onProgress = (progress: Extract<PageEvent, { kind: "progress" }>["progress"]) =>
     tell({ kind: "progress", progress });
-  tell({ kind: "model", model: await engine.load(job.model, { ...job.load, onProgress }) });
-  tell({ kind: "result", result: await perform(job.task, engine) });
+  const model = await engine.load(job.model, { ...job.load, onProgress });
+  tell({ kind: "model", model });
+  tell({ kind: "result", result: await perform(job.task, engine, model) });
 }
 
-async function perform(task: Task, engine: SluiceEngine): Promise<ResultOf<Task>> {
+async function perform(
+  task: Task,
+  engine: SluiceEngine,
+  model: ModelInfo,
+): Promise<ResultOf<Task>> {
+  if (task.kind === "peers") throw new Error("unreachable: peers have a page of their own");
+  if (task.kind === "bench") {
+    const reply: BenchEngine["reply"] = (prompt, options) =>
+      engine.generate(prompt, options).result;
+    return runBench({ ...engine, reply }, model, task, (line) => tell({ kind: "status", line }));
+  }
   if (task.kind === "score") {
     return scoreText(engine, task, (window) => tell({ kind: "window", window }));
   }

@@ -2,6 +2,9 @@ import type { Job, JobHooks, PageAssets, ResultOf, Task } from "../job.ts";
 import { expectBrowser, hasGpu, importTool } from "./driver.ts";
 import { type OpenPage, runInPage } from "./page.ts";
 
+/** Without it GPU timestamps are rounded to 100 µs. */
+const PRECISE_TIMES = ["--enable-webgpu-developer-features"];
+
 /** Runs the engine in a headless Chromium: on the GPU if there is one, on SwiftShader otherwise. */
 export async function chromium<Work extends Task>(
   job: Job<Work>,
@@ -17,7 +20,8 @@ export async function chromium<Work extends Task>(
   const playwright = await importTool("playwright-core", () => import("playwright-core"));
 
   const open: OpenPage = async (url, { onLine, onGone }) => {
-    const browser = await playwright.chromium.launch({ executablePath, args: [...CHROMIUM_ARGS] });
+    const args = [...CHROMIUM_ARGS, ...(job.task.kind === "bench" ? PRECISE_TIMES : [])];
+    const browser = await playwright.chromium.launch({ executablePath, args });
     browser.on("disconnected", () => onGone("Chromium ended"));
     const page = await browser.newPage();
     page.on("crash", () => onGone("The page crashed, as it does when memory runs out"));

@@ -5,11 +5,22 @@ import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { findChromium } from "../../../tools/browsers/chromium.ts";
 import type { Engine } from "../../engine/types.ts";
+import type {
+  GenerateOptions,
+  GenerateResult,
+  ModelInfo,
+  ProfileOptions,
+  Prompt,
+} from "../../rpc/api.ts";
+import { runBench } from "../bench/task.ts";
 import type { Job, JobHooks, ResultOf, Task } from "../job.ts";
 import { openLocation } from "../location.ts";
 import { scoreText } from "../score-text.ts";
 import { tuningsFile } from "../tunings.ts";
 import { hasGpu, importTool } from "./driver.ts";
+
+/** Dawn rounds timestamps, so that no page can tell much by them; here nobody has to be kept from that. */
+const DAWN_OPTIONS = ["disable-dawn-features=timestamp_quantization"] as const;
 
 /** Runs the engine in this process, on the npm package `webgpu`: Chromium's WebGPU without Chromium. */
 export async function dawn<Work extends Task>(
@@ -22,14 +33,15 @@ export async function dawn<Work extends Task>(
   const { createEngine } = await import("../../engine/engine.ts");
 
   const engine = createEngine({
-    gpu: create([]),
+    gpu: create([...DAWN_OPTIONS]),
     tunings: tuningsFile(),
     runtime: `Dawn of webgpu ${dawnVersion()}, Node.js ${process.version}`,
   });
   const source = await openLocation(job.model, hooks.signal);
   try {
-    hooks.onModel(await engine.load(source, job.load, hooks));
-    return (await perform(job.task, engine, hooks)) as ResultOf<Work>;
+    const model = await engine.load(source, job.load, hooks);
+    hooks.onModel(model);
+    return (await perform(job.task, engine, model, hooks)) as ResultOf<Work>;
   } finally {
     await engine.dispose();
     await source.close?.();
@@ -46,8 +58,23 @@ function dawnVersion(): string {
   }
 }
 
-async function perform(task: Task, engine: Engine, hooks: JobHooks): Promise<ResultOf<Task>> {
+async function perform(
+  task: Task,
+  engine: Engine,
+  model: ModelInfo,
+  hooks: JobHooks,
+): Promise<ResultOf<Task>> {
   const { signal } = hooks;
+  if (task.kind === "peers") throw new Error("unreachable: peers run in a browser");
+  if (task.kind === "bench") {
+    const host = {
+      tokenize: (text: string) => engine.tokenize(text),
+      reply: (prompt: Prompt, options: GenerateOptions) =>
+        wholeReply(engine.generate(prompt, options, signal)),
+      profile: (options: ProfileOptions) => engine.profile(options),
+    };
+    return runBench(host, model, task, hooks.onStatus);
+  }
   if (task.kind === "score") {
     const scoring = {
       tokenize: (text: string) => engine.tokenize(text),
@@ -55,11 +82,17 @@ async function perform(task: Task, engine: Engine, hooks: JobHooks): Promise<Res
     };
     return scoreText(scoring, task, (window) => hooks.onWindow?.(window));
   }
-  const reply = engine.generate(task.prompt, task.options, signal);
-  while (true) {
+  return wholeReply(engine.generate(task.prompt, task.options, signal), hooks.onChunk);
+}
+
+async function wholeReply(
+  reply: ReturnType<Engine["generate"]>,
+  onChunk: JobHooks["onChunk"] = () => {},
+): Promise<GenerateResult> {
+  for (;;) {
     const step = await reply.next();
     if (step.done) return step.value;
-    hooks.onChunk?.(step.value);
+    onChunk(step.value);
   }
 }
 

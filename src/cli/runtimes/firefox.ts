@@ -3,6 +3,9 @@ import type { Job, JobHooks, PageAssets, ResultOf, Task } from "../job.ts";
 import { expectBrowser, importTool } from "./driver.ts";
 import { type OpenPage, runInPage } from "./page.ts";
 
+/** What wllama's WebGPU build needs and Firefox still keeps back. */
+const PEER_PREFS = { "javascript.options.wasm_js_promise_integration": true };
+
 /** Runs the engine in a headless Firefox, through WebDriver BiDi. */
 export async function firefox<Work extends Task>(
   job: Job<Work>,
@@ -17,7 +20,7 @@ export async function firefox<Work extends Task>(
       browser: "firefox",
       executablePath,
       headless: true,
-      extraPrefsFirefox: FIREFOX_PREFS,
+      extraPrefsFirefox: { ...FIREFOX_PREFS, ...(job.task.kind === "peers" && PEER_PREFS) },
     });
     browser.on("disconnected", () => onGone("Firefox ended"));
     const page = await browser.newPage();

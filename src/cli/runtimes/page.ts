@@ -76,6 +76,9 @@ function receive(event: PageEvent, hooks: JobHooks, settle: Settle): void {
     case "window":
       hooks.onWindow?.(event.window);
       break;
+    case "status":
+      hooks.onStatus?.(event.line);
+      break;
     case "result":
       settle.resolve(event.result);
       break;

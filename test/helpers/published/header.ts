@@ -29,7 +29,7 @@ export function publishedFile(model: PublishedModel, scheme: Scheme = {}): ByteS
       bytes: (weights / blockWeights) * blockBytes,
     };
   });
-  const { header, fileBytes } = writeGgufHeader({ metadata: keysOf(model), tensors });
+  const { header, fileBytes } = writeGgufHeader({ metadata: publishedKeys(model), tensors });
   return {
     name: `${model.name}.gguf`,
     bytes: fileBytes,
@@ -53,7 +53,8 @@ function formatOf(
   return name === "token_embd.weight" || name === "output.weight" ? vocabulary : matrices;
 }
 
-function keysOf(model: PublishedModel): GgufKeys {
+/** The keys of a published model, without those of its tokenizer. */
+export function publishedKeys(model: PublishedModel): GgufKeys {
   const { architecture, dense, sharedFfn, latent } = model;
   const keys: GgufKeys = {
     block_count: g.u32(model.layers),

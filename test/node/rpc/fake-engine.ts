@@ -1,5 +1,6 @@
 import type { Engine } from "../../../src/engine/types.ts";
 import type {
+  EngineProfile,
   EngineStats,
   GenerateResult,
   ModelInfo,
@@ -20,6 +21,7 @@ export const MODEL = { name: "fake", architecture: "fake", layers: 2 } as ModelI
 export const STATS = { adapter: "fake adapter", tokens: 0 } as EngineStats;
 
 export const VARIANTS = { matrix: { chosen: "serial" } } as VariantReport;
+export const PROFILE = { adapter: "fake adapter" } as EngineProfile;
 
 export const STORAGE: StorageReport = {
   models: [],
@@ -75,6 +77,7 @@ export function createFakeEngine(
       return { gpuBudgetBytes: 42, ramBudgetBytes: 43, diskBudgetBytes: 44 };
     },
     stats: () => STATS,
+    profile: async () => PROFILE,
     expertMap: () => ({
       layers: 1,
       layerNumbers: [0],
