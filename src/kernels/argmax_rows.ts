@@ -15,4 +15,5 @@ export const argmaxRows = defineKernel({
   control: "read",
   constants: { LANES: 64 },
   grid: (_params, _constants, tokens) => [tokens, 1, 1],
+  work: ({ vocab }, _constants, { tokens }) => ({ words: tokens * (vocab + 1), multiplyAdds: 0 }),
 });

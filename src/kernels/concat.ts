@@ -19,4 +19,8 @@ export const concat = defineKernel({
     tokens,
     1,
   ],
+  work: ({ a_width, b_width }, _constants, { tokens }) => ({
+    words: 2 * tokens * (a_width + b_width),
+    multiplyAdds: 0,
+  }),
 });
