@@ -2,6 +2,7 @@ import { plannedChunk } from "../engine/chunks.ts";
 import { dryRun } from "../engine/dry-run.ts";
 import { kvCacheBytes } from "../engine/kv-cache.ts";
 import { type PoolLayout, planPools } from "../engine/pool-layout.ts";
+import { REPLY_BLOCK_BYTES } from "../engine/reply-block.ts";
 import { modelShape } from "../engine/tuning/key.ts";
 import { formatOf, tensorOf } from "../engine/weights.ts";
 import { SluiceError } from "../errors.ts";
@@ -239,7 +240,10 @@ function planGpu(
     .flatMap((recurrent) => Object.values(stateValues(recurrent)))
     .reduce((sum, values) => sum + 4 * values, 0);
   const options = { contextTokens, cacheFormat: cacheFormats[kvCache] };
-  const scratchBytes = dryRun(file, spec, pools, options) + ropeBytes(spec, contextTokens);
+  // What replies are sampled by is as long as the vocabulary.
+  const samplingBytes = REPLY_BLOCK_BYTES + 4 * spec.vocab;
+  const scratchBytes =
+    dryRun(file, spec, pools, options) + ropeBytes(spec, contextTokens) + samplingBytes;
   return { weightBytes, kvCache, kvCacheBytes: cacheBytes, stateBytes, scratchBytes };
 }
 

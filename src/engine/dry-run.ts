@@ -27,7 +27,31 @@ export function dryRun(
   pools: readonly PoolLayout[],
   options: DryRunOptions,
 ): number {
-  return programBytes(unallocatedResources(file, spec, pools, options), spec);
+  const resources = unallocatedResources(file, spec, pools, options);
+  const lists = new Map<string, readonly string[]>();
+  const note = (names: readonly string[]) => lists.set(names.join("\n"), names);
+  const noting: GpuResources = {
+    ...resources,
+    vector(name, width) {
+      note([name]);
+      return resources.vector(name, width);
+    },
+    vectors(...names) {
+      note(names);
+      return resources.vectors(...names);
+    },
+  };
+  return programBytes(noting, spec) + repeatedBytes(spec, [...lists.values()]);
+}
+
+/** Vectors are joined in a buffer for each list of them that a kernel reads: what they take beyond once for each. */
+function repeatedBytes(spec: ModelSpec, lists: readonly (readonly string[])[]): number {
+  const bytes = new Map(
+    spec.resident.map(({ name, shape }) => [name, 4 * shape.reduce((a, b) => a * b, 1)]),
+  );
+  const sum = (names: Iterable<string>) =>
+    [...names].reduce((all, name) => all + (bytes.get(name) ?? 0), 0);
+  return sum(lists.flat()) - sum(new Set(lists.flat()));
 }
 
 /** What a model's passes are recorded with, read from the header alone. */
