@@ -19,6 +19,8 @@ export interface ResidentExperts {
   readonly slots: Uint32Array | undefined;
   /** Whether all rounds are submitted; otherwise there was one, and it is not. */
   readonly submitted: boolean;
+  /** Lets go of them: to be called when what reads them is submitted. */
+  readonly release: () => void;
 }
 
 /** Brings the experts that a pass wants. */
@@ -61,11 +63,13 @@ export class PassExperts {
   async makeResident(place: MoeSteps, ids: Uint32Array, early: boolean): Promise<ResidentExperts> {
     const { cache, moe } = this.#executor.parts;
     const { pool, topK } = moe[place.moe]!;
-    const plan = planFault({ pool, ids, topK, cache });
+    const plan = planFault({ pool, ids, topK, cache, holds: place.sums });
     try {
-      return await this.#load(place, plan, early);
-    } finally {
+      const brought = await this.#load(place, plan, early);
+      return { ...brought, release: () => plan.close() };
+    } catch (error) {
       plan.close();
+      throw error;
     }
   }
 
@@ -73,7 +77,11 @@ export class PassExperts {
    * Loads in rounds where the experts do not fit at once. Those that are there are computed while others are on their
    * way; when all of them come from RAM, one dispatch computes them all.
    */
-  async #load(place: MoeSteps, plan: FaultPlan, early: boolean): Promise<ResidentExperts> {
+  async #load(
+    place: MoeSteps,
+    plan: FaultPlan,
+    early: boolean,
+  ): Promise<Omit<ResidentExperts, "release">> {
     const { store, moe } = this.#executor.parts;
     const { pool } = moe[place.moe]!;
     let waited = false;

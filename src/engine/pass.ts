@@ -98,6 +98,7 @@ export class Pass {
   readonly #end: number;
   readonly #readings: PassReadings;
   readonly #experts: PassExperts;
+  #release: (() => void) | undefined;
   /** Steps before it are submitted. */
   #cursor = 0;
   /** Layers before it have been counted. */
@@ -154,6 +155,7 @@ export class Pass {
 
   /** Lets go of everything, also in the middle. */
   close(): void {
+    this.#letGo();
     this.#readings.close();
   }
 
@@ -233,7 +235,14 @@ export class Pass {
       ranges: read?.ranges,
     });
     this.#cursor = end;
+    this.#letGo();
     if (read) this.#readings.add(read, words());
+  }
+
+  /** Lets the experts of a layer leave, once what reads them is submitted. */
+  #letGo(): void {
+    this.#release?.();
+    this.#release = undefined;
   }
 
   /** Waits for the oldest readback and counts what it tells. */
@@ -258,7 +267,8 @@ export class Pass {
     const early =
       this.#options.ahead && place.router + 1 < place.first && !this.#faulted.has(place.moe);
     const ids = this.#readings.ids[place.moe]!;
-    const { slots, submitted } = await this.#experts.makeResident(place, ids, early);
+    const { slots, submitted, release } = await this.#experts.makeResident(place, ids, early);
+    this.#release = release;
     if (slots) this.#executor.writeSlots(this.#program, place.moe, slots);
     if (submitted) this.#cursor = place.end;
   }

@@ -21,9 +21,14 @@ export class Demand {
   #wanted: readonly number[]; // not computed yet, most wanted first
   #computed: number[] = []; // computed and still pinned
   #inRound = false;
+  readonly #holds: boolean;
 
-  /** @param ids the experts of all pairs of the pass, with repetitions */
-  constructor(cache: ExpertCache, pool: number, ids: Iterable<number>) {
+  /**
+   * @param ids the experts of all pairs of the pass, with repetitions
+   * @param holds all of them stay where they are until `close()`: there must be slots for them
+   */
+  constructor(cache: ExpertCache, pool: number, ids: Iterable<number>, holds = false) {
+    this.#holds = holds;
     this.#cache = cache;
     this.#pool = pool;
     this.#wanted = mostWantedFirst(ids);
@@ -34,7 +39,7 @@ export class Demand {
   next(): DemandRound | undefined {
     if (this.#inRound) throw new Error("unreachable: next() before dispatch()");
     if (this.#wanted.length === 0) {
-      this.close();
+      if (!this.#holds) this.close();
       return undefined;
     }
 
@@ -70,7 +75,7 @@ export class Demand {
     const loads: Load[] = [];
     for (const expert of this.#wantedIn("absent")) {
       let load = this.#cache.beginLoad(this.#pool, expert);
-      if (!load && this.#computed.length > 0) {
+      if (!load && this.#computed.length > 0 && !this.#holds) {
         this.#releaseComputed();
         load = this.#cache.beginLoad(this.#pool, expert);
       }

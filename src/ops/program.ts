@@ -40,6 +40,8 @@ export interface MoeSteps {
   /** The expert products `[first, end)`: run once for each round of loads. */
   readonly first: number;
   readonly end: number;
+  /** The step behind them reads the experts of all rounds at once. */
+  readonly sums: boolean;
 }
 
 /**

@@ -10,6 +10,8 @@ export interface Fault {
   readonly ids: Uint32Array;
   readonly topK: number;
   readonly cache: ExpertCache;
+  /** All of them are read at once behind the last round: they stay where they are until the plan is closed. */
+  readonly holds?: boolean;
 }
 
 /**
@@ -51,11 +53,11 @@ export class FaultPlan {
   readonly #ids: Uint32Array;
   readonly #demand: Demand;
 
-  constructor({ pool, ids, cache }: Fault) {
+  constructor({ pool, ids, cache, holds = false }: Fault) {
     this.#cache = cache;
     this.#pool = pool;
     this.#ids = ids.slice();
-    this.#demand = new Demand(cache, pool, ids);
+    this.#demand = new Demand(cache, pool, ids, holds);
   }
 
   /** The next round, or undefined when the layer is done. Its loads are begun in the cache. */

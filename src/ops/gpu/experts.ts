@@ -27,6 +27,8 @@ export interface RecordedExperts {
   readonly y: GpuTensor;
   readonly first: number;
   readonly end: number;
+  /** Whether the step behind them reads all experts at once. */
+  readonly sums: boolean;
 }
 
 /** What the dispatches of one layer's experts have in common. */
@@ -122,7 +124,7 @@ function recordSummed(
       SHARED: sharedMode(shared),
     },
   });
-  return { y, first, end };
+  return { y, first, end, sums: true };
 }
 
 /**
@@ -167,7 +169,7 @@ function recordPairs(
       y: y.scratch,
     },
   });
-  return { y, first, end };
+  return { y, first, end, sums: false };
 }
 
 /** Where what the gated units of a pass give lies, in numbers. */

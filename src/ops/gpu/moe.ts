@@ -68,8 +68,8 @@ export class MoeRecording {
     { residual }: { residual?: GpuTensor } = {},
   ): GpuTensor {
     const choices = { buffers: this.#choices, first: this.#routingFirst[choice.moe]! };
-    const { y, first, end } = recordExperts(this.#recording, x, choices, spec, residual);
-    this.#steps.push({ moe: choice.moe, router: choice.router, first, end });
+    const { y, first, end, sums } = recordExperts(this.#recording, x, choices, spec, residual);
+    this.#steps.push({ moe: choice.moe, router: choice.router, first, end, sums });
     return y;
   }
 

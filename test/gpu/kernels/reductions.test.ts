@@ -122,7 +122,7 @@ describe("norms", () => {
   });
 });
 
-describe("subgroup_probe", () => {
+describe.runIf(hasSubgroups)("subgroup_probe", () => {
   const shapes = runnable(candidates.matrix).filter(needsSubgroups);
 
   kernelTest.for(shapes)(
