@@ -13,7 +13,8 @@ export interface DemandRound {
  * they are computed while others load, then the rest, the most wanted first, as many at a time as there is room for.
  *
  * For each round: `next()`, carry out its loads and waits, then `dispatch()`. Later rounds may take the slots of
- * earlier ones, but those of other passes first. Everything wanted is pinned until then, or until `close()`.
+ * earlier ones, but those of other passes first, and none where all are held. Everything wanted is pinned until then, or
+ * until `close()`.
  */
 export class Demand {
   readonly #cache: ExpertCache;

@@ -86,11 +86,7 @@ export async function openGpu(gpu: GPU | undefined, maxBufferBytes?: number): Pr
       ? (adapter.info.subgroupMinSize ?? 1)
       : undefined,
     memory,
-    pipelines: new PipelineCache(
-      device,
-      paramsBinding(gpu, device, software),
-      software ? softwareParts : undefined,
-    ),
+    pipelines: createPipelines(gpu, device, software),
     lost,
     check() {
       if (failure) throw failure;
@@ -101,6 +97,12 @@ export async function openGpu(gpu: GPU | undefined, maxBufferBytes?: number): Pr
   };
 }
 
+/** A device's pipelines, linked and bound as suits it best. */
+export function createPipelines(gpu: GPU, device: GPUDevice, software: boolean): PipelineCache {
+  const parts = software ? softwareParts : undefined;
+  return new PipelineCache(device, paramsBinding(gpu, device, software), parts);
+}
+
 /** The most storage buffers that a kernel binds, and its params. */
 const STORAGE_BUFFERS_WITH_PARAMS = REQUIRED_LIMITS.maxStorageBuffersPerShaderStage + 1;
 
@@ -108,8 +110,9 @@ const STORAGE_BUFFERS_WITH_PARAMS = REQUIRED_LIMITS.maxStorageBuffersPerShaderSt
  * What kernels read their params from: immediates where the browser has them and the params are short, a buffer with an
  * offset for each step otherwise. Firefox's software adapter is Mesa's lavapipe, which writes the values of uniforms
  * into the shader where that lets it unroll a loop or drop a branch. Mesa 22.3 (Debian 12) does so at every dispatch and
- * keeps each compilation: 1.3 MB and 10 ms for a router. It leaves storage buffers alone. To be deleted when no such
- * version matters any more.
+ * keeps each compilation: 1.3 MB and 10 ms for a router. It leaves storage buffers alone, but goes wrong where a loop's
+ * end comes from one, the loop waits for barriers, and the workgroup does not fill its vectors of 8: so kernels that wait
+ * have multiples of 8 invocations there. To be deleted when no such version matters any more.
  */
 function paramsBinding(gpu: GPU, { limits }: GPUDevice, software: boolean): ParamsBinding {
   const isFirefox = typeof navigator !== "undefined" && navigator.userAgent?.includes("Firefox");

@@ -160,7 +160,7 @@ export const candidates = {
   norm: wholeSums,
   rotate: headSums,
   attention: {
-    // With 4 lanes lavapipe computes passes of more than 4 tokens wrongly.
+    // No fewer: see `paramsBinding` in gpu/device.ts.
     serial: { constants: { LANES: 8, GROUPS: 1 }, splitKeys: 0 },
     workgroup: { constants: { LANES: 32, GROUPS: 4 }, splitKeys: 128 },
   },

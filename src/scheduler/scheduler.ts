@@ -44,8 +44,8 @@ export function planFault(fault: Fault): FaultPlan {
 
 /**
  * The rounds of one fault, each planned when the one before it has been dispatched, so that it sees what was loaded
- * meanwhile. Over all rounds every pair (token, k) is computed exactly once. Loads of a round may overwrite slots that
- * earlier rounds read, and must be enqueued after them.
+ * meanwhile. Over all rounds every pair (token, k) is computed exactly once. Unless the plan holds them, loads of a round
+ * may overwrite slots that earlier rounds read, and must be enqueued after them.
  */
 export class FaultPlan {
   readonly #cache: ExpertCache;

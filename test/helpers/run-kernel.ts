@@ -1,3 +1,4 @@
+import { createPipelines } from "../../src/gpu/device.ts";
 import {
   type Access,
   type Constants,
@@ -6,7 +7,7 @@ import {
   type ParamType,
   type ParamValues,
 } from "../../src/gpu/kernel.ts";
-import { PipelineCache } from "../../src/gpu/pipelines.ts";
+import type { PipelineCache } from "../../src/gpu/pipelines.ts";
 import { Readback } from "../../src/gpu/readback.ts";
 import { gpuTest } from "./gpu.ts";
 
@@ -64,16 +65,19 @@ export type KernelResult<Buffers extends Record<string, Access>> = {
 /** What is in a buffer where nobody wrote: a NaN as f32, so that no bound holds for it. */
 export const UNWRITTEN = 0xffa5_a5a5;
 
+/** Both adapters of the tests compute on the processor; Firefox does not tell. */
+const IS_SOFTWARE = true;
+
 /** Bytes after each buffer, inside its binding, that no kernel may write and that spoil what reads them. */
 const GUARD_BYTES = 256;
 /** Words of the control block before the token ids. */
 const CONTROL_HEADER = 4;
 
 /**
- * Runs `kernel` once and returns what it wrote.
+ * Runs `kernel` once, with its params and parts as the engine has them on this device, and returns what it wrote.
  *
- * Fails if it wrote past the end of a buffer, or anything but `fault` in the control block unless it may. What it only reads, WebGPU
- * keeps it from writing.
+ * Fails if it wrote past the end of a buffer, or anything but `fault` in the control block unless it may. What it only
+ * reads, WebGPU keeps it from writing.
  */
 export async function runKernel<
   const Params extends Record<string, ParamType>,
@@ -85,22 +89,28 @@ export async function runKernel<
   run: KernelRun<Params, Buffers>,
 ): Promise<KernelResult<Buffers>> {
   const constants = { ...kernel.constants, ...run.constants };
-  const { pipeline, layouts } = await cache.compile(
-    kernel as unknown as Kernel,
-    run.parts ?? [],
-    constants,
-  );
+  const {
+    pipeline,
+    layouts,
+    params: place,
+  } = await cache.compile(kernel as unknown as Kernel, run.parts ?? [], constants);
   const control = controlWords(run.control);
   const contents = Object.keys(kernel.buffers).map((name) => wordsOf(run.buffers[name]!));
   const buffers = contents.map((words) => storageBuffer(device, words));
   const controlBuffer = storageBuffer(device, control);
-  const params = uniformBuffer(device, encodeParams(kernel.params, run.params));
+  const values = encodeParams(kernel.params, run.params);
+  const params = place === "immediate" ? undefined : paramsBuffer(device, values);
   const weights = weightList(run.weights).map((each) => storageBuffer(device, wordsOf(each)));
 
   const encoder = device.createCommandEncoder({ label: kernel.name });
   const pass = encoder.beginComputePass();
   pass.setPipeline(pipeline);
-  pass.setBindGroup(0, bindGroup(device, layouts.buffers, [params, ...buffers]));
+  if (params) {
+    pass.setBindGroup(0, bindGroup(device, layouts.buffers, [params, ...buffers]), [0]);
+  } else {
+    pass.setImmediates(0, values);
+    pass.setBindGroup(0, bindGroup(device, layouts.buffers, buffers, 1));
+  }
   if (layouts.weights && weights.length > 0) {
     const bound = Array.from({ length: Number(kernel.weights) }, (_, binding) =>
       at(weights, binding),
@@ -112,7 +122,8 @@ export async function runKernel<
   pass.end();
   const read = [...buffers, controlBuffer];
   const words = await readWords(device, encoder, read);
-  for (const buffer of [...read, params, ...weights]) buffer.destroy();
+  for (const buffer of [...read, ...weights]) buffer.destroy();
+  params?.destroy();
 
   const controlAfter = unguarded(`${kernel.name}: control`, words.pop()!);
   const isChanged = controlAfter.slice(1).some((word, index) => word !== control[index + 1]);
@@ -140,7 +151,10 @@ export const kernelTest = gpuTest.extend<{
   $file: { cache: PipelineCache };
   $test: { run: RunKernel };
 }>({
-  cache: [async ({ fileDevice }, use) => use(new PipelineCache(fileDevice)), { scope: "file" }],
+  cache: [
+    async ({ fileDevice }, use) => use(createPipelines(navigator.gpu, fileDevice, IS_SOFTWARE)),
+    { scope: "file" },
+  ],
   // Its types are spelled out since a fixture that is a function could be meant as the fixture's value.
   run: async (
     { device, cache }: { readonly device: GPUDevice; readonly cache: PipelineCache },
@@ -197,9 +211,10 @@ function storageBuffer(device: GPUDevice, words: Uint32Array<ArrayBuffer>): GPUB
   return buffer;
 }
 
-function uniformBuffer(device: GPUDevice, bytes: ArrayBuffer): GPUBuffer {
-  const { UNIFORM, COPY_DST } = GPUBufferUsage;
-  const buffer = device.createBuffer({ size: bytes.byteLength, usage: UNIFORM | COPY_DST });
+function paramsBuffer(device: GPUDevice, bytes: ArrayBuffer): GPUBuffer {
+  const { UNIFORM, STORAGE, COPY_DST } = GPUBufferUsage;
+  const usage = UNIFORM | STORAGE | COPY_DST;
+  const buffer = device.createBuffer({ size: bytes.byteLength, usage });
   device.queue.writeBuffer(buffer, 0, bytes);
   return buffer;
 }
@@ -208,8 +223,12 @@ function bindGroup(
   device: GPUDevice,
   layout: GPUBindGroupLayout,
   buffers: readonly GPUBuffer[],
+  first = 0,
 ): GPUBindGroup {
-  const entries = buffers.map((buffer, binding) => ({ binding, resource: { buffer } }));
+  const entries = buffers.map((buffer, index) => ({
+    binding: first + index,
+    resource: { buffer },
+  }));
   return device.createBindGroup({ layout, entries });
 }
 

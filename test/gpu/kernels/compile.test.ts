@@ -3,8 +3,9 @@ import { cacheFormats } from "../../../src/formats/cache/registry.ts";
 import type { WeightFormat } from "../../../src/formats/format.ts";
 import { weightParts } from "../../../src/formats/parts.ts";
 import { weightFormats } from "../../../src/formats/registry.ts";
+import { createPipelines } from "../../../src/gpu/device.ts";
 import type { Constants, Kernel } from "../../../src/gpu/kernel.ts";
-import { linkKernel, PipelineCache } from "../../../src/gpu/pipelines.ts";
+import { linkKernel, type PipelineCache } from "../../../src/gpu/pipelines.ts";
 import { attention, attentionRows } from "../../../src/kernels/attention.ts";
 import { kernels } from "../../../src/kernels/index.ts";
 import { latentAppend } from "../../../src/kernels/latent_append.ts";
@@ -125,7 +126,7 @@ const serial = variants.serial.matrix.reduce;
 /** One for the file, whose tests share a device. */
 let shared: PipelineCache | undefined;
 function pipelines(device: GPUDevice): PipelineCache {
-  shared ??= new PipelineCache(device);
+  shared ??= createPipelines(navigator.gpu, device, true);
   return shared;
 }
 

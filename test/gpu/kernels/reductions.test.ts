@@ -122,20 +122,17 @@ describe("norms", () => {
   });
 });
 
-describe.runIf(hasSubgroups)("subgroup_probe", () => {
-  const shapes = runnable(candidates.matrix).filter(needsSubgroups);
+kernelTest("subgroup_probe finds neighbours, where there are subgroups", async ({ run }) => {
+  // Chromium's adapter has them: without them its tests of subgroups would pass untried.
+  expect(hasSubgroups).toBe(!navigator.userAgent.includes("Firefox"));
+  for (const { name, constants } of runnable(candidates.matrix).filter(needsSubgroups)) {
+    const { found } = await run(subgroupProbe, {
+      params: { unused: 0 },
+      buffers: { found: new Uint32Array(2) },
+      constants,
+      control: { tokens: 1 },
+    });
 
-  kernelTest.for(shapes)(
-    "finds neighbours in subgroups of $name",
-    async ({ constants }, { run }) => {
-      const { found } = await run(subgroupProbe, {
-        params: { unused: 0 },
-        buffers: { found: new Uint32Array(2) },
-        constants,
-        control: { tokens: 1 },
-      });
-
-      expect([...found.words]).toEqual([0, constants.LANES! * constants.ROWS!]);
-    },
-  );
+    expect([...found.words], name).toEqual([0, constants.LANES! * constants.ROWS!]);
+  }
 });

@@ -131,6 +131,29 @@ describe.for(everyPolicy)("planFault with $name", ({ create }) => {
     expect(plan.next()).toEqual({ loads: [{ expert: 6, slot: 0, evicts: 3 }], waits: [] });
   });
 
+  test("holds all experts until it is closed: it waits for others' slots before it takes its own", () => {
+    const cache = cacheOf(8, [2], create);
+    load(cache, 0, [1]);
+    cache.beginLoad(0, 5); // by the filler: the only other slot
+    const ids = new Uint32Array([1, 2]);
+
+    const plan = planFault({ pool: 0, ids, topK: 2, cache, holds: true });
+
+    expect(plan.next()).toEqual({ loads: [], waits: [] });
+    expect(plan.dispatch()).toEqual(new Uint32Array([0, ABSENT]));
+    expect(plan.next()).toEqual({ loads: [], waits: [5] });
+    cache.commit(0, 5);
+    expect(plan.dispatch()).toBeUndefined();
+    expect(plan.next()).toEqual({ loads: [{ expert: 2, slot: 1, evicts: 5 }], waits: [] });
+    cache.commit(0, 2);
+    expect(plan.dispatch()).toEqual(new Uint32Array([ABSENT, 1]));
+    expect(plan.next()).toBeUndefined();
+    // All rounds are over, and what sums them is not submitted yet.
+    expect(cache.beginLoad(0, 6)).toBeUndefined();
+    plan.close();
+    expect(cache.beginLoad(0, 6)).toBeDefined();
+  });
+
   test("a load that failed is tried again in a later round if the plan goes on", () => {
     const cache = cacheOf(8, [2], create);
     const plan = fault(cache, 2, [1, 2]);
