@@ -4,15 +4,13 @@
 // busy machine slows all of them; figures are medians over the rounds. With --against FOLDER each setting is also run by
 // the sources of another checkout, first, and ratios are to it.
 import { readFile } from "node:fs/promises";
-import type { AddressInfo } from "node:net";
 import { basename } from "node:path";
 import { parseArgs } from "node:util";
 import { type Browser, type Page, chromium as playwright } from "playwright-core";
-import { createServer, type ViteDevServer } from "vite";
-
 import type { EngineStats } from "../../src/rpc/api.ts";
 import { CHROMIUM_ARGS, findChromium } from "../../tools/browsers/chromium.ts";
 import { tinyModel } from "../helpers/tiny-models.ts";
+import { type PageServer, servePage } from "./serve-page.ts";
 
 const FLAGS = {
   model: { type: "string", default: "demo/models/sluice-small.gguf" },
@@ -65,7 +63,9 @@ export async function main(args: string[]): Promise<void> {
     executablePath: findChromium(),
     args: [...CHROMIUM_ARGS],
   });
-  const servers = await Promise.all(roots.map((root) => serve(root, values.model, model)));
+  const servers = await Promise.all(
+    roots.map((root) => servePage({ root, html: PAGE, modelPath: basename(values.model), model })),
+  );
   try {
     const settings: Setting[] = [];
     for (const [index, checkout] of roots.entries()) {
@@ -115,37 +115,9 @@ async function modelBytes(name: string, contextTokens: number): Promise<Uint8Arr
   return new Uint8Array(buffer);
 }
 
-async function serve(root: string, model: string, bytes: Uint8Array): Promise<ViteDevServer> {
-  const server = await createServer({
-    root,
-    configFile: false,
-    logLevel: "error",
-    appType: "custom",
-    server: { hmr: false, watch: null },
-    optimizeDeps: {
-      include: ["comlink", "@huggingface/gguf", "@huggingface/jinja", "@huggingface/tokenizers"],
-    },
-    plugins: [
-      {
-        name: "bench",
-        configureServer: ({ middlewares }) => {
-          middlewares.use((request, response, next) => {
-            if (request.url === "/") response.setHeader("Content-Type", "text/html").end(PAGE);
-            else if (request.url === `/${basename(model)}`) response.end(bytes);
-            else next();
-          });
-        },
-      },
-    ],
-  });
-  await server.listen(0);
-  return server;
-}
-
-async function openPage(browser: Browser, server: ViteDevServer): Promise<Page> {
-  const { port } = server.httpServer!.address() as AddressInfo;
+async function openPage(browser: Browser, { url }: PageServer): Promise<Page> {
   const page = await browser.newPage();
-  await page.goto(`http://localhost:${port}/`);
+  await page.goto(url);
   await page.waitForFunction("globalThis.bench");
   return page;
 }

@@ -4,11 +4,9 @@
 // machine slows all of them; speeds are medians over the rounds, and beside them stands what the simulator makes of the
 // trace with the costs that the engine measured.
 import { readFile } from "node:fs/promises";
-import type { AddressInfo } from "node:net";
 import { basename } from "node:path";
 import { parseArgs } from "node:util";
 import { type Browser, type JSHandle, chromium as playwright } from "playwright-core";
-import { createServer } from "vite";
 import type {
   EngineStats,
   EvictionPolicyName,
@@ -23,6 +21,7 @@ import { simulate } from "../../src/scheduler/simulation/simulator.ts";
 import { CHROMIUM_ARGS, findChromium } from "../../tools/browsers/chromium.ts";
 
 import type { bench, Sample } from "./expert-memory-page.ts";
+import { servePage } from "./serve-page.ts";
 
 type Bench = typeof bench;
 
@@ -113,34 +112,13 @@ async function measure(
   { rounds, maxTokens }: { rounds: number; maxTokens: number },
 ): Promise<Sample[][]> {
   const bytes = await readFile(model);
-  const server = await createServer({
-    configFile: false,
-    logLevel: "error",
-    appType: "custom",
-    optimizeDeps: {
-      include: ["comlink", "@huggingface/gguf", "@huggingface/jinja", "@huggingface/tokenizers"],
-    },
-    plugins: [
-      {
-        name: "bench",
-        configureServer: ({ middlewares }) => {
-          middlewares.use((request, response, next) => {
-            if (request.url === "/") response.setHeader("Content-Type", "text/html").end(PAGE);
-            else if (request.url === `/${basename(model)}`) response.end(bytes);
-            else next();
-          });
-        },
-      },
-    ],
-  });
-  await server.listen(0);
-  const { port } = server.httpServer!.address() as AddressInfo;
+  const server = await servePage({ html: PAGE, modelPath: basename(model), model: bytes });
   const browser = await playwright.launch({
     executablePath: findChromium(),
     args: [...CHROMIUM_ARGS],
   });
   try {
-    const page = await openPage(browser, `http://localhost:${port}/`);
+    const page = await openPage(browser, server.url);
     for (const setting of settings) {
       await page.evaluate((bench, { url, options }) => bench.open(url, options), {
         url: `/${basename(model)}`,

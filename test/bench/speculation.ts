@@ -4,13 +4,12 @@
 // all of them; speeds are medians over the rounds. `anew` are requests for a story, `again` the same requests behind the
 // story that they brought: then there is something to copy.
 import { readFile } from "node:fs/promises";
-import type { AddressInfo } from "node:net";
 import { basename } from "node:path";
 import { parseArgs } from "node:util";
 import { type Browser, chromium, type JSHandle } from "playwright-core";
-import { createServer } from "vite";
 import type { ChatMessage, SpeculationName } from "../../src/rpc/api.ts";
 import { CHROMIUM_ARGS, findChromium } from "../../tools/browsers/chromium.ts";
+import { servePage } from "./serve-page.ts";
 import type { bench, Sample } from "./speculation-page.ts";
 
 type Bench = typeof bench;
@@ -33,14 +32,17 @@ const PAGE = `<!doctype html><script type="module" src="/test/bench/speculation-
 export async function main(args: string[]): Promise<void> {
   const { values } = parseArgs({ args, options: FLAGS });
   const hows = values.hows.split(",") as SpeculationName[];
-  const server = await serve(values.model);
+  const server = await servePage({
+    html: PAGE,
+    modelPath: basename(values.model),
+    model: await readFile(values.model),
+  });
   const browser = await chromium.launch({
     executablePath: findChromium(),
     args: [...CHROMIUM_ARGS],
   });
   try {
-    const { port } = server.httpServer!.address() as AddressInfo;
-    const page = await openPage(browser, `http://localhost:${port}/`);
+    const page = await openPage(browser, server.url);
     const loading = [`/${basename(values.model)}`, loadingFor(hows)] as const;
     await page.evaluate(
       (bench, [url, speculation]) => bench.open(url, { speculation, fill: "wait", diskBudget: 0 }),
@@ -124,32 +126,6 @@ function rowOf(
 function medianSpeed(samples: readonly Sample[]): number {
   const speeds = samples.map(({ stats }) => stats.tokensPerSecond).sort((a, b) => a - b);
   return speeds[speeds.length >> 1]!;
-}
-
-async function serve(model: string) {
-  const bytes = await readFile(model);
-  const server = await createServer({
-    configFile: false,
-    logLevel: "error",
-    appType: "custom",
-    optimizeDeps: {
-      include: ["comlink", "@huggingface/gguf", "@huggingface/jinja", "@huggingface/tokenizers"],
-    },
-    plugins: [
-      {
-        name: "bench",
-        configureServer: ({ middlewares }) => {
-          middlewares.use((request, response, next) => {
-            if (request.url === "/") response.setHeader("Content-Type", "text/html").end(PAGE);
-            else if (request.url === `/${basename(model)}`) response.end(bytes);
-            else next();
-          });
-        },
-      },
-    ],
-  });
-  await server.listen(0);
-  return server;
 }
 
 /** The page with its functions. */
