@@ -107,7 +107,10 @@ describe("the budgets", () => {
     expect(await chat.page.locator("#status").getAttribute("data-tone")).toBe("busy");
     expect(await chat.reply()).toBe(undisturbed);
     expect(await text("#ram-bytes")()).toBe("nothing");
-    expect(await text("#resident")()).toBe("24 of 192");
+    // Four in each layer, less those whose loads stopped with the reply.
+    const resident = Number(/^(\d+) of 192$/.exec((await text("#resident")()) ?? "")?.[1]);
+    expect(resident).toBeGreaterThan(0);
+    expect(resident).toBeLessThanOrEqual(24);
     expect(await text("#share-problem")()).toBe("");
   });
 

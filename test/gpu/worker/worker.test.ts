@@ -6,9 +6,10 @@ const MODEL = tinyModel({ architecture: "smallthinker", experts: 4, contextToken
 const PROMPT = { tokens: [1, 2, 3] };
 
 /** An engine in a worker of its own, as a page makes it; the test's end disposes of it. */
-async function startEngine(): Promise<SluiceEngine> {
-  const url = new URL("../../../src/worker.ts", import.meta.url);
-  const engine = await connect(new Worker(url, { type: "module" }));
+async function startEngine(
+  worker = new Worker(new URL("../../../src/worker.ts", import.meta.url), { type: "module" }),
+): Promise<SluiceEngine> {
+  const engine = await connect(worker);
   onTestFinished(() => engine.dispose());
   return engine;
 }
@@ -45,15 +46,12 @@ describe("a worker with an engine", () => {
   });
 
   test("keeps the variants that it found to be fastest, for the next visit", async () => {
-    const first = await startEngine();
+    const patient = new URL("./patient-worker.ts", import.meta.url);
+    const first = await startEngine(new Worker(patient, { type: "module" }));
     const sources = async (engine: SluiceEngine) =>
       new Set(Object.values(await engine.variants()).map(({ source }) => source));
     await first.clearTuning();
-    // On a busy machine there may be no time to find anything, and then nothing is kept.
-    for (let visit = 0; visit < 5; visit++) {
-      await first.load(MODEL);
-      if ((await sources(first)).has("tuned")) break;
-    }
+    await first.load(MODEL);
     const { variants } = await first.stats();
     const second = await startEngine();
     await second.load(MODEL);
