@@ -9,6 +9,8 @@ import { bitRuns } from "./bit-runs.ts";
 import { decodeBlocks, encodeBlocks } from "./blocks.ts";
 import { fitFarthest } from "./fit.ts";
 import type { WeightFormat } from "./format.ts";
+import { readHalfScales } from "./half-scales.ts";
+import { readNibbles } from "./quant-words.ts";
 
 const SIZES = { blockWeights: 32, blockBytes: 18 };
 /** Byte of a block at which its quants start; before it lies the scale, f16. */
@@ -48,6 +50,15 @@ export const q4_0: WeightFormat = {
         weights[i] = (nibbles.get(block, QUANTS, i) - ZERO) * scale;
       }
     }),
+
+  integers: {
+    groupWeights: 32,
+    hasMins: false,
+    read([quants, scales], first, blocks, target) {
+      readNibbles(quants!, 4 * first, 4 * blocks, ZERO, target);
+      readHalfScales(scales!, first, blocks, target);
+    },
+  },
 
   encode: (weights) =>
     encodeBlocks(SIZES, weights, (values, block) => {

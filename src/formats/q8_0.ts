@@ -7,6 +7,8 @@ import { f16ToF32, f32ToF16 } from "../numeric/f16.ts";
 import { decodeBlocks, encodeBlocks } from "./blocks.ts";
 import { inverse, roundHalfAway } from "./fit.ts";
 import type { WeightFormat } from "./format.ts";
+import { readHalfScales } from "./half-scales.ts";
+import { readBytes } from "./quant-words.ts";
 
 const SIZES = { blockWeights: 32, blockBytes: 34 };
 /** Byte of a block at which its quants start; before it lies the scale, f16. */
@@ -42,6 +44,15 @@ export const q8_0: WeightFormat = {
       const scale = f16ToF32(block.getUint16(0, true));
       for (let i = 0; i < weights.length; i++) weights[i] = scale * block.getInt8(QUANTS + i);
     }),
+
+  integers: {
+    groupWeights: 32,
+    hasMins: false,
+    read([quants, scales], first, blocks, target) {
+      readBytes(quants!, 4 * first, 4 * blocks, target);
+      readHalfScales(scales!, first, blocks, target);
+    },
+  },
 
   encode: (weights) =>
     encodeBlocks(SIZES, weights, (values, block) => {
