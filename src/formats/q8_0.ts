@@ -8,9 +8,11 @@ import { decodeBlocks, encodeBlocks } from "./blocks.ts";
 import { inverse, roundHalfAway } from "./fit.ts";
 import type { WeightFormat } from "./format.ts";
 import { readHalfScales } from "./half-scales.ts";
-import { readBytes } from "./quant-words.ts";
+import { readQuants } from "./quant-words.ts";
 
 const SIZES = { blockWeights: 32, blockBytes: 34 };
+/** Fours of weights in a block. */
+const QUADS = SIZES.blockWeights / 4;
 /** Byte of a block at which its quants start; before it lies the scale, f16. */
 const QUANTS = 2;
 const QUANT_BYTES = 32;
@@ -49,7 +51,7 @@ export const q8_0: WeightFormat = {
     groupWeights: 32,
     hasMins: false,
     read([quants, scales], first, blocks, target) {
-      readBytes(quants!, 4 * first, 4 * blocks, target);
+      readQuants(quants!, 8, 0, QUADS * first, QUADS * blocks, target);
       readHalfScales(scales!, first, blocks, target);
     },
   },
