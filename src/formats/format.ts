@@ -1,3 +1,5 @@
+import type { IntegerForm } from "./integers.ts";
+
 /**
  * A way to store weights. One object holds its layout in a GGUF, its layout on the GPU, its shader part and its
  * reference decode.
@@ -29,6 +31,11 @@ export interface WeightFormat {
   repack(blocks: Uint8Array, planes: readonly Uint8Array[]): void;
   /** The weights that `blocks` stand for, exactly as the shader must see them: the reference of its tests. */
   decode(blocks: Uint8Array): Float32Array;
+  /**
+   * How a matrix in this format is read as whole numbers; without it the format's numbers are floats, and its one plane
+   * is as its blocks are.
+   */
+  readonly integers?: IntegerForm;
   /** GGUF blocks near `weights`; for tests and tools, not a quantiser to ship models with. */
   encode(weights: Float32Array): Uint8Array<ArrayBuffer>;
 }
