@@ -21,6 +21,8 @@ override LANES: u32 = 64u;
 override PARTS: u32 = 1u;
 override EXPERTS: u32 = 512u;
 
+// Of rows that a lane takes at once (shaders/linear/row_dots.wgsl).
+const FOURS = 1u;
 const MAX_TOP_K = 32u;
 const ABSENT = 0xffffffffu;
 const MIN_SUM = 6.103515625e-5;
