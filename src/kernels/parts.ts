@@ -165,7 +165,8 @@ export const candidates = {
     workgroup: { constants: { LANES: 32, GROUPS: 4 }, splitKeys: 128 },
   },
   router: {
-    serial: { constants: { LANES: 32, PARTS: 1 } },
+    // No more: each four lanes more cost software adapters as much as what the lanes compute. No fewer: as above.
+    serial: { constants: { LANES: 8, PARTS: 1 } },
     workgroup: { constants: { LANES: 256, PARTS: 4 } },
     "workgroup-64": { constants: { LANES: 64, PARTS: 4 } },
   },
