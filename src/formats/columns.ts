@@ -1,7 +1,7 @@
 import { viewOf } from "../numeric/bits.ts";
 import { PLANE_ALIGNMENT, planPlanes, type WeightFormat } from "./format.ts";
-import type { IntegerForm, IntegerTarget } from "./integers.ts";
-import { transposeBytes } from "./transpose.ts";
+import type { IntegerTarget } from "./integers.ts";
+import { transposeBytes, transposeSquares, transposeWords } from "./transpose.ts";
 
 /*
  * Matrices as onnxruntime-web multiplies by them: of `y = W x`, W being `[rows, cols]`, the columns one behind the other,
@@ -35,13 +35,15 @@ export interface FloatColumns {
 export type Columns = IntegerColumns | FloatColumns;
 
 /**
- * A tile of rows is read, then written as columns. Its rows are a line of most caches in bytes, so that each line of the
- * result is written at once; its columns a block of the widest formats; and all of it stays in a core's first cache.
+ * A tile is read by rows, then written as columns. Its rows are a line of most caches in bytes, so that each line of the
+ * result is written at once; in columns it has a block of the widest formats; all of it stays in a core's first cache.
  */
 const TILE_ROWS = 64;
 const TILE_COLS = 256;
 const tile = new Int32Array((TILE_ROWS * TILE_COLS) / 4);
-const NONE = new Float32Array(0);
+/** Words of a row: four quants each, or a float. */
+const TILE_STRIDE = TILE_COLS / 4;
+const NO_MINS = new Float32Array(0);
 
 /** Bytes that a matrix takes by columns: a multiple of 16. */
 export function columnsBytes({ integers }: WeightFormat, [rows, cols]: MatrixShape): number {
@@ -82,31 +84,12 @@ export function viewColumns(
  */
 export function writeColumns(
   format: WeightFormat,
-  [rows, cols]: MatrixShape,
+  shape: MatrixShape,
   planes: Uint8Array,
   columns: Columns,
 ): void {
-  if (columns.kind === "floats") {
-    writeFloats(format, [rows, cols], planes, columns.values);
-    return;
-  }
-  const integers = integersOf(format);
-  const views = viewPlanes(format, rows * cols, planes);
-  const target = targetOf(columns, tile, rows);
-  for (let row = 0; row < rows; row += TILE_ROWS) {
-    const tileRows = Math.min(TILE_ROWS, rows - row);
-    for (let col = 0; col < cols; col += TILE_COLS) {
-      const tileCols = Math.min(TILE_COLS, cols - col);
-      for (let r = 0; r < tileRows; r++) {
-        const weight = (row + r) * cols + col;
-        target.word = (r * TILE_COLS) / 4;
-        target.group = (col / integers.groupWeights) * rows + row + r;
-        integers.read(views, weight / format.blockWeights, tileCols / format.blockWeights, target);
-      }
-      const stride = TILE_COLS / 4;
-      transposeBytes(tile, stride, tileRows, tileCols, columns.quants, rows, row, col);
-    }
-  }
+  if (columns.kind === "integers") writeIntegers(format, shape, planes, columns);
+  else writeFloats(format, shape, planes, columns);
 }
 
 /**
@@ -121,52 +104,76 @@ export function writeStoredColumns(
   columns: Columns,
 ): void {
   const weights = rows * cols;
+  const views = viewPlanes(format, weights, planes);
   if (columns.kind === "floats") {
-    columns.values.set(format.decode(floatBytes(format, planes, 0, weights)));
+    format.readFloats!(views[0]!, 0, weights, wordsOf(columns.values), 0);
     return;
   }
-  const { buffer, byteOffset } = columns.quants;
-  const target = targetOf(columns, new Int32Array(buffer, byteOffset, weights / 4), 1);
-  const views = viewPlanes(format, weights, planes);
-  integersOf(format).read(views, 0, weights / format.blockWeights, target);
+  const target = targetOf(columns, wordsOf(columns.quants), 1);
+  format.integers!.read(views, 0, weights / format.blockWeights, target);
 }
 
-/** Rows that are decoded at a time, for formats of floats. */
-const FLOAT_ROWS = 16;
+function writeIntegers(
+  format: WeightFormat,
+  [rows, cols]: MatrixShape,
+  planes: Uint8Array,
+  columns: IntegerColumns,
+): void {
+  const integers = format.integers!;
+  const { blockWeights } = format;
+  const views = viewPlanes(format, rows * cols, planes);
+  const target = targetOf(columns, tile, rows);
+  const { quants } = columns;
+  const words = rows % 4 === 0 ? wordsOf(quants) : undefined;
+  for (let row = 0; row < rows; row += TILE_ROWS) {
+    const tileRows = Math.min(TILE_ROWS, rows - row);
+    for (let col = 0; col < cols; col += TILE_COLS) {
+      const tileCols = Math.min(TILE_COLS, cols - col);
+      for (let r = 0; r < tileRows; r++) {
+        target.word = r * TILE_STRIDE;
+        target.group = (col / integers.groupWeights) * rows + row + r;
+        const firstBlock = ((row + r) * cols + col) / blockWeights;
+        integers.read(views, firstBlock, tileCols / blockWeights, target);
+      }
+      if (words) transposeSquares(tile, TILE_STRIDE, tileRows, tileCols, words, rows, row, col);
+      else transposeBytes(tile, TILE_STRIDE, tileRows, tileCols, quants, rows, row, col);
+    }
+  }
+}
 
 function writeFloats(
   format: WeightFormat,
   [rows, cols]: MatrixShape,
   planes: Uint8Array,
-  values: Float32Array,
+  { values }: FloatColumns,
 ): void {
-  for (let row = 0; row < rows; row += FLOAT_ROWS) {
-    const tileRows = Math.min(FLOAT_ROWS, rows - row);
-    const decoded = format.decode(floatBytes(format, planes, row * cols, tileRows * cols));
-    for (let col = 0; col < cols; col++) {
-      const at = col * rows + row;
-      for (let r = 0; r < tileRows; r++) values[at + r] = decoded[r * cols + col]!;
+  const [plane] = viewPlanes(format, rows * cols, planes);
+  const words = wordsOf(values);
+  for (let row = 0; row < rows; row += TILE_ROWS) {
+    const tileRows = Math.min(TILE_ROWS, rows - row);
+    for (let col = 0; col < cols; col += TILE_STRIDE) {
+      const tileCols = Math.min(TILE_STRIDE, cols - col);
+      for (let r = 0; r < tileRows; r++) {
+        const first = (row + r) * cols + col;
+        format.readFloats!(plane!, first, tileCols, tile, r * TILE_STRIDE);
+      }
+      transposeWords(tile, TILE_STRIDE, tileRows, tileCols, words, rows, row, col);
     }
   }
 }
 
-/** The bytes of `count` floats: in planes they are as in a file. */
-function floatBytes(
-  { blockBytes }: WeightFormat,
-  planes: Uint8Array,
-  first: number,
-  count: number,
-): Uint8Array {
-  return planes.subarray(first * blockBytes, (first + count) * blockBytes);
-}
-
-/** Scales and mins of a matrix, and the quants where they are wanted. */
+/** Scales and mins go where they stay, quants to `quants`. */
 function targetOf(
   { scales, mins }: IntegerColumns,
   quants: Int32Array,
   groupStride: number,
 ): IntegerTarget {
-  return { quants, word: 0, scales, mins: mins ?? NONE, group: 0, groupStride };
+  return { quants, word: 0, scales, mins: mins ?? NO_MINS, group: 0, groupStride };
+}
+
+/** The memory of an array of whole words, a word at a time. */
+function wordsOf({ buffer, byteOffset, byteLength }: ArrayBufferView<ArrayBuffer>): Int32Array {
+  return new Int32Array(buffer, byteOffset, byteLength / 4);
 }
 
 function viewPlanes(format: WeightFormat, weights: number, planes: Uint8Array): DataView[] {
@@ -176,12 +183,6 @@ function viewPlanes(format: WeightFormat, weights: number, planes: Uint8Array): 
     const offset = offsets[plane]!;
     return viewOf(planes.subarray(offset, offset + blocks * blockBytes));
   });
-}
-
-function integersOf({ name, integers }: WeightFormat): IntegerForm {
-  if (!integers)
-    throw new Error(`unreachable: ${name} has columns of whole numbers and no integers`);
-  return integers;
 }
 
 function aligned(bytes: number): number {

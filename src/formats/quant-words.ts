@@ -71,8 +71,9 @@ export function readFromTable(
 
 /** A quad of quants from 0 on, a byte each. */
 function quadOf(plane: DataView, bits: QuantBits, mask: number, quad: number): number {
+  // Of a matrix of 2^30 weights the bits are more than a signed number counts.
   const bit = bits * quad;
-  return (plane.getInt32((bit >> 3) << 2, true) >> (bit & 7)) & mask;
+  return (plane.getInt32((bit >>> 3) << 2, true) >> (bit & 7)) & mask;
 }
 
 function maskOf(bits: QuantBits): number {

@@ -13,52 +13,42 @@ export function transposeBytes(
   fromStride: number,
   rows: number,
   cols: number,
-  to: Int8Array<ArrayBuffer>,
+  to: Int8Array,
   toRows: number,
   firstRow: number,
   firstCol: number,
 ): void {
-  let row = 0;
-  if (toRows % 4 === 0) {
-    const words = new Int32Array(to.buffer, to.byteOffset, to.length / 4);
-    const stride = toRows / 4;
-    row = rows - (rows % 4);
-    transposeQuads(
-      from,
-      fromStride,
-      row / 4,
-      cols / 4,
-      words,
-      firstCol * stride + firstRow / 4,
-      stride,
-    );
-  }
-  for (; row < rows; row++) {
-    let at = firstCol * toRows + firstRow + row;
+  for (let row = 0; row < rows; row++) {
+    let target = firstCol * toRows + firstRow + row;
     for (let quad = 0; quad < cols / 4; quad++) {
       const word = from[row * fromStride + quad]!;
       for (let shift = 0; shift < 32; shift += 8) {
-        to[at] = word >> shift;
-        at += toRows;
+        to[target] = word >> shift;
+        target += toRows;
       }
     }
   }
 }
 
-/** Squares of 4 x 4 bytes: `colQuads` across, `rowQuads` down. */
-function transposeQuads(
+/**
+ * The same by squares of 4 x 4, a word of `to` at a time, in a quarter of the time: `rows`, `toRows` and `firstRow` are
+ * multiples of 4 too.
+ */
+export function transposeSquares(
   from: Int32Array,
   fromStride: number,
-  rowQuads: number,
-  colQuads: number,
+  rows: number,
+  cols: number,
   to: Int32Array,
-  firstWord: number,
-  toStride: number,
+  toRows: number,
+  firstRow: number,
+  firstCol: number,
 ): void {
-  for (let colQuad = 0; colQuad < colQuads; colQuad++) {
-    let source = colQuad;
-    let target = firstWord + 4 * colQuad * toStride;
-    for (let rowQuad = 0; rowQuad < rowQuads; rowQuad++) {
+  const toStride = toRows / 4;
+  for (let col = 0; col < cols; col += 4) {
+    let source = col / 4;
+    let target = (firstCol + col) * toStride + firstRow / 4;
+    for (let row = 0; row < rows; row += 4) {
       const a = from[source]!;
       const b = from[source + fromStride]!;
       const c = from[source + 2 * fromStride]!;
@@ -75,5 +65,22 @@ function transposeQuads(
       source += 4 * fromStride;
       target++;
     }
+  }
+}
+
+/** The same of words: rows of `from` and `to` have one a column, and there may be any number. */
+export function transposeWords(
+  from: Int32Array,
+  fromStride: number,
+  rows: number,
+  cols: number,
+  to: Int32Array,
+  toRows: number,
+  firstRow: number,
+  firstCol: number,
+): void {
+  for (let col = 0; col < cols; col++) {
+    const target = (firstCol + col) * toRows + firstRow;
+    for (let row = 0; row < rows; row++) to[target + row] = from[row * fromStride + col]!;
   }
 }

@@ -4,7 +4,13 @@ import { expertDown } from "../../kernels/expert_down.ts";
 import { expertDownColumns } from "../../kernels/expert_down_columns.ts";
 import { expertGateUp } from "../../kernels/expert_gate_up.ts";
 import { expertSum } from "../../kernels/expert_sum.ts";
-import { activationParts, inputParts, rowDotsParts, sharedParts } from "../../kernels/parts.ts";
+import {
+  activationParts,
+  inputParts,
+  rowDotsConstants,
+  rowDotsParts,
+  sharedParts,
+} from "../../kernels/parts.ts";
 import { checkMultiple, checkWidth } from "../checks.ts";
 import type { ExpertArenas } from "../gpu-resources.ts";
 import type { MoeSpec } from "../ops.ts";
@@ -119,7 +125,7 @@ function recordSummed(
       gpu.variant.experts.reduce,
     ],
     constants: {
-      ...gpu.variant.experts.constants,
+      ...rowDotsConstants(gpu.variant.experts),
       BIASED: biases ? 1 : 0,
       SHARED: sharedMode(shared),
     },
@@ -237,7 +243,7 @@ function recordUnits(
         activationParts[spec.activation],
       ],
       constants: {
-        ...gpu.variant.experts.constants,
+        ...rowDotsConstants(gpu.variant.experts),
         BIASED: biases ? 1 : 0,
         SHARED: sharedMode(shared),
       },
@@ -283,13 +289,13 @@ function recordDown(
         constants: gpu.variant.columns.constants,
       });
     } else {
-      const { reduce, constants } = gpu.variant.experts;
+      const { experts } = gpu.variant;
       recorder.dispatch(expertDown, {
         params: { ...params, bias_first: biases?.downFirst ?? 0 },
         buffers,
         weights: arena,
-        parts: [...rowDotsParts(downFormat, "down"), inputParts.plain, reduce],
-        constants: { ...constants, BIASED: biases ? 1 : 0 },
+        parts: [...rowDotsParts(downFormat, "down"), inputParts.plain, experts.reduce],
+        constants: { ...rowDotsConstants(experts), BIASED: biases ? 1 : 0 },
       });
     }
   }

@@ -3,7 +3,13 @@ import { gateUp } from "../../kernels/gate_up.ts";
 import { gatedUnit } from "../../kernels/gated_unit.ts";
 import { matmul } from "../../kernels/matmul.ts";
 import { matvec, NO_VECTOR } from "../../kernels/matvec.ts";
-import { activationParts, inputParts, matricesParts, rowDotsParts } from "../../kernels/parts.ts";
+import {
+  activationParts,
+  inputParts,
+  matricesParts,
+  rowDotsConstants,
+  rowDotsParts,
+} from "../../kernels/parts.ts";
 import { rmsNorm } from "../../kernels/rms_norm.ts";
 import { checkMultiple, checkWidth } from "../checks.ts";
 import type { GpuMatrix, GpuMatrixPart } from "../gpu-resources.ts";
@@ -124,12 +130,12 @@ function recordProduct(
     const from = { buffers, weights: part.buffer, single };
     const partBias = bias === undefined ? NO_VECTOR : biasFirst + part.firstRow;
     if (single) {
-      const { reduce, constants } = gpu.variant.matrix;
+      const { matrix } = gpu.variant;
       recorder.dispatch(matvec, {
         ...from,
         params: { ...shared, ...matrixParams([part], [partBias]), first_row: part.firstRow },
-        parts: [...rowDotsParts(format, "a"), matricesParts[0], input.part, reduce],
-        constants,
+        parts: [...rowDotsParts(format, "a"), matricesParts[0], input.part, matrix.reduce],
+        constants: rowDotsConstants(matrix),
       });
     } else {
       const { reduce, constants } = gpu.variant.batch;
@@ -190,7 +196,7 @@ export function recordSideBySide(
   });
   const width = matrices.reduce((sum, { rows }) => sum + rows, 0);
   const y = recording.tensor(width);
-  const { reduce, constants } = gpu.variant.matrix;
+  const { matrix } = gpu.variant;
   recorder.dispatch(matvec, {
     params: {
       ...matrixParams(
@@ -217,9 +223,9 @@ export function recordSideBySide(
       ),
       matricesParts[matrices.length - 1]!,
       input.part,
-      reduce,
+      matrix.reduce,
     ],
-    constants,
+    constants: rowDotsConstants(matrix),
   });
   return y;
 }
@@ -291,7 +297,7 @@ function recordGateUp(
   const { gpu, recorder } = recording;
   const input = productInput(x);
   const y = recording.tensor(gate.rows);
-  const { reduce, constants } = gpu.variant.matrix;
+  const { matrix } = gpu.variant;
   recorder.dispatch(gateUp, {
     params: { rows: gate.rows, cols: gate.cols, epsilon: input.epsilon },
     buffers: {
@@ -305,9 +311,9 @@ function recordGateUp(
       ...rowDotsParts(up.format, "up", { binding: 1 }),
       input.part,
       activationParts[activation],
-      reduce,
+      matrix.reduce,
     ],
-    constants,
+    constants: rowDotsConstants(matrix),
   });
   return y;
 }
