@@ -1,3 +1,4 @@
+import { createEngine } from "../../src/engine/engine.ts";
 import type { Engine, EngineSource } from "../../src/engine/types.ts";
 import type {
   GenerateOptions,
@@ -6,6 +7,14 @@ import type {
   Prompt,
   TokenChunk,
 } from "../../src/rpc/api.ts";
+
+/** An engine whose models are computed in WebAssembly. */
+export function createOnnxEngine(): Engine {
+  const engine = createEngine({ gpu: undefined });
+  const load = engine.load.bind(engine);
+  engine.load = (source, options, hooks) => load(source, { runtime: "onnx", ...options }, hooks);
+  return engine;
+}
 
 /** A whole reply, read to its end, with what was streamed. */
 export async function replyOf(

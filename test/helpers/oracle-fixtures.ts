@@ -37,7 +37,7 @@ export async function makeOracleFixture(options: OracleOptions): Promise<OracleF
     ? JSON.parse(known)
     : await askOracle(bytes, folder, { expand, prompt, steps });
   if (!known) await replaceFile(answerPath, JSON.stringify(answer));
-  return { url: `/@fs${path}`, bytes: bytes.length, prompt, ...answer };
+  return { path, url: `/@fs${path}`, bytes: bytes.length, prompt, ...answer };
 }
 
 async function askOracle(
