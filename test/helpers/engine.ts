@@ -8,6 +8,14 @@ import type {
   TokenChunk,
 } from "../../src/rpc/api.ts";
 
+/** Makes an engine of the runtime under test; disposed of by the caller. */
+export type CreateEngine = () => Engine;
+
+/** An engine whose models are computed on the GPU. */
+export function createGpuEngine(): Engine {
+  return createEngine({ gpu: navigator.gpu });
+}
+
 /** An engine whose models are computed in WebAssembly. */
 export function createOnnxEngine(): Engine {
   const engine = createEngine({ gpu: undefined });
