@@ -13,7 +13,7 @@ export interface Ops<Tensor extends Activation = Activation, Choice extends Rout
   /** The rows of `table` `[vocab, hidden]` of the pass's token ids, times `scale` (1). -> `[tokens, hidden]` */
   embed(table: string, options?: { scale?: number }): Tensor;
   /**
-   * `(factor * norm + residual) * scale`, where `norm = x / sqrt(mean(x²) + epsilon) * weight`, over each token's row.
+   * `(norm + residual) * scale`, where `norm = x / sqrt(mean(x²) + epsilon) * weight`, over each token's row.
    * weight `[width]`
    */
   rmsNorm(x: Tensor, weight: string, epsilon: number, options?: NormOptions<Tensor>): Tensor;
@@ -107,8 +107,6 @@ export interface LinearOptions<Tensor> {
 
 /** What is done to a normalised row besides. */
 export interface NormOptions<Tensor> {
-  /** 1 when absent. */
-  readonly factor?: number;
   /** `[tokens, width]` */
   readonly residual?: Tensor;
   /** A vector `[1]`. */
@@ -262,6 +260,8 @@ export interface MoeSpec {
   readonly routerInput: RouterInput;
   /** Router matrix `[experts, hidden]`; for router input `token` the table `[vocab, topK]` of expert ids. */
   readonly router: string;
+  /** Multiplies the router's products; 1 when absent. */
+  readonly logitScale?: number;
   /** A vector `[experts]` that is added to the logits. */
   readonly routerBias?: string;
   readonly score: ScoreName;
