@@ -1,6 +1,6 @@
 // Chooses experts for each token and, when looks_up, looks them up in the page table and reports
 // what is absent. Without looks_up the host reads the ids and writes the slots itself.
-//   logits = logit_scale * router input + router bias, input = x or its RMS norm
+//   logits = logit_scale * (router input + router bias), input = x or its RMS norm
 //   (shaders/linear/input);
 //   ids = the top_k experts by key, best first, ties to the lower index, keys being logits or
 //   scores with a selection bias and groups (shaders/routing/rank);
@@ -93,13 +93,14 @@ fn main(
   for (var part = 0u; part < PARTS; part++) {
     squares_sum += squares[part];
   }
-  let factor = input_factor(squares_sum, lane, 0u) * params.logit_scale;
+  let factor = input_factor(squares_sum, lane, 0u);
   for (var expert = lane; expert < params.experts; expert += LANES) {
     var sum = 0.0;
     for (var part = 0u; part < PARTS; part++) {
       sum += partials[expert / 4u * PARTS + part][expert % 4u];
     }
-    logits[expert] = sum * factor + expert_vector(params.router_bias, expert, 0.0);
+    let logit = sum * factor + expert_vector(params.router_bias, expert, 0.0);
+    logits[expert] = logit * params.logit_scale;
   }
   for (var rank = lane; rank < params.top_k; rank += LANES) {
     chosen[rank] = rank;

@@ -260,10 +260,10 @@ export interface MoeSpec {
   readonly routerInput: RouterInput;
   /** Router matrix `[experts, hidden]`; for router input `token` the table `[vocab, topK]` of expert ids. */
   readonly router: string;
-  /** Multiplies the router's products; 1 when absent. */
-  readonly logitScale?: number;
   /** A vector `[experts]` that is added to the logits. */
   readonly routerBias?: string;
+  /** Multiplies the logits, their bias included; 1 when absent. */
+  readonly logitScale?: number;
   readonly score: ScoreName;
   /** A vector `[experts]` that is added to the scores for the choice alone: see `rankingKeys`. */
   readonly selectionBias?: string;

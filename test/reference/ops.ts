@@ -351,10 +351,10 @@ export function createReferenceOps(
         scale: ofExperts(spec.expertScale),
       };
       const chosen = Array.from({ length: x.tokens }, (_, token) => {
-        const products = product(router, 0, spec.experts, row(x, token));
-        const logits = products.map((logit) => logit * (spec.logitScale ?? 1));
+        const logits = product(router, 0, spec.experts, row(x, token));
         if (bias) addScaled(logits, bias, 1);
-        return chooseExperts(logits, spec, vectors);
+        const scaled = logits.map((logit) => logit * (spec.logitScale ?? 1));
+        return chooseExperts(scaled, spec, vectors);
       });
       const choice: ReferenceRouting = {
         layer: spec.layer,

@@ -15,11 +15,12 @@ import {
   ROUNDING,
   SMALLEST,
   sumOf,
+  times,
   type Value,
 } from "./bounds.ts";
 import { type InputNorm, product } from "./product.ts";
 
-/** The logits of each token, `scale` (1) times their products; its input is x or the norm of it. weights [experts, cols], x [tokens, cols], bias [experts] */
+/** The logits of each token, times `scale` (1); its input is x or the norm of it. weights [experts, cols], x [tokens, cols], bias [experts] */
 export function routerLogits(
   weights: ArrayLike<number>,
   x: ArrayLike<number>,
@@ -37,14 +38,9 @@ export function routerLogits(
   return Array.from({ length: x.length / cols }, (_, token) =>
     Array.from({ length: weights.length / cols }, (_, expert) => {
       const row = { data: weights, first: expert * cols };
-      const { value, bound } = product(cols, row, { data: x, first: token * cols }, norm);
-      // Two roundings: of the input's factor times the scale, and of both with the product.
-      const rounded = scale === 1 ? 0 : 2 * ROUNDING * Math.abs(scale * value);
-      const logit = {
-        value: scale * value,
-        bound: (1 + 2 * ROUNDING) * Math.abs(scale) * bound + rounded,
-      };
-      return bias ? sumOf([logit, exact(bias[expert]!)]) : logit;
+      const logit = product(cols, row, { data: x, first: token * cols }, norm);
+      const biased = bias ? sumOf([logit, exact(bias[expert]!)]) : logit;
+      return scale === 1 ? biased : times(biased, exact(scale));
     }),
   );
 }
