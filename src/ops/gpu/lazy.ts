@@ -6,7 +6,7 @@ import type { GpuTensor } from "./recording.ts";
  * What a tensor is made of that nobody has computed yet. An op that reads it may compute it on the way, in a dispatch of
  * its own work; any other makes it be recorded, when it asks for the tensor's buffer.
  */
-export type Pending = PendingNorm | PendingLinear | PendingGatedUnit | PendingSum;
+export type Pending = PendingNorm | PendingNormSum | PendingLinear | PendingGatedUnit | PendingSum;
 
 /** The RMS norm of x, and nothing else. */
 export interface PendingNorm {
@@ -14,6 +14,12 @@ export interface PendingNorm {
   readonly x: GpuTensor;
   readonly weight: string;
   readonly epsilon: number;
+}
+
+/** The RMS norm of x, and a residual. */
+export interface PendingNormSum extends Omit<PendingNorm, "kind"> {
+  readonly kind: "norm-sum";
+  readonly residual: GpuTensor;
 }
 
 /** `scale * (weight x + bias) + residual` */

@@ -50,11 +50,8 @@ const MAMBA = ["matvec", "causal_conv", "ssm_scan", "gated_norm", "matvec"];
 const CONV = ["matvec", "causal_conv", "matvec"];
 const DENSE = ["gate_up", "matvec"];
 const MOE = ["router", "expert_gate_up", "expert_sum"];
-/** Dense and sparse beside each other, and norms behind what they give; keys that are values, too, are not side by side. */
-const GEMMA = [
-  ...["rms_norm", "rms_norm", ...MOE, "gate_up", "matvec"],
-  ...["rms_norm", "rms_norm", "rms_norm"],
-];
+/** Dense and sparse beside each other, and norms behind what they give. */
+const GEMMA = ["rms_norm", ...MOE, "gate_up", "matvec", "joined_norms"];
 /** Layer norms are taken by themselves. */
 const PHI = ["layer_norm", ...ATTENTION, "layer_norm", ...MOE];
 
@@ -133,7 +130,7 @@ const EXPECTED: Readonly<
   gemma4: [
     [
       [...ATTENTION, ...GEMMA],
-      ["matvec", ...ATTENTION, ...GEMMA],
+      [...ATTENTION, ...GEMMA],
     ],
     ["matvec", "softcap", "argmax"],
   ],
