@@ -1,5 +1,5 @@
 import { createEngine } from "../../src/engine/engine.ts";
-import type { Engine, EngineSource } from "../../src/engine/types.ts";
+import type { Engine, EngineHost, EngineSource } from "../../src/engine/types.ts";
 import type {
   GenerateOptions,
   GenerateResult,
@@ -17,8 +17,8 @@ export function createGpuEngine(): Engine {
 }
 
 /** An engine whose models are computed in WebAssembly. */
-export function createOnnxEngine(): Engine {
-  const engine = createEngine({ gpu: undefined });
+export function createOnnxEngine(host: Partial<EngineHost> = {}): Engine {
+  const engine = createEngine({ gpu: undefined, ...host });
   const load = engine.load.bind(engine);
   engine.load = (source, options, hooks) => load(source, { runtime: "onnx", ...options }, hooks);
   return engine;

@@ -10,7 +10,7 @@ const TEXT = Array.from({ length: 66 }, (_, index) => (index * 37 + 5) % 300);
 
 /**
  * A reply computes one token a pass and sums in f64 what the GPU sums in f32: both near 1e-5 for logits that spread by 3,
- * as against llama.cpp (test/gpu/parity.test.ts).
+ * as against llama.cpp (test/suites/parity.ts).
  */
 const TOLERANCE = 1e-4;
 

@@ -1,4 +1,4 @@
 import { createOnnxEngine } from "../../helpers/engine.ts";
 import { testKvCaches } from "../../suites/kv-cache.ts";
 
-testKvCaches(createOnnxEngine);
+testKvCaches(() => createOnnxEngine());
