@@ -12,7 +12,8 @@ export type Runtime =
 const WANTED: readonly RuntimeWanted[] = ["auto", "webgpu", "onnx"];
 
 /** What the runtime depends on. */
-export interface RuntimeOptions extends Pick<LoadOptions, "runtime" | "onnxFolder"> {
+export interface RuntimeOptions
+  extends Pick<LoadOptions, "runtime" | "onnxFolder" | "onnxThreads"> {
   readonly host: Pick<EngineHost, "fallsBack">;
   /** Opens the GPU. Throws as `openGpu`. */
   readonly open: () => Promise<GpuContext>;
@@ -25,6 +26,7 @@ export interface RuntimeOptions extends Pick<LoadOptions, "runtime" | "onnxFolde
 export async function chooseRuntime({
   runtime: wanted = "auto",
   onnxFolder,
+  onnxThreads,
   host,
   open,
 }: RuntimeOptions): Promise<Runtime> {
@@ -34,7 +36,13 @@ export async function chooseRuntime({
       `runtime is ${JSON.stringify(wanted)}; it must be one of ${WANTED.join(", ")}.`,
     );
   }
-  const loadOnnx = () => OnnxRuntime.load({ folder: onnxFolder });
+  if (onnxThreads !== undefined && !(Number.isInteger(onnxThreads) && onnxThreads > 0)) {
+    throw new SluiceError(
+      "bad-input",
+      `onnxThreads is ${onnxThreads}; it must be a whole number, at least 1.`,
+    );
+  }
+  const loadOnnx = () => OnnxRuntime.load({ folder: onnxFolder, threads: onnxThreads });
   const asked = "it was asked for";
   if (wanted === "onnx") return { name: "onnx", reason: asked, onnx: await loadOnnx() };
   if (wanted === "webgpu") return { name: "webgpu", reason: asked, context: await open() };

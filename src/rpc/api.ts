@@ -80,6 +80,11 @@ export interface LoadOptions {
    * or your own. Default: where the bundler has put them.
    */
   readonly onnxFolder?: string;
+  /**
+   * Threads of `onnx`, which the worker keeps from its first load on. Default: as many as there are cores, at most 8,
+   * where the page is cross-origin isolated; otherwise 1, whatever is asked for.
+   */
+  readonly onnxThreads?: number;
 }
 
 /** What can be asked to compute. */
