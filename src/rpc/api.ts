@@ -76,7 +76,7 @@ export interface LoadOptions {
    */
   readonly runtime?: RuntimeWanted;
   /**
-   * The URL of a folder, with its slash, that has onnxruntime-web's `ort-wasm-simd-threaded.mjs` and `.wasm`: of a CDN,
+   * The URL of a folder, relative to the page, that has onnxruntime-web's `ort-wasm-simd-threaded.mjs` and `.wasm`: of a CDN,
    * or your own. Default: where the bundler has put them.
    */
   readonly onnxFolder?: string;
