@@ -43,7 +43,7 @@ export class OnnxRuntime {
     try {
       const ort = await import("onnxruntime-web/wasm");
       if (folder !== undefined) ort.env.wasm.wasmPaths = folder;
-      ort.env.wasm.numThreads ||= threads ?? usualThreads();
+      ort.env.wasm.numThreads ||= canShareMemory() ? (threads ?? usualThreads()) : 1;
       ort.env.logLevel = "error";
       const runtime = new OnnxRuntime(ort);
       // Only a first graph makes it fetch its files, which may be missing.
@@ -130,10 +130,13 @@ function smallestGraph(): Graph {
   return graph;
 }
 
-function usualThreads(): number {
-  const isShared = typeof SharedArrayBuffer !== "undefined";
+/** Whether threads can work on the same memory: browsers let pages do that which are cross-origin isolated. */
+function canShareMemory(): boolean {
   const isBrowser = "crossOriginIsolated" in globalThis;
-  if (!isShared || (isBrowser && !globalThis.crossOriginIsolated)) return 1;
+  return typeof SharedArrayBuffer !== "undefined" && (!isBrowser || globalThis.crossOriginIsolated);
+}
+
+function usualThreads(): number {
   return Math.min(MOST_THREADS, globalThis.navigator?.hardwareConcurrency ?? 1);
 }
 

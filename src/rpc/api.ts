@@ -76,8 +76,8 @@ export interface LoadOptions {
    */
   readonly runtime?: RuntimeWanted;
   /**
-   * The URL of a folder, relative to the page, that has onnxruntime-web's `ort-wasm-simd-threaded.mjs` and `.wasm`: of a CDN,
-   * or your own. Default: where the bundler has put them.
+   * The URL of a folder that has onnxruntime-web's `ort-wasm-simd-threaded.mjs` and `.wasm`, of a CDN or your own; a
+   * relative one is the page's. Default: where the bundler has put them.
    */
   readonly onnxFolder?: string;
   /**
