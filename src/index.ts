@@ -53,6 +53,8 @@ export type {
   ProfileOptions,
   Prompt,
   RoutingTrace,
+  RuntimeReport,
+  RuntimeWanted,
   ScoreResult,
   SpeculationName,
   SpeculationStats,

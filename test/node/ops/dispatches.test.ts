@@ -45,7 +45,7 @@ async function dispatches(
 }
 
 const ATTENTION = ["matvec", "rotate_append", "attention", "matvec"];
-const LATENT = ["matvec", "head_linear", "matvec", "latent_append", "attention", "head_linear"];
+const LATENT = ["matvec", "head_linear", "latent_append", "attention", "head_linear"];
 const MAMBA = ["matvec", "causal_conv", "ssm_scan", "gated_norm", "matvec"];
 const CONV = ["matvec", "causal_conv", "matvec"];
 const DENSE = ["gate_up", "matvec"];
@@ -204,6 +204,15 @@ describe("a decoded token's dispatches", () => {
 function moeCount(layer: readonly string[]): number {
   return layer.filter((name) => MOE.includes(name)).length;
 }
+
+test("compressed queries of latent attention take one dispatch more, and stand beside the keys", async () => {
+  const latent = { rank: 32, queryRank: 32, valueDim: 32, isSplit: true };
+  const model = { architecture: "deepseek2", headDim: 48, layers: 1, latent } as const;
+
+  const decoded = await dispatches(model);
+
+  expect(decoded).toEqual(["embed", "matvec", ...LATENT, "matvec", ...DENSE, ...HEAD]);
+});
 
 describe("what is not fused", () => {
   const qwen2moe = { architecture: "qwen2moe", layers: 1 } as const;
