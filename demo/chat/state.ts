@@ -7,7 +7,7 @@ import type { ModelChoice } from "./models.ts";
 import type { LoadReports } from "./progress.ts";
 import type { Settings } from "./settings.ts";
 import type { Turn } from "./turns.ts";
-import type { RuntimeName } from "./words.ts";
+import { describeAdapter, type RuntimeName } from "./words.ts";
 
 /** What the engine is doing. `idle`: no model is loaded and none is on its way. */
 export type Phase = "idle" | "loading" | "ready" | "replying";
@@ -42,7 +42,7 @@ export function describeStatus(state: AppState): {
   readonly text: string;
   readonly tone: "busy" | "good" | "bad" | "calm";
 } {
-  const adapter = state.stats?.adapter;
+  const adapter = state.stats && describeAdapter(state.stats);
   const model = state.model?.name || (state.choice?.label ?? "model");
   switch (state.phase) {
     case "loading":

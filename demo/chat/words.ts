@@ -66,10 +66,19 @@ export function expectRuntime(wanted: RuntimeWanted, hasWebGpu: boolean): Runtim
   return hasWebGpu ? "webgpu" : "onnx";
 }
 
+/** What computes, in a few words. */
+export function describeAdapter({ adapter, runtime }: Pick<EngineStats, "adapter" | "runtime">) {
+  return runtime.name === "webgpu" ? adapter : describeThreads(runtime);
+}
+
 /** What computes and why, in a sentence; empty while nothing does. */
 export function describeRuntime(stats: Pick<EngineStats, "runtime"> | undefined): string {
   if (!stats) return "";
-  const { name, reason, threads } = stats.runtime;
+  const { name, reason } = stats.runtime;
   if (name === "webgpu") return `Runs on WebGPU: ${reason}.`;
-  return `Runs in WebAssembly (${plural(threads ?? 1, "thread")}): ${reason}.`;
+  return `Runs in ${describeThreads(stats.runtime)}: ${reason}.`;
+}
+
+function describeThreads({ threads = 1 }: RuntimeReport): string {
+  return `WebAssembly (${plural(threads, "thread")})`;
 }

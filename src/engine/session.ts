@@ -379,6 +379,7 @@ function describe(file: GgufFile, model: RunningModel, tokenizer: TextTokenizer)
     kvCache: model.kvCache,
     kvCacheBytes: model.kvCacheBytes,
     expertBytes: Math.max(0, ...needs.recordBytes),
+    allExpertBytes: model.expertPlan.expertBytes,
     hasChatTemplate: file.metadata.has("tokenizer.chat_template"),
     minGpuBudgetBytes: model.minBudgetBytes,
     fullGpuBudgetBytes: model.fullBudgetBytes,

@@ -153,6 +153,8 @@ export interface ModelInfo {
   /** Bytes of all layers' keys and values on the GPU. */
   readonly kvCacheBytes: number;
   readonly expertBytes: number;
+  /** Bytes of all experts as RAM and disk keep them: what budgets there are shares of. */
+  readonly allExpertBytes: number;
   readonly hasChatTemplate: boolean;
   /** The smallest GPU budget that can work, in bytes. */
   readonly minGpuBudgetBytes: number;

@@ -206,7 +206,13 @@ const STATS = {
   predictor: "none",
   pacing: "adaptive",
   adapter: "Some GPU",
+  runtime: { name: "webgpu", reason: "there is an adapter" },
 } as EngineStats;
+const WASM_STATS: EngineStats = {
+  ...STATS,
+  adapter: "some build of onnxruntime-web",
+  runtime: { name: "onnx", reason: "it was asked for", threads: 2 },
+};
 
 describe("what computes", () => {
   test("is told with its reason", () => {
@@ -312,6 +318,7 @@ describe("the status", () => {
     [{ ...state, phase: "loading" }, "Loading m", "busy"],
     [{ ...state, phase: "ready" }, "m", "good"],
     [{ ...state, phase: "ready", stats: STATS }, "m · Some GPU", "good"],
+    [{ ...state, phase: "ready", stats: WASM_STATS }, "m · WebAssembly (2 threads)", "good"],
     [{ ...state, phase: "replying", model: { name: "M" } as ModelInfo }, "M", "busy"],
   ] as const)("is told by the header's pill, case %#", ([of, text, tone]) => {
     expect(describeStatus(of)).toEqual({ text, tone });
