@@ -128,7 +128,9 @@ describe("the budgets of RAM and disk", () => {
     expect(describeLower("disk", { ...none, kind: "file" }).reason).toContain("nothing is copied");
     expect(describeLower("disk", none).reason).toContain("keeps nothing");
     expect(describeLower("ram", none).reason).toBe("");
-    expect(describeLower("ram", { ...known, model: { allExpertBytes: 0 } }).reason).toContain("no experts");
+    expect(describeLower("ram", { ...known, model: { allExpertBytes: 0 } }).reason).toContain(
+      "no experts",
+    );
     const zero = { ...none, shares: { ...DEFAULT_SHARES, disk: 0 } };
     expect(describeLower("disk", zero).reason).toBe("");
   });
