@@ -11,8 +11,8 @@
 // bias_first.
 // LANES lanes share four rows, ROWS such fours share a workgroup. ffn and shared_ffn are multiples
 // of 8.
-// Needs: weights, row_dots_down (shaders/linear/row_dots.wgsl), shared_down_dots (shared), row_sum4
-// (shaders/reduce), control (shaders/control).
+// Needs: weights, row_dots_down (shaders/linear/row_dots.wgsl), shared_down_dots (shared),
+// raw_number (shaders/linear/unit), row_sum4 (shaders/reduce), control (shaders/control).
 override LANES: u32 = 1u;
 override ROWS: u32 = 16u;
 override BIASED: u32 = 0u;
@@ -35,7 +35,7 @@ struct Params {
 }
 
 @group(0) @binding(0) var<uniform> params: Params;
-@group(0) @binding(1) var<storage, read> x: array<vec4f>;
+@group(0) @binding(1) var<storage, read> x: array<InputQuad>;
 @group(0) @binding(2) var<storage, read> slots: array<u32>;
 @group(0) @binding(3) var<storage, read> expert_weights: array<f32>;
 @group(0) @binding(4) var<storage, read> residual: array<f32>;
@@ -75,8 +75,7 @@ fn main(
     shared_sums = row_sum4(shared_down_dots(row, first, local.x).sums, local.x, local.y);
     shared_sums *= params.shared_scale;
     if (SHARED == 2u) {
-      let at = params.shared_weights_first + token;
-      shared_weight = x[at / 4u][at % 4u];
+      shared_weight = raw_number(params.shared_weights_first, token);
     }
   }
   if (local.x != 0u) {

@@ -2,6 +2,7 @@ import { SluiceError } from "../errors.ts";
 import { ExpertCache } from "../experts/expert-cache.ts";
 import { LowerTiers } from "../experts/lower-tiers.ts";
 import { type EvictionPolicyName, evictionPolicies } from "../experts/policies/registry.ts";
+import type { Accuracy } from "../formats/accuracy.ts";
 import { type CacheFormatName, cacheFormats } from "../formats/cache/registry.ts";
 import type { GgufFile } from "../gguf/gguf.ts";
 import type { GpuContext } from "../gpu/device.ts";
@@ -58,6 +59,7 @@ export interface ModelOptions {
   readonly pacing: PacingName;
   readonly contextTokens: number;
   readonly kvCache: CacheFormatName;
+  readonly accuracy: Accuracy;
   readonly variants: VariantPlan;
   /** The spec has the block that predicts further tokens where that is wanted. */
   readonly speculation: SpeculationName;
@@ -82,6 +84,7 @@ export class LoadedModel {
   /** Tokens of a prompt that a pass computes, at most. */
   readonly chunkTokens: number;
   readonly kvCache: CacheFormatName;
+  readonly accuracy: Accuracy;
   readonly needs: GpuNeeds;
   readonly executor: Executor;
   readonly variants: VariantReport;
@@ -126,6 +129,7 @@ export class LoadedModel {
     this.contextTokens = parts.resources.contextTokens;
     this.chunkTokens = usedChunk(parts.spec, parts.context.software);
     this.kvCache = parts.options.kvCache;
+    this.accuracy = parts.options.accuracy;
     this.needs = parts.needs;
     this.executor = parts.executor;
     this.variants = parts.variants;

@@ -5,6 +5,7 @@ import {
   evictionPolicies,
 } from "../experts/policies/registry.ts";
 import { predictors } from "../experts/predictors/registry.ts";
+import { type Accuracy, accuracies } from "../formats/accuracy.ts";
 import {
   type CacheFormatName,
   cacheFormats,
@@ -55,6 +56,7 @@ export interface OpenedModel {
   readonly tokenizer: TextTokenizer;
   readonly contextTokens: number;
   readonly kvCache: CacheFormatName;
+  readonly accuracy: Accuracy;
   readonly wanted: WantedMemory;
   readonly variants: WantedVariants;
   readonly speculation: SpeculationName;
@@ -75,7 +77,7 @@ export interface WantedMemory {
 export interface Session
   extends Omit<
     OpenedModel,
-    "contextTokens" | "kvCache" | "wanted" | "kept" | "variants" | "speculation"
+    "contextTokens" | "kvCache" | "accuracy" | "wanted" | "kept" | "variants" | "speculation"
   > {
   readonly context: GpuContext;
   readonly info: ModelInfo;
@@ -127,11 +129,12 @@ export async function openModel(
     const tokenizer = createTokenizer(file.metadata);
     const contextTokens = readContext(options.contextTokens, spec);
     const kvCache = readKvCache(options.kvCache);
+    const accuracy = readAccuracy(options.accuracy);
     const wanted = { ...budgets, ...readPolicies(options, spec) };
     const variants = readWantedVariants(options);
     throwIfAborted(signal, "Loading the model");
     const opened = { source, kept, file, spec, tokenizer, contextTokens, kvCache };
-    return { ...opened, wanted, variants, speculation };
+    return { ...opened, accuracy, wanted, variants, speculation };
   } catch (error) {
     await source.close?.();
     throw error;
@@ -146,8 +149,8 @@ export async function createSession(
   tuning: TuningPlace,
   hooks: LoadHooks,
 ): Promise<Session> {
-  const { source, kept, file, spec, tokenizer, contextTokens, kvCache, wanted, speculation } =
-    opened;
+  const { source, kept, file, spec, tokenizer, contextTokens, kvCache, accuracy } = opened;
+  const { wanted, speculation } = opened;
   const totalBytes = spec.resident.reduce(
     (sum, { name }) => sum + (file.tensors.get(name)?.bytes ?? 0),
     0,
@@ -169,6 +172,7 @@ export async function createSession(
       pacing: wanted.pacing,
       contextTokens,
       kvCache,
+      accuracy,
       variants: await plannedVariants(context, opened, tuning),
       speculation,
       signal: hooks.signal,
@@ -313,13 +317,14 @@ function readRules(wanted: ModelRules = "published"): ModelRules {
 
 async function plannedVariants(
   context: GpuContext,
-  { variants, file, spec, kvCache }: OpenedModel,
+  { variants, file, spec, kvCache, accuracy }: OpenedModel,
   { tunings, runtime, tuningMs }: TuningPlace,
 ): Promise<VariantPlan> {
   const { adapterName, adapterClass } = context;
   const device = { adapterClass, leastSubgroup: await usableSubgroups(context) };
   const { pinned } = variants;
-  const key = tuningKey({ adapterName, device, runtime, file, spec, kvCache, pinned });
+  const model = { file, spec, kvCache, accuracy };
+  const key = tuningKey({ adapterName, device, runtime, ...model, pinned });
   return planVariants({ wanted: variants, device, tunings, key, tuningMs });
 }
 
@@ -340,6 +345,12 @@ function readKvCache(wanted: CacheFormatName = DEFAULT_CACHE_FORMAT): CacheForma
   return wanted;
 }
 
+/** Throws "bad-input" for an accuracy that does not exist. */
+function readAccuracy(wanted: Accuracy = "exact"): Accuracy {
+  expectOneOf("accuracy", wanted, accuracies);
+  return wanted;
+}
+
 function describe(file: GgufFile, model: LoadedModel, tokenizer: TextTokenizer): ModelInfo {
   const { spec, needs } = model;
   return {
@@ -354,6 +365,7 @@ function describe(file: GgufFile, model: LoadedModel, tokenizer: TextTokenizer):
     contextTokens: model.contextTokens,
     kvCache: model.kvCache,
     kvCacheBytes: model.kvCacheBytes,
+    accuracy: model.accuracy,
     expertBytes: Math.max(0, ...needs.recordBytes),
     hasChatTemplate: file.metadata.has("tokenizer.chat_template"),
     minGpuBudgetBytes: model.minBudgetBytes,

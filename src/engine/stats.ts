@@ -84,6 +84,7 @@ export class ReplyMeter {
     return {
       adapter: adapterName,
       variants: chosenVariants(model.variants),
+      accuracy: model.accuracy,
       promptTokens: this.#promptTokens,
       tokens: this.#tokens,
       prefillMs: first.atMs - start.atMs,

@@ -14,6 +14,8 @@ export interface GpuContext {
   readonly adapterClass: AdapterClass;
   /** The least number of lanes that a subgroup may have; undefined where the device has no subgroups. */
   readonly leastSubgroup: number | undefined;
+  /** Whether WGSL has `dot4I8Packed`. */
+  readonly packedDot: boolean;
   readonly memory: GpuMemory;
   readonly pipelines: PipelineCache;
   /** Resolves with the reason when the device is lost; never rejects. */
@@ -85,6 +87,7 @@ export async function openGpu(gpu: GPU | undefined, maxBufferBytes?: number): Pr
     leastSubgroup: device.features.has("subgroups")
       ? (adapter.info.subgroupMinSize ?? 1)
       : undefined,
+    packedDot: gpu.wgslLanguageFeatures?.has("packed_4x8_integer_dot_product") ?? false,
     memory,
     pipelines: createPipelines(gpu, device, software),
     lost,

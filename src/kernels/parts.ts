@@ -2,6 +2,7 @@ import gelu from "../../shaders/act/gelu.wgsl?raw";
 import relu from "../../shaders/act/relu.wgsl?raw";
 import silu from "../../shaders/act/silu.wgsl?raw";
 import swigluOai from "../../shaders/act/swiglu_oai.wgsl?raw";
+import bytes from "../../shaders/formats/shared/bytes.wgsl?raw";
 import normed from "../../shaders/linear/input/normed.wgsl?raw";
 import plain from "../../shaders/linear/input/plain.wgsl?raw";
 import one from "../../shaders/linear/matrices/one.wgsl?raw";
@@ -9,6 +10,10 @@ import three from "../../shaders/linear/matrices/three.wgsl?raw";
 import two from "../../shaders/linear/matrices/two.wgsl?raw";
 import rowDots from "../../shaders/linear/row_dots.wgsl?raw";
 import rowDotsType from "../../shaders/linear/row_dots_type.wgsl?raw";
+import blocks from "../../shaders/linear/unit/blocks.wgsl?raw";
+import packedDot from "../../shaders/linear/unit/dot/packed.wgsl?raw";
+import unpackedDot from "../../shaders/linear/unit/dot/unpacked.wgsl?raw";
+import eights from "../../shaders/linear/unit/eights.wgsl?raw";
 import sharedDown from "../../shaders/moe/shared/down.wgsl?raw";
 import sharedGateUp from "../../shaders/moe/shared/gate_up.wgsl?raw";
 import noSharedDown from "../../shaders/moe/shared/no_down.wgsl?raw";
@@ -21,7 +26,7 @@ import workgroup from "../../shaders/reduce/workgroup.wgsl?raw";
 import byLogit from "../../shaders/routing/rank/by_logit.wgsl?raw";
 import byScore from "../../shaders/routing/rank/by_score.wgsl?raw";
 import type { WeightFormat } from "../formats/format.ts";
-import { weightParts } from "../formats/parts.ts";
+import { blockParts, weightParts } from "../formats/parts.ts";
 import type { Constants } from "../gpu/kernel.ts";
 
 /** Shader parts of the activation functions. */
@@ -31,7 +36,18 @@ export const activationParts = { silu, relu, gelu, "swiglu-oai": swigluOai } as 
 export const rankingParts = { byLogit, byScore } as const;
 
 /** Shader parts of what a product reads: its input as it is, or the RMS norm of it. */
-export const inputParts = { plain, normed } as const;
+export const inputParts = {
+  plain: `${plain}\n${eights}`,
+  normed: `${normed}\n${eights}`,
+} as const;
+
+/**
+ * Shader parts of a product that reads what `quantise` wrote.
+ * @param hasPackedDot whether WGSL has `dot4I8Packed`; without it the same sums are taken of unpacked bytes
+ */
+export function blockInputParts(hasPackedDot: boolean): readonly string[] {
+  return [blocks, hasPackedDot ? packedDot : unpackedDot, bytes];
+}
 
 /** Shader parts of a matvec of one, two or three matrices. */
 export const matricesParts = [one, two, three] as const;
@@ -50,6 +66,8 @@ export interface RowDotsOptions {
   readonly binding?: number;
   /** The constant that says how many lanes share a row. */
   readonly lanes?: string;
+  /** Multiplies blocks of integers: the kernel's input is `blockInputParts`. */
+  readonly inBlocks?: boolean;
 }
 
 /**
@@ -61,14 +79,15 @@ export interface RowDotsOptions {
 export function rowDotsParts(
   format: WeightFormat,
   name: string,
-  { binding = 0, lanes = "LANES" }: RowDotsOptions = {},
+  { binding = 0, lanes = "LANES", inBlocks = false }: RowDotsOptions = {},
 ): readonly string[] {
   const loader = `load_${name}`;
   const dots = rowDots
     .replaceAll("load_weights", loader)
     .replaceAll("row_dots", `row_dots_${name}`)
     .replaceAll("LANES", lanes);
-  return [rowDotsType, dots, ...weightParts(format, loader, binding)];
+  const weights = inBlocks ? blockParts : weightParts;
+  return [rowDotsType, dots, ...weights(format, loader, binding)];
 }
 
 /** Shader parts of what goes into a causal convolution and what becomes of it. */
