@@ -1,8 +1,8 @@
 // y: the input of each token in blocks of 32 signed bytes, for products of integers; number =
 // byte * scale, where scale = the block's largest magnitude / 127, rounded to the nearest.
 // input = x, or its RMS norm (shaders/linear/input); x [tokens, cols]. vectors: the norm's weights.
-// A block is three quads of y: its first 16 bytes, its last 16, and (the sum of the first ones, of
-// the last ones, the scale, 0) as f32. Block `index` of x is block `index` of y.
+// A block is three quads of y: its first 16 bytes, its last 16, and as f32 the sum of the first
+// ones, that of the last ones, scale, and the largest magnitude. Block n of x is block n of y.
 // A token may have more: more_cols numbers from number more_first + token * more_cols of x on. And
 // with has_raw, one that stays as it is: number raw_first + token, written behind the blocks of all
 // numbers before raw_first.
@@ -51,7 +51,8 @@ fn store_block(first: u32, quad: u32, factor: f32) {
   let at = 3u * (first / BLOCK_QUADS);
   y[at] = bytes[0];
   y[at + 1u] = bytes[1];
-  y[at + 2u] = bitcast<vec4u>(vec4f(sums, most * (1.0 / 127.0) * factor, 0.0));
+  let largest_number = most * factor;
+  y[at + 2u] = bitcast<vec4u>(vec4f(sums, largest_number * (1.0 / 127.0), largest_number));
 }
 
 @compute @workgroup_size(LANES, ROWS)

@@ -2,7 +2,6 @@ import gelu from "../../shaders/act/gelu.wgsl?raw";
 import relu from "../../shaders/act/relu.wgsl?raw";
 import silu from "../../shaders/act/silu.wgsl?raw";
 import swigluOai from "../../shaders/act/swiglu_oai.wgsl?raw";
-import bytes from "../../shaders/formats/shared/bytes.wgsl?raw";
 import normed from "../../shaders/linear/input/normed.wgsl?raw";
 import plain from "../../shaders/linear/input/plain.wgsl?raw";
 import one from "../../shaders/linear/matrices/one.wgsl?raw";
@@ -10,9 +9,9 @@ import three from "../../shaders/linear/matrices/three.wgsl?raw";
 import two from "../../shaders/linear/matrices/two.wgsl?raw";
 import rowDots from "../../shaders/linear/row_dots.wgsl?raw";
 import rowDotsType from "../../shaders/linear/row_dots_type.wgsl?raw";
+import blockEights from "../../shaders/linear/unit/block_eights.wgsl?raw";
+import blockQuads from "../../shaders/linear/unit/block_quads.wgsl?raw";
 import blocks from "../../shaders/linear/unit/blocks.wgsl?raw";
-import packedDot from "../../shaders/linear/unit/dot/packed.wgsl?raw";
-import unpackedDot from "../../shaders/linear/unit/dot/unpacked.wgsl?raw";
 import eights from "../../shaders/linear/unit/eights.wgsl?raw";
 import sharedDown from "../../shaders/moe/shared/down.wgsl?raw";
 import sharedGateUp from "../../shaders/moe/shared/gate_up.wgsl?raw";
@@ -42,12 +41,12 @@ export const inputParts = {
 } as const;
 
 /**
- * Shader parts of a product that reads what `quantise` wrote.
- * @param hasPackedDot whether WGSL has `dot4I8Packed`; without it the same sums are taken of unpacked bytes
+ * Shader parts of a product that reads what `quantise` wrote: with blocks of integers of its weights, or with numbers.
  */
-export function blockInputParts(hasPackedDot: boolean): readonly string[] {
-  return [blocks, hasPackedDot ? packedDot : unpackedDot, bytes];
-}
+export const blockInputParts = {
+  integers: `${blockQuads}\n${blocks}`,
+  numbers: `${blockQuads}\n${blockEights}`,
+} as const;
 
 /** Shader parts of a matvec of one, two or three matrices. */
 export const matricesParts = [one, two, three] as const;
@@ -66,8 +65,8 @@ export interface RowDotsOptions {
   readonly binding?: number;
   /** The constant that says how many lanes share a row. */
   readonly lanes?: string;
-  /** Multiplies blocks of integers: the kernel's input is `blockInputParts`. */
-  readonly inBlocks?: boolean;
+  /** Whether the matrix is read in blocks of integers: the kernel's input is `blockInputParts.integers`. */
+  readonly integers?: boolean;
 }
 
 /**
@@ -79,14 +78,14 @@ export interface RowDotsOptions {
 export function rowDotsParts(
   format: WeightFormat,
   name: string,
-  { binding = 0, lanes = "LANES", inBlocks = false }: RowDotsOptions = {},
+  { binding = 0, lanes = "LANES", integers = false }: RowDotsOptions = {},
 ): readonly string[] {
   const loader = `load_${name}`;
   const dots = rowDots
     .replaceAll("load_weights", loader)
     .replaceAll("row_dots", `row_dots_${name}`)
     .replaceAll("LANES", lanes);
-  const weights = inBlocks ? blockParts : weightParts;
+  const weights = integers ? blockParts : weightParts;
   return [rowDotsType, dots, ...weights(format, loader, binding)];
 }
 

@@ -1,5 +1,5 @@
 // What a product of weights reads at a time: a unit of eight columns, of numbers as they are.
-// blocks.wgsl supplies the same of numbers in blocks of bytes, for products of integers.
+// blocks.wgsl and block_eights.wgsl supply the same of an input in blocks of bytes.
 // Needs: x, an array of InputQuad; squared and weighted (shaders/linear/input).
 alias InputQuad = vec4f;
 alias WeightUnit = array<vec4f, 2>;

@@ -15,12 +15,12 @@ export interface ProductInput {
   /** Names of vectors that the kernel's begin with. */
   readonly vectors: readonly string[];
   readonly epsilon: number;
-  /** Whether it is blocks of bytes, for products of integers. */
-  readonly inBlocks: boolean;
+  /** Whether weights are read in blocks of integers. */
+  readonly integers: boolean;
 }
 
-/** Whether products of matrices in these formats are those of integers: all of them have blocks, and it was asked for. */
-export function isInBlocks({ accuracy }: GpuResources, ...formats: WeightFormat[]): boolean {
+/** Whether products of matrices in these formats read blocks of bytes: all formats have such blocks, and it was asked for. */
+function isInBlocks({ accuracy }: GpuResources, ...formats: WeightFormat[]): boolean {
   return accuracy === "int8" && formats.every(({ blockParts }) => blockParts !== undefined);
 }
 
@@ -38,19 +38,19 @@ export function exactInput(x: GpuTensor): ProductInput {
         parts: [inputParts.normed],
         vectors: [norm.weight],
         epsilon: norm.epsilon,
-        inBlocks: false,
+        integers: false,
       }
     : plainInput(x.scratch);
 }
 
 /** Numbers as they are. */
 function plainInput(scratch: Scratch): ProductInput {
-  return { scratch, parts: [inputParts.plain], vectors: [], epsilon: 0, inBlocks: false };
+  return { scratch, parts: [inputParts.plain], vectors: [], epsilon: 0, integers: false };
 }
 
 /**
- * The input of a kernel that multiplies it with matrices in `formats`. For products of integers it is made blocks of bytes
- * first, once for all that read it.
+ * The input of a kernel that multiplies it with matrices in `formats`. Where it is read in blocks of bytes, they are
+ * made first, once for all that read them.
  */
 export function productInput(
   recording: Recording,
@@ -89,8 +89,9 @@ export function unitsInput(
 }
 
 function blockInput({ context }: GpuResources, scratch: Scratch): ProductInput {
-  const parts = blockInputParts(context.packedDot);
-  return { scratch, parts, vectors: [], epsilon: 0, inBlocks: true };
+  const integers = context.packedDot;
+  const parts = [integers ? blockInputParts.integers : blockInputParts.numbers];
+  return { scratch, parts, vectors: [], epsilon: 0, integers };
 }
 
 function recordQuantise(
@@ -129,19 +130,19 @@ function recordQuantise(
 
 /** The parts of `row_dots_NAME` of a matrix, for a kernel with such an input. */
 export function rowDotsOf(
-  { inBlocks }: ProductInput,
+  { integers }: ProductInput,
   format: WeightFormat,
   name: string,
   binding = 0,
 ): readonly string[] {
-  return rowDotsParts(format, name, { binding, inBlocks });
+  return rowDotsParts(format, name, { binding, integers });
 }
 
 /** The parts of what gives a matrix's weights by units, for a kernel with such an input. */
 export function loaderOf(
-  { inBlocks }: ProductInput,
+  { integers }: ProductInput,
   format: WeightFormat,
   name = "load_weights",
 ): readonly string[] {
-  return inBlocks ? blockParts(format, name) : weightParts(format, name);
+  return integers ? blockParts(format, name) : weightParts(format, name);
 }
