@@ -1,12 +1,13 @@
 // y[token, row] = gated(gate[row, :] . input[token, :], up[row, :] . input[token, :])
 // gate and up [rows, cols], each in a buffer and format of its own; input = x, or its RMS norm
 // (shaders/linear/input), x [tokens, cols]; y [tokens, rows]. vectors: the norm's weights, if any.
-// LANES lanes share four rows, ROWS such fours share a workgroup; a workgroup over y has a token.
-// cols is a multiple of 8.
+// LANES lanes share a tile of FOURS times four rows, FOURS being 1 or 2; ROWS tiles share a
+// workgroup; a workgroup over y has a token. cols is a multiple of 8.
 // Needs: row_dots_gate and row_dots_up (row_dots.wgsl), input_factor (input), row_sum4
 // (shaders/reduce), gated (shaders/act), control (shaders/control).
 override LANES: u32 = 1u;
 override ROWS: u32 = 16u;
+override FOURS: u32 = 1u;
 
 struct Params {
   rows: u32,
@@ -28,15 +29,16 @@ fn main(
   if (control.fault != 0u || token >= control.tokens) {
     return;
   }
-  let row = (group.x * ROWS + local.y) * 4u;
+  let tile = (group.x * ROWS + local.y) * 4u * FOURS;
   let first = token * params.cols / 4u;
-  let gates = row_dots_gate(0u, params.rows, params.cols, row, first, local.x);
-  let ups = row_dots_up(0u, params.rows, params.cols, row, first, local.x);
+  let gates = row_dots_gate(0u, params.rows, params.cols, tile, first, local.x);
+  let ups = row_dots_up(0u, params.rows, params.cols, tile, first, local.x);
   let factor = input_factor(gates.squares, local.x, local.y);
-  let gate = row_sum4(gates.sums, local.x, local.y) * factor;
-  let up = row_sum4(ups.sums, local.x, local.y) * factor;
-  if (local.x == 0u) {
-    for (var i = 0u; i < 4u && row + i < params.rows; i++) {
+  for (var four = 0u; four < FOURS; four++) {
+    let gate = row_sum4(four_of(gates, four), local.x, local.y) * factor;
+    let up = row_sum4(four_of(ups, four), local.x, local.y) * factor;
+    let row = tile + 4u * four;
+    for (var i = 0u; local.x == 0u && i < 4u && row + i < params.rows; i++) {
       y[token * params.rows + row + i] = gated(gate[i], up[i]);
     }
   }

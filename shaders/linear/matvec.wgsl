@@ -4,12 +4,14 @@
 // input = x, or its RMS norm (shaders/linear/input). x [tokens, cols]; residual and y
 // [tokens, all_rows]; without has_residual, residual is not read.
 // vectors: the norm's weights, if there is one, and biases, from where the params say.
-// LANES lanes share four rows, ROWS such fours share a workgroup, which has rows of one matrix.
-// cols is a multiple of 8. Workgroups over x and y are fours of rows, over z tokens.
+// LANES lanes share a tile of FOURS times four rows, FOURS being 1 or 2; ROWS tiles share a
+// workgroup, which has rows of one matrix. cols is a multiple of 8. Workgroups over x and y are
+// rows, over z tokens.
 // Needs: row_dots of each matrix (row_dots.wgsl), matrix_dots (matrices), input_factor (input),
 // row_sum4 (shaders/reduce), control (shaders/control).
 override LANES: u32 = 1u;
 override ROWS: u32 = 16u;
+override FOURS: u32 = 1u;
 
 // Start of a bias that is not there.
 const NONE = 0xffffffffu;
@@ -45,7 +47,7 @@ fn main(
   if (control.fault != 0u || token >= control.tokens) {
     return;
   }
-  let group_rows = 4u * ROWS;
+  let group_rows = 4u * FOURS * ROWS;
   var index = 0u;
   var place = group.y * grid.x + group.x;
   var rows = params.rows_a;
@@ -68,22 +70,23 @@ fn main(
     }
   }
   // Rows past the end compute the last one again: all lanes have to reach the barriers of row_sum4.
-  let row = (place * ROWS + local.y) * 4u;
-  let dots = matrix_dots(index, row, token * params.cols / 4u, local.x);
-  let sums = row_sum4(dots.sums, local.x, local.y) * input_factor(dots.squares, local.x, local.y);
-  if (local.x != 0u) {
-    return;
-  }
-  for (var i = 0u; i < 4u && row + i < rows; i++) {
-    var value = sums[i];
-    if (bias != NONE) {
-      value += vectors[(bias + row + i) / 4u][(bias + row + i) % 4u];
+  let tile = (place * ROWS + local.y) * 4u * FOURS;
+  let dots = matrix_dots(index, tile, token * params.cols / 4u, local.x);
+  let factor = input_factor(dots.squares, local.x, local.y);
+  for (var four = 0u; four < FOURS; four++) {
+    let sums = row_sum4(four_of(dots, four), local.x, local.y) * factor;
+    let row = tile + 4u * four;
+    for (var i = 0u; local.x == 0u && i < 4u && row + i < rows; i++) {
+      var value = sums[i];
+      if (bias != NONE) {
+        value += vectors[(bias + row + i) / 4u][(bias + row + i) % 4u];
+      }
+      value *= params.scale;
+      let at = token * params.all_rows + first_row + row + i;
+      if (params.has_residual != 0u) {
+        value += residual[at];
+      }
+      y[at] = value;
     }
-    value *= params.scale;
-    let at = token * params.all_rows + first_row + row + i;
-    if (params.has_residual != 0u) {
-      value += residual[at];
-    }
-    y[at] = value;
   }
 }

@@ -4,11 +4,13 @@
 // down [hidden, ffn] starts at down_first within the slot. Only pairs whose slot lies in this arena
 // are computed (see expert_gate_up.wgsl).
 // With BIASED, bias [hidden], f32, starts at bias_first within the slot.
-// LANES lanes share four rows, ROWS such fours share a workgroup. ffn is a multiple of 8.
+// LANES lanes share a tile of FOURS times four rows, FOURS being 1 or 2; ROWS tiles share a
+// workgroup. ffn is a multiple of 8.
 // Needs: weights and row_dots_down (shaders/linear/row_dots.wgsl), row_sum4 (shaders/reduce),
 // control (shaders/control).
 override LANES: u32 = 1u;
 override ROWS: u32 = 16u;
+override FOURS: u32 = 1u;
 override BIASED: u32 = 0u;
 
 struct Params {
@@ -41,20 +43,20 @@ fn main(
   if (slot >= params.arena_slots) {
     return;
   }
-  let row = (group.x * ROWS + local.y) * 4u;
+  let tile = (group.x * ROWS + local.y) * 4u * FOURS;
   let base = slot * params.slot_words;
   let first = pair * params.ffn / 4u;
   let down = base + params.down_first;
-  let dots = row_dots_down(down, params.hidden, params.ffn, row, first, local.x);
-  let totals = row_sum4(dots.sums, local.x, local.y);
-  if (local.x != 0u) {
-    return;
-  }
-  for (var i = 0u; i < 4u && row + i < params.hidden; i++) {
-    var bias = 0.0;
-    if (BIASED != 0u) {
-      bias = bitcast<f32>(weights[base + params.bias_first + row + i]);
+  let dots = row_dots_down(down, params.hidden, params.ffn, tile, first, local.x);
+  for (var four = 0u; four < FOURS; four++) {
+    let totals = row_sum4(four_of(dots, four), local.x, local.y);
+    let row = tile + 4u * four;
+    for (var i = 0u; local.x == 0u && i < 4u && row + i < params.hidden; i++) {
+      var bias = 0.0;
+      if (BIASED != 0u) {
+        bias = bitcast<f32>(weights[base + params.bias_first + row + i]);
+      }
+      y[pair * params.hidden + row + i] = totals[i] + bias;
     }
-    y[pair * params.hidden + row + i] = totals[i] + bias;
   }
 }

@@ -10,15 +10,17 @@
 // With SHARED a token has one pair more, of the experts that all tokens share: shared_ffn numbers
 // of each token from number shared_first of y on. With SHARED 2, they are followed, from number
 // shared_weights_first on, by sigmoid(row . input) of each token, row being vector shared_gate.
-// A row whose gate is closed (ReGLU) needs no up: four such rows skip it.
+// A row whose gate is closed (ReGLU) needs no up: a tile of such rows skips it.
 // vectors: the norm's weights [cols], if any, then shared_gate [cols] from number shared_gate on.
-// LANES lanes share four rows, ROWS such fours share a workgroup. cols is a multiple of 8.
+// LANES lanes share a tile of FOURS times four rows, FOURS being 1 or 2; ROWS tiles share a
+// workgroup. cols is a multiple of 8.
 // Needs: row_dots_gate and row_dots_up (shaders/linear/row_dots.wgsl), shared_gate_dots and
 // shared_up_dots (shared), input_quad (shaders/linear/unit), input_factor (shaders/linear/input),
 // row_sum and row_sum4 (shaders/reduce), gated and is_closed (shaders/act), control
 // (shaders/control).
 override LANES: u32 = 1u;
 override ROWS: u32 = 16u;
+override FOURS: u32 = 1u;
 override BIASED: u32 = 0u;
 override SHARED: u32 = 0u;
 
@@ -47,12 +49,12 @@ struct Params {
 @group(0) @binding(3) var<storage, read> slots: array<u32>;
 @group(0) @binding(4) var<storage, read_write> y: array<f32>;
 
-// Four rows of the shared experts of a token whose input starts at quad `first`.
-fn compute_shared(token: u32, row: u32, first: u32, local: vec3u) {
-  let gates = shared_gate_dots(row, first, local.x);
-  let ups = shared_up_dots(row, first, local.x);
+// A tile of the shared experts' rows, for a token whose input starts at quad `first`.
+fn compute_shared(token: u32, tile: u32, first: u32, local: vec3u) {
+  let gates = shared_gate_dots(tile, first, local.x);
+  let ups = shared_up_dots(tile, first, local.x);
   var weight = 0.0;
-  if (SHARED == 2u && row == 0u) {
+  if (SHARED == 2u && tile == 0u) {
     // In the order of a product of its own (row_dots.wgsl).
     let gate_first = params.shared_gate / 4u;
     for (var unit = local.x; unit < params.cols / 8u; unit += LANES) {
@@ -62,16 +64,16 @@ fn compute_shared(token: u32, row: u32, first: u32, local: vec3u) {
     }
   }
   let factor = input_factor(gates.squares, local.x, local.y);
-  let gate = row_sum4(gates.sums, local.x, local.y) * factor;
-  let up = row_sum4(ups.sums, local.x, local.y) * factor;
+  for (var four = 0u; four < FOURS; four++) {
+    let gate = row_sum4(four_of(gates, four), local.x, local.y) * factor;
+    let up = row_sum4(four_of(ups, four), local.x, local.y) * factor;
+    let row = tile + 4u * four;
+    for (var i = 0u; local.x == 0u && i < 4u && row + i < params.shared_ffn; i++) {
+      y[params.shared_first + token * params.shared_ffn + row + i] = gated(gate[i], up[i]);
+    }
+  }
   let logit = row_sum(weight, local.x, local.y) * factor;
-  if (local.x != 0u) {
-    return;
-  }
-  for (var i = 0u; i < 4u && row + i < params.shared_ffn; i++) {
-    y[params.shared_first + token * params.shared_ffn + row + i] = gated(gate[i], up[i]);
-  }
-  if (SHARED == 2u && row == 0u) {
+  if (SHARED == 2u && tile == 0u && local.x == 0u) {
     y[params.shared_weights_first + token] = 1.0 / (1.0 + exp(-logit));
   }
 }
@@ -84,13 +86,13 @@ fn main(
   let pairs = params.top_k + min(SHARED, 1u);
   let token = group.y / pairs;
   let choice = group.y % pairs;
-  let row = (group.x * ROWS + local.y) * 4u;
+  let tile = (group.x * ROWS + local.y) * 4u * FOURS;
   let first = token * params.cols / 4u;
   if (control.fault != 0u || token >= control.tokens) {
     return;
   }
   if (choice == params.top_k) {
-    compute_shared(token, row, first, local);
+    compute_shared(token, tile, first, local);
     return;
   }
   let pair = token * params.top_k + choice;
@@ -100,33 +102,43 @@ fn main(
     return;
   }
   let base = slot * params.slot_words;
-  let gates = row_dots_gate(base + params.gate_first, params.ffn, params.cols, row, first, local.x);
-  let factor = input_factor(gates.squares, local.x, local.y);
-  var gate = row_sum4(gates.sums, local.x, local.y) * factor;
-  let open = row < params.ffn;
-  if (BIASED != 0u && open) {
-    gate += biases(base + params.gate_bias_first, row);
+  let gate_first = base + params.gate_first;
+  let dots = row_dots_gate(gate_first, params.ffn, params.cols, tile, first, local.x);
+  let factor = input_factor(dots.squares, local.x, local.y);
+  // Whole sums, and their biases.
+  var gates = RowDots();
+  let gate_bias = base + params.gate_bias_first;
+  gates.sums = row_sum4(dots.sums, local.x, local.y) * factor + biases(gate_bias, tile);
+  var closed = is_closed4(gates.sums);
+  if (FOURS == 2u) {
+    gates.more = row_sum4(dots.more, local.x, local.y) * factor + biases(gate_bias, tile + 4u);
+    closed = closed && is_closed4(gates.more);
   }
-  // Rows past the end are the last one: their gates are of no account.
-  var up_sums = vec4f();
-  if (!(is_closed(gate.x) && is_closed(gate.y) && is_closed(gate.z) && is_closed(gate.w))) {
-    let up = base + params.up_first;
-    up_sums = row_dots_up(up, params.ffn, params.cols, row, first, local.x).sums;
+  var ups = RowDots();
+  if (!closed) {
+    let up_first = base + params.up_first;
+    ups = row_dots_up(up_first, params.ffn, params.cols, tile, first, local.x);
   }
-  var up = row_sum4(up_sums, local.x, local.y) * factor;
-  if (local.x != 0u || !open) {
-    return;
-  }
-  if (BIASED != 0u) {
-    up += biases(base + params.up_bias_first, row);
-  }
-  for (var i = 0u; i < 4u && row + i < params.ffn; i++) {
-    y[pair * params.ffn + row + i] = gated(gate[i], up[i]);
+  for (var four = 0u; four < FOURS; four++) {
+    let row = tile + 4u * four;
+    let sums = row_sum4(four_of(ups, four), local.x, local.y) * factor;
+    let up = sums + biases(base + params.up_bias_first, row);
+    let gate = four_of(gates, four);
+    for (var i = 0u; local.x == 0u && i < 4u && row + i < params.ffn; i++) {
+      y[pair * params.ffn + row + i] = gated(gate[i], up[i]);
+    }
   }
 }
 
-// Those of four rows; of the last one for rows past the end.
+fn is_closed4(gate: vec4f) -> bool {
+  return is_closed(gate.x) && is_closed(gate.y) && is_closed(gate.z) && is_closed(gate.w);
+}
+
+// Those of four rows, 0 where there are none; of the last row for rows past the end.
 fn biases(first: u32, row: u32) -> vec4f {
+  if (BIASED == 0u) {
+    return vec4f();
+  }
   let at = vec4u(first) + min(vec4u(row, row + 1u, row + 2u, row + 3u), vec4u(params.ffn - 1u));
   return bitcast<vec4f>(vec4u(weights[at.x], weights[at.y], weights[at.z], weights[at.w]));
 }

@@ -9,12 +9,13 @@
 // lie in one arena of arena_slots slots, laid out as expert_gate_up.wgsl says; what lies in none
 // counts nothing. down [hidden, ffn] starts at down_first and, with BIASED, bias [hidden] at
 // bias_first.
-// LANES lanes share four rows, ROWS such fours share a workgroup. ffn and shared_ffn are multiples
-// of 8.
+// LANES lanes share a tile of FOURS times four rows, FOURS being 1 or 2; ROWS tiles share a
+// workgroup. ffn and shared_ffn are multiples of 8.
 // Needs: weights, row_dots_down (shaders/linear/row_dots.wgsl), shared_down_dots (shared),
 // raw_number (shaders/linear/unit), row_sum4 (shaders/reduce), control (shaders/control).
 override LANES: u32 = 1u;
 override ROWS: u32 = 16u;
+override FOURS: u32 = 1u;
 override BIASED: u32 = 0u;
 override SHARED: u32 = 0u;
 
@@ -50,8 +51,8 @@ fn main(
   if (control.fault != 0u || token >= control.tokens) {
     return;
   }
-  let row = (group.x * ROWS + local.y) * 4u;
-  var totals = vec4f();
+  let tile = (group.x * ROWS + local.y) * 4u * FOURS;
+  var totals = RowDots();
   for (var choice = 0u; choice < params.top_k; choice++) {
     let pair = token * params.top_k + choice;
     let slot = slots[params.routing_first + pair];
@@ -60,42 +61,50 @@ fn main(
       let base = slot * params.slot_words;
       let first = pair * params.ffn / 4u;
       let down = base + params.down_first;
-      let dots = row_dots_down(down, params.hidden, params.ffn, row, first, local.x);
-      var sums = row_sum4(dots.sums, local.x, local.y);
-      if (BIASED != 0u) {
-        sums += biases(base + params.bias_first, row);
+      let dots = row_dots_down(down, params.hidden, params.ffn, tile, first, local.x);
+      let weight = expert_weights[params.routing_first + pair];
+      let bias_first = base + params.bias_first;
+      totals.sums += weight * (row_sum4(dots.sums, local.x, local.y) + biases(bias_first, tile));
+      if (FOURS == 2u) {
+        let more = row_sum4(dots.more, local.x, local.y);
+        totals.more += weight * (more + biases(bias_first, tile + 4u));
       }
-      totals += expert_weights[params.routing_first + pair] * sums;
     }
   }
-  var shared_sums = vec4f();
+  var shared_dots = RowDots();
   var shared_weight = 1.0;
   if (SHARED != 0u) {
     let first = (params.shared_first + token * params.shared_ffn) / 4u;
-    shared_sums = row_sum4(shared_down_dots(row, first, local.x).sums, local.x, local.y);
-    shared_sums *= params.shared_scale;
+    shared_dots = shared_down_dots(tile, first, local.x);
     if (SHARED == 2u) {
       shared_weight = raw_number(params.shared_weights_first, token);
     }
   }
-  if (local.x != 0u) {
-    return;
-  }
-  for (var i = 0u; i < 4u && row + i < params.hidden; i++) {
-    let at = token * params.hidden + row + i;
-    var rest = 0.0;
-    if (params.has_residual != 0u) {
-      rest = residual[at];
-    }
+  for (var four = 0u; four < FOURS; four++) {
+    var shared_sums = vec4f();
     if (SHARED != 0u) {
-      rest += shared_weight * shared_sums[i];
+      shared_sums = row_sum4(four_of(shared_dots, four), local.x, local.y) * params.shared_scale;
     }
-    y[at] = totals[i] + rest;
+    let row = tile + 4u * four;
+    for (var i = 0u; local.x == 0u && i < 4u && row + i < params.hidden; i++) {
+      let at = token * params.hidden + row + i;
+      var rest = 0.0;
+      if (params.has_residual != 0u) {
+        rest = residual[at];
+      }
+      if (SHARED != 0u) {
+        rest += shared_weight * shared_sums[i];
+      }
+      y[at] = four_of(totals, four)[i] + rest;
+    }
   }
 }
 
-// Those of four rows; of the last one for rows past the end.
+// Those of four rows, 0 where there are none; of the last row for rows past the end.
 fn biases(first: u32, row: u32) -> vec4f {
+  if (BIASED == 0u) {
+    return vec4f();
+  }
   let at = vec4u(first) + min(vec4u(row, row + 1u, row + 2u, row + 3u), vec4u(params.hidden - 1u));
   return bitcast<vec4f>(vec4u(weights[at.x], weights[at.y], weights[at.z], weights[at.w]));
 }

@@ -10,18 +10,19 @@
 // ids, slots and weights [moe layers, max_tokens, top_k]: this layer's start at routing_first;
 // vectors: the norm's weights [cols], if there is one, then router bias, selection bias and expert
 // scale, each [experts], from where the params say.
-// One workgroup a token; PARTS lanes share four experts. experts <= 512, experts * PARTS <= 2048,
-// top_k <= 32, cols a multiple of 8, PARTS divides LANES and is at most 64.
+// One workgroup a token; PARTS lanes share four experts. EXPERTS, from params.experts up, says how
+// much workgroup memory there is: that takes time to clear. top_k <= 32, cols a multiple of 8,
+// PARTS divides LANES.
 // Needs: row_dots_router (shaders/linear/row_dots.wgsl), input_factor (shaders/linear/input),
 // row_sum (shaders/reduce/serial.wgsl), router_terms, router_score and chosen_score
 // (shaders/routing), rank_experts and rank_key (shaders/routing/rank),
 // control (shaders/control/write.wgsl).
 override LANES: u32 = 64u;
 override PARTS: u32 = 1u;
+override EXPERTS: u32 = 512u;
 
-const MAX_EXPERTS = 512u;
-const MAX_PARTIALS = 512u;
-const MAX_PARTS = 64u;
+// Of rows that a lane takes at once (shaders/linear/row_dots.wgsl).
+const FOURS = 1u;
 const MAX_TOP_K = 32u;
 const ABSENT = 0xffffffffu;
 const MIN_SUM = 6.103515625e-5;
@@ -55,9 +56,9 @@ struct Params {
 @group(0) @binding(6) var<storage, read_write> expert_weights: array<f32>;
 
 // Of four experts each, PARTS of them for the same four; and what they found of the squares.
-var<workgroup> partials: array<vec4f, MAX_PARTIALS>;
-var<workgroup> squares: array<f32, MAX_PARTS>;
-var<workgroup> logits: array<f32, MAX_EXPERTS>;
+var<workgroup> partials: array<vec4f, (EXPERTS + 3u) / 4u * PARTS>;
+var<workgroup> squares: array<f32, PARTS>;
+var<workgroup> logits: array<f32, EXPERTS>;
 var<workgroup> chosen: array<u32, MAX_TOP_K>;
 var<workgroup> chosen_scores: array<f32, MAX_TOP_K>;
 
@@ -98,9 +99,9 @@ fn main(
     }
     logits[expert] = sum * factor + expert_vector(params.router_bias, expert, 0.0);
   }
-  if (lane < MAX_TOP_K) {
-    chosen[lane] = lane;
-    chosen_scores[lane] = 0.0;
+  for (var rank = lane; rank < params.top_k; rank += LANES) {
+    chosen[rank] = rank;
+    chosen_scores[rank] = 0.0;
   }
   workgroupBarrier();
 
@@ -126,17 +127,20 @@ fn main(
   // may have faulted already: that does not stop this one.
   let fault = atomicLoad(&control.fault);
   let obeys = fault == 0u || fault == params.moe_index + 1u;
-  if (obeys && token < control.tokens && lane < params.top_k) {
-    var sum = 0.0;
-    for (var rank = 0u; rank < params.top_k; rank++) {
-      sum += chosen_score(rank);
-    }
-    let divisor = select(1.0, max(sum, MIN_SUM), params.renormalise != 0u);
-    let index = params.routing_first + token * params.top_k + lane;
-    let expert = chosen[lane];
+  if (!obeys || token >= control.tokens) {
+    return;
+  }
+  var sum = 0.0;
+  for (var rank = 0u; rank < params.top_k; rank++) {
+    sum += chosen_score(rank);
+  }
+  let divisor = select(1.0, max(sum, MIN_SUM), params.renormalise != 0u);
+  for (var rank = lane; rank < params.top_k; rank += LANES) {
+    let index = params.routing_first + token * params.top_k + rank;
+    let expert = chosen[rank];
     ids[index] = expert;
     let scale = params.scale * expert_vector(params.expert_scale, expert, 1.0);
-    expert_weights[index] = chosen_score(lane) / divisor * scale;
+    expert_weights[index] = chosen_score(rank) / divisor * scale;
     if (params.looks_up != 0u) {
       let slot = page_table[params.page_first + expert];
       slots[index] = slot;

@@ -19,5 +19,10 @@ export const bf16: WeightFormat = {
     for (let i = 0; i < bits.length; i++) weights[i] = bf16ToF32(bits[i]!);
     return weights;
   },
+  readFloats(plane, first, count, target, at) {
+    for (let i = 0; i < count; i++) {
+      target[at + i] = plane.getUint16(2 * (first + i), true) << 16;
+    }
+  },
   encode: (weights) => new Uint8Array(new Uint16Array(weights.map(f32ToBf16)).buffer),
 };

@@ -1,5 +1,5 @@
 import source from "../../shaders/formats/f16.wgsl?raw";
-import { f16ToF32, f32ToF16 } from "../numeric/f16.ts";
+import { f16ToF32, f16ToF32Bits, f32ToF16 } from "../numeric/f16.ts";
 import type { WeightFormat } from "./format.ts";
 
 /** IEEE half precision. */
@@ -18,6 +18,11 @@ export const f16: WeightFormat = {
     const weights = new Float32Array(bits.length);
     for (let i = 0; i < bits.length; i++) weights[i] = f16ToF32(bits[i]!);
     return weights;
+  },
+  readFloats(plane, first, count, target, at) {
+    for (let i = 0; i < count; i++) {
+      target[at + i] = f16ToF32Bits(plane.getUint16(2 * (first + i), true));
+    }
   },
   encode: (weights) => new Uint8Array(new Uint16Array(weights.map(f32ToF16)).buffer),
 };

@@ -14,5 +14,10 @@ export const f32: WeightFormat = {
   },
   // Copies with `new`: `slice` of a Node Buffer shares its memory.
   decode: (blocks) => new Float32Array(new Uint8Array(blocks).buffer),
+  readFloats(plane, first, count, target, at) {
+    for (let i = 0; i < count; i++) {
+      target[at + i] = plane.getInt32(4 * (first + i), true);
+    }
+  },
   encode: (weights) => new Uint8Array(new Float32Array(weights).buffer),
 };

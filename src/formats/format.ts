@@ -1,3 +1,5 @@
+import type { IntegerForm } from "./integers.ts";
+
 /**
  * A way to store weights. One object holds its layout in a GGUF, its layout on the GPU, its shader part and its
  * reference decode.
@@ -35,6 +37,14 @@ export interface WeightFormat {
   repack(blocks: Uint8Array, planes: readonly Uint8Array[]): void;
   /** The weights that `blocks` stand for, exactly as the shader must see them: the reference of its tests. */
   decode(blocks: Uint8Array): Float32Array;
+  /** How a matrix is read as whole numbers and scales; a format of blocks has it. */
+  readonly integers?: IntegerForm;
+  /**
+   * Reads weights `first` to `first + count - 1` of a matrix as the bits of f32, into `target` from index `at` on; a format
+   * of floats has it.
+   * @param plane the only plane of the whole matrix, at any address
+   */
+  readFloats?(plane: DataView, first: number, count: number, target: Int32Array, at: number): void;
   /** GGUF blocks near `weights`; for tests and tools, not a quantiser to ship models with. */
   encode(weights: Float32Array): Uint8Array<ArrayBuffer>;
 }

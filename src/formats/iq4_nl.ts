@@ -12,9 +12,13 @@ import { f16ToF32, f32ToF16Up } from "../numeric/f16.ts";
 import { bitRuns } from "./bit-runs.ts";
 import { decodeBlocks, encodeBlocks } from "./blocks.ts";
 import type { WeightFormat } from "./format.ts";
+import { readHalfScales } from "./half-scales.ts";
 import { IQ4_REACH, IQ4_TABLE, nearestIn } from "./nibble-tables.ts";
+import { readFromTable } from "./quant-words.ts";
 
 const SIZES = { blockWeights: 32, blockBytes: 18 };
+/** Fours of weights in a block. */
+const QUADS = SIZES.blockWeights / 4;
 /** Byte of a block at which its quants start; before it lies the scale, f16. */
 const QUANTS = 2;
 const QUANT_BYTES = 16;
@@ -51,6 +55,15 @@ export const iq4_nl: WeightFormat = {
         weights[i] = IQ4_TABLE[nibbles.get(block, QUANTS, i)]! * scale;
       }
     }),
+
+  integers: {
+    groupWeights: 32,
+    hasMins: false,
+    read([quants, scales], first, blocks, target) {
+      readFromTable(quants!, IQ4_TABLE, QUADS * first, QUADS * blocks, target);
+      readHalfScales(scales!, first, blocks, target);
+    },
+  },
 
   encode: (weights) =>
     encodeBlocks(SIZES, weights, (values, block) => {

@@ -12,11 +12,16 @@ import { bitRuns } from "./bit-runs.ts";
 import { decodeBlocks, encodeBlocks } from "./blocks.ts";
 import { fitMultiples, groupsOf } from "./fit.ts";
 import type { WeightFormat } from "./format.ts";
+import type { IntegerTarget } from "./integers.ts";
 import { IQ4_REACH, IQ4_TABLE, nearestIn } from "./nibble-tables.ts";
+import { readFromTable } from "./quant-words.ts";
 
 const SIZES = { blockWeights: 256, blockBytes: 136 };
+/** Fours of weights in a block. */
+const QUADS = SIZES.blockWeights / 4;
 /** Weights that share a scale. */
 const GROUP_WEIGHTS = 32;
+const GROUPS = SIZES.blockWeights / GROUP_WEIGHTS;
 /** Bytes of a block: d, f16, from 0 on; the scales' high 2 bits, then their low 4 bits; then the quants. */
 const HIGH_SCALES = 2;
 const LOW_SCALES = 4;
@@ -55,10 +60,19 @@ export const iq4_xs: WeightFormat = {
     decodeBlocks(SIZES, blocks, (block, weights) => {
       const d = f16ToF32(block.getUint16(0, true));
       for (let i = 0; i < weights.length; i++) {
-        const scale = d * scaleOf(block, Math.floor(i / GROUP_WEIGHTS));
+        const scale = d * scaleOf(block, 0, Math.floor(i / GROUP_WEIGHTS));
         weights[i] = IQ4_TABLE[nibbles.get(block, QUANTS, i)]! * scale;
       }
     }),
+
+  integers: {
+    groupWeights: GROUP_WEIGHTS,
+    hasMins: false,
+    read([quants, scales], first, blocks, target) {
+      readFromTable(quants!, IQ4_TABLE, QUADS * first, QUADS * blocks, target);
+      readScales(scales!, first, blocks, target);
+    },
+  },
 
   encode: (weights) =>
     encodeBlocks(SIZES, weights, (values, block) => {
@@ -75,9 +89,27 @@ export const iq4_xs: WeightFormat = {
     }),
 };
 
-function scaleOf(block: DataView, group: number): number {
-  const low = (block.getUint32(LOW_SCALES, true) >>> (4 * group)) & 15;
-  const high = (block.getUint16(HIGH_SCALES, true) >> (2 * group)) & 3;
+function readScales(
+  plane: DataView,
+  first: number,
+  blocks: number,
+  { scales, group, groupStride }: IntegerTarget,
+): void {
+  let at = group;
+  for (let block = first; block < first + blocks; block++) {
+    const start = QUANTS * block;
+    const d = f16ToF32(plane.getUint16(start, true));
+    for (let i = 0; i < GROUPS; i++) {
+      scales[at] = d * scaleOf(plane, start, i);
+      at += groupStride;
+    }
+  }
+}
+
+/** What a group's scale multiplies d with; the block starts at byte `start` of `view`. */
+function scaleOf(view: DataView, start: number, group: number): number {
+  const low = (view.getUint32(start + LOW_SCALES, true) >>> (4 * group)) & 15;
+  const high = (view.getUint16(start + HIGH_SCALES, true) >> (2 * group)) & 3;
   return (low | (high << 4)) - ZERO_SCALE;
 }
 

@@ -10,14 +10,19 @@ import { bitRuns } from "./bit-runs.ts";
 import { decodeBlocks, encodeBlocks } from "./blocks.ts";
 import type { WeightFormat } from "./format.ts";
 import { E2M1_TABLE, nearestIn } from "./nibble-tables.ts";
+import { readFromTable } from "./quant-words.ts";
 
 const SIZES = { blockWeights: 32, blockBytes: 17 };
+/** Fours of weights in a block. */
+const QUADS = SIZES.blockWeights / 4;
 /** Byte of a block at which its quants start; before it lies the exponent. */
 const QUANTS = 1;
 const QUANT_BYTES = 16;
 const nibbles = bitRuns(16, 4);
 /** The exponent that stands for a scale of 1: the table's numbers are doubled, so it is one above that of E8M0. */
 const BIAS = 128;
+/** The scale of each exponent. */
+const SCALES = Float32Array.from({ length: 256 }, (_, exponent) => 2 ** (exponent - BIAS));
 /** The exponent of the largest 4-bit float, 6, is 2, and E8M0's bias is 127. */
 const EXPONENT_OF_TOP = 127 - 2;
 
@@ -52,6 +57,18 @@ export const mxfp4: WeightFormat = {
         weights[i] = E2M1_TABLE[nibbles.get(block, QUANTS, i)]! * scale;
       }
     }),
+
+  integers: {
+    groupWeights: 32,
+    hasMins: false,
+    read([quants, exponents], first, blocks, target) {
+      readFromTable(quants!, E2M1_TABLE, QUADS * first, QUADS * blocks, target);
+      const { scales, group, groupStride } = target;
+      for (let block = 0; block < blocks; block++) {
+        scales[group + block * groupStride] = SCALES[exponents!.getUint8(first + block)]!;
+      }
+    },
+  },
 
   encode: (weights) =>
     encodeBlocks(SIZES, weights, (values, block) => {

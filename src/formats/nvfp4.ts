@@ -8,17 +8,23 @@ import { decodeBlocks, encodeBlocks } from "./blocks.ts";
 import { groupsOf } from "./fit.ts";
 import type { WeightFormat } from "./format.ts";
 import { E2M1_REACH, E2M1_TABLE, nearestIn } from "./nibble-tables.ts";
+import { readFromTable } from "./quant-words.ts";
 
 const SIZES = { blockWeights: 64, blockBytes: 36 };
+/** Fours of weights in a block. */
+const QUADS = SIZES.blockWeights / 4;
 /** Weights that share a scale. */
 const GROUP_WEIGHTS = 16;
+const GROUPS = SIZES.blockWeights / GROUP_WEIGHTS;
 /** Byte of a block at which its quants start; before it lie the scales, a byte each. */
-const QUANTS = SIZES.blockWeights / GROUP_WEIGHTS;
+const QUANTS = GROUPS;
 const QUANT_BYTES = 32;
 const nibbles = bitRuns(8, 4);
 /** Would be NaN, and is 0. */
 const NAN_SCALE = 0x7f;
 const MAX_SCALE = 0x7e;
+/** {@link halfUe4m3} of all bits. */
+const HALF_SCALES = Float32Array.from({ length: 256 }, (_, bits) => halfUe4m3(bits));
 
 /**
  * 64 weights of 4-bit floats in 4 groups, each with a scale: an unsigned float of 8 bits, of which the highest is not
@@ -53,6 +59,18 @@ export const nvfp4: WeightFormat = {
         weights[i] = E2M1_TABLE[nibbles.get(block, QUANTS, i)]! * scale;
       }
     }),
+
+  integers: {
+    groupWeights: GROUP_WEIGHTS,
+    hasMins: false,
+    read([quants, scaleBits], first, blocks, target) {
+      readFromTable(quants!, E2M1_TABLE, QUADS * first, QUADS * blocks, target);
+      const { scales, group, groupStride } = target;
+      for (let i = 0; i < GROUPS * blocks; i++) {
+        scales[group + i * groupStride] = HALF_SCALES[scaleBits!.getUint8(GROUPS * first + i)]!;
+      }
+    },
+  },
 
   encode: (weights) =>
     encodeBlocks(SIZES, weights, (values, block) => {

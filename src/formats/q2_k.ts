@@ -10,8 +10,12 @@ import { bitRuns } from "./bit-runs.ts";
 import { decodeBlocks, encodeBlocks } from "./blocks.ts";
 import { fitAffine, groupsOf } from "./fit.ts";
 import type { WeightFormat } from "./format.ts";
+import type { IntegerTarget } from "./integers.ts";
+import { readQuants } from "./quant-words.ts";
 
 const SIZES = { blockWeights: 256, blockBytes: 84 };
+/** Fours of weights in a block. */
+const QUADS = SIZES.blockWeights / 4;
 /** Weights that share a scale and a min. */
 const GROUP_WEIGHTS = 16;
 const GROUPS = SIZES.blockWeights / GROUP_WEIGHTS;
@@ -60,6 +64,15 @@ export const q2_k: WeightFormat = {
       }
     }),
 
+  integers: {
+    groupWeights: GROUP_WEIGHTS,
+    hasMins: true,
+    read([quants, scales, ds], first, blocks, target) {
+      readQuants(quants!, 2, 0, QUADS * first, QUADS * blocks, target);
+      readScales(scales!, ds!, first, blocks, target);
+    },
+  },
+
   encode: (weights) =>
     encodeBlocks(SIZES, weights, (values, block) => {
       const fit = fitAffine(groupsOf(values, GROUP_WEIGHTS), MAX_QUANT, MAX_SCALE);
@@ -73,3 +86,23 @@ export const q2_k: WeightFormat = {
       });
     }),
 };
+
+function readScales(
+  plane: DataView,
+  ds: DataView,
+  first: number,
+  blocks: number,
+  { scales, mins, group, groupStride }: IntegerTarget,
+): void {
+  let at = group;
+  for (let block = first; block < first + blocks; block++) {
+    const d = f16ToF32(ds.getUint16(4 * block, true));
+    const dmin = f16ToF32(ds.getUint16(4 * block + 2, true));
+    for (let i = 0; i < GROUPS; i++) {
+      const scaleMin = plane.getUint8(GROUPS * block + i);
+      scales[at] = d * (scaleMin & 15);
+      mins[at] = dmin * (scaleMin >> 4);
+      at += groupStride;
+    }
+  }
+}

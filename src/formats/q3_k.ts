@@ -9,8 +9,12 @@ import { bitRuns } from "./bit-runs.ts";
 import { decodeBlocks, encodeBlocks } from "./blocks.ts";
 import { fitSymmetric, groupsOf } from "./fit.ts";
 import type { WeightFormat } from "./format.ts";
+import type { IntegerTarget } from "./integers.ts";
+import { readSplitQuants } from "./quant-words.ts";
 
 const SIZES = { blockWeights: 256, blockBytes: 110 };
+/** Fours of weights in a block. */
+const QUADS = SIZES.blockWeights / 4;
 /** Weights that share a scale. */
 const GROUP_WEIGHTS = 16;
 const GROUPS = SIZES.blockWeights / GROUP_WEIGHTS;
@@ -26,7 +30,7 @@ const highBits = bitRuns(32, 1);
 /** The low 4 bits of the scales: 8 bytes, of which the low halves are the first 8. Then their high 2 bits, 4 bytes. */
 const scaleNibbles = bitRuns(8, 4);
 const scalePairs = bitRuns(4, 2);
-const SCALE_PAIRS = SCALES + 8;
+const SCALE_PAIRS = 8;
 /** The quant of weight 0, and the scale of scale 0. */
 const ZERO = 4;
 const ZERO_SCALE = 32;
@@ -63,9 +67,18 @@ export const q3_k: WeightFormat = {
       const d = f16ToF32(block.getUint16(D, true));
       for (let i = 0; i < weights.length; i++) {
         const quant = lowPairs.get(block, LOW, i) | (highBits.get(block, 0, i) << 2);
-        weights[i] = (quant - ZERO) * (d * scaleOf(block, Math.floor(i / GROUP_WEIGHTS)));
+        weights[i] = (quant - ZERO) * (d * scaleOf(block, SCALES, Math.floor(i / GROUP_WEIGHTS)));
       }
     }),
+
+  integers: {
+    groupWeights: GROUP_WEIGHTS,
+    hasMins: false,
+    read([low, high, scales, ds], first, blocks, target) {
+      readSplitQuants(low!, 2, high!, 1, ZERO, QUADS * first, QUADS * blocks, target);
+      readScales(scales!, ds!, first, blocks, target);
+    },
+  },
 
   encode: (weights) =>
     encodeBlocks(SIZES, weights, (values, block) => {
@@ -73,7 +86,7 @@ export const q3_k: WeightFormat = {
       for (let group = 0; group < GROUPS; group++) {
         const bits = fit.multiples[group]! + ZERO_SCALE;
         scaleNibbles.put(block, SCALES, group, bits & 15);
-        scalePairs.put(block, SCALE_PAIRS, group, bits >> 4);
+        scalePairs.put(block, SCALES + SCALE_PAIRS, group, bits >> 4);
       }
       block.setUint16(D, fit.dBits, true);
       values.forEach((value, i) => {
@@ -84,7 +97,25 @@ export const q3_k: WeightFormat = {
     }),
 };
 
-function scaleOf(block: DataView, group: number): number {
-  const low = scaleNibbles.get(block, SCALES, group);
-  return (low | (scalePairs.get(block, SCALE_PAIRS, group) << 4)) - ZERO_SCALE;
+function readScales(
+  plane: DataView,
+  ds: DataView,
+  first: number,
+  blocks: number,
+  { scales, group, groupStride }: IntegerTarget,
+): void {
+  let at = group;
+  for (let block = first; block < first + blocks; block++) {
+    const d = f16ToF32(ds.getUint16(2 * block, true));
+    for (let i = 0; i < GROUPS; i++) {
+      scales[at] = d * scaleOf(plane, SCALE_BYTES * block, i);
+      at += groupStride;
+    }
+  }
+}
+
+/** What a group's scale multiplies d with; the block's scales start at byte `start` of `view`. */
+function scaleOf(view: DataView, start: number, group: number): number {
+  const low = scaleNibbles.get(view, start, group);
+  return (low | (scalePairs.get(view, start + SCALE_PAIRS, group) << 4)) - ZERO_SCALE;
 }

@@ -11,8 +11,12 @@ import { bitRuns } from "./bit-runs.ts";
 import { decodeBlocks, encodeBlocks } from "./blocks.ts";
 import { fitFarthest } from "./fit.ts";
 import type { WeightFormat } from "./format.ts";
+import { readHalfScales } from "./half-scales.ts";
+import { readQuants } from "./quant-words.ts";
 
 const SIZES = { blockWeights: 32, blockBytes: 18 };
+/** Fours of weights in a block. */
+const QUADS = SIZES.blockWeights / 4;
 /** Byte of a block at which its quants start; before it lies the scale, f16. */
 const QUANTS = 2;
 const QUANT_BYTES = 16;
@@ -51,6 +55,15 @@ export const q4_0: WeightFormat = {
         weights[i] = (nibbles.get(block, QUANTS, i) - ZERO) * scale;
       }
     }),
+
+  integers: {
+    groupWeights: 32,
+    hasMins: false,
+    read([quants, scales], first, blocks, target) {
+      readQuants(quants!, 4, ZERO, QUADS * first, QUADS * blocks, target);
+      readHalfScales(scales!, first, blocks, target);
+    },
+  },
 
   encode: (weights) =>
     encodeBlocks(SIZES, weights, (values, block) => {

@@ -10,8 +10,12 @@ import { bitRuns } from "./bit-runs.ts";
 import { decodeBlocks, encodeBlocks } from "./blocks.ts";
 import { fitRange } from "./fit.ts";
 import type { WeightFormat } from "./format.ts";
+import { readHalfScalesAndMins } from "./half-scales.ts";
+import { readQuants } from "./quant-words.ts";
 
 const SIZES = { blockWeights: 32, blockBytes: 20 };
+/** Fours of weights in a block. */
+const QUADS = SIZES.blockWeights / 4;
 /** Bytes of a block: the scale, f16, from 0 on; then the min, f16; then the quants. */
 const MIN = 2;
 const QUANTS = 4;
@@ -51,6 +55,15 @@ export const q4_1: WeightFormat = {
         weights[i] = nibbles.get(block, QUANTS, i) * scale + min;
       }
     }),
+
+  integers: {
+    groupWeights: 32,
+    hasMins: true,
+    read([quants, scales], first, blocks, target) {
+      readQuants(quants!, 4, 0, QUADS * first, QUADS * blocks, target);
+      readHalfScalesAndMins(scales!, first, blocks, target);
+    },
+  },
 
   encode: (weights) =>
     encodeBlocks(SIZES, weights, (values, block) => {

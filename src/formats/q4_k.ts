@@ -10,9 +10,12 @@ import { bitRuns } from "./bit-runs.ts";
 import { decodeBlocks, encodeBlocks } from "./blocks.ts";
 import { fitAffine, groupsOf } from "./fit.ts";
 import type { WeightFormat } from "./format.ts";
-import { K_SCALE_BYTES, kMin, kScale, MAX_K_SCALE, putKScales } from "./k-scales.ts";
+import { K_SCALE_BYTES, kMin, kScale, MAX_K_SCALE, putKScales, readKScales } from "./k-scales.ts";
+import { readQuants } from "./quant-words.ts";
 
 const SIZES = { blockWeights: 256, blockBytes: 144 };
+/** Fours of weights in a block. */
+const QUADS = SIZES.blockWeights / 4;
 /** Weights that share a scale and a min. */
 const GROUP_WEIGHTS = 32;
 const GROUPS = SIZES.blockWeights / GROUP_WEIGHTS;
@@ -58,6 +61,15 @@ export const q4_k: WeightFormat = {
         }
       }
     }),
+
+  integers: {
+    groupWeights: GROUP_WEIGHTS,
+    hasMins: true,
+    read([quants, scales], first, blocks, target) {
+      readQuants(quants!, 4, 0, QUADS * first, QUADS * blocks, target);
+      readKScales(scales!, first, blocks, target);
+    },
+  },
 
   encode: (weights) =>
     encodeBlocks(SIZES, weights, (values, block) => {

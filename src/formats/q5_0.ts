@@ -11,8 +11,12 @@ import { decodeBlocks, encodeBlocks } from "./blocks.ts";
 import { fitFarthest } from "./fit.ts";
 import { FIVE_BIT_PLANES, fiveBitQuant, putFiveBitQuants, repackFiveBits } from "./five-bits.ts";
 import type { WeightFormat } from "./format.ts";
+import { readHalfScales } from "./half-scales.ts";
+import { readSplitQuants } from "./quant-words.ts";
 
 const SIZES = { blockWeights: 32, blockBytes: 22 };
+/** Fours of weights in a block. */
+const QUADS = SIZES.blockWeights / 4;
 /** Byte of a block at which its quants start; before it lies the scale, f16. */
 const QUANTS = 2;
 /** The quant of weight 0. */
@@ -49,6 +53,15 @@ export const q5_0: WeightFormat = {
         weights[i] = (fiveBitQuant(block, QUANTS, i) - ZERO) * scale;
       }
     }),
+
+  integers: {
+    groupWeights: 32,
+    hasMins: false,
+    read([low, high, scales], first, blocks, target) {
+      readSplitQuants(low!, 4, high!, 1, ZERO, QUADS * first, QUADS * blocks, target);
+      readHalfScales(scales!, first, blocks, target);
+    },
+  },
 
   encode: (weights) =>
     encodeBlocks(SIZES, weights, (values, block) => {

@@ -10,8 +10,12 @@ import { decodeBlocks, encodeBlocks } from "./blocks.ts";
 import { fitRange } from "./fit.ts";
 import { FIVE_BIT_PLANES, fiveBitQuant, putFiveBitQuants, repackFiveBits } from "./five-bits.ts";
 import type { WeightFormat } from "./format.ts";
+import { readHalfScalesAndMins } from "./half-scales.ts";
+import { readSplitQuants } from "./quant-words.ts";
 
 const SIZES = { blockWeights: 32, blockBytes: 24 };
+/** Fours of weights in a block. */
+const QUADS = SIZES.blockWeights / 4;
 /** Bytes of a block: the scale, f16, from 0 on; then the min, f16; then the quants. */
 const MIN = 2;
 const QUANTS = 4;
@@ -49,6 +53,15 @@ export const q5_1: WeightFormat = {
         weights[i] = fiveBitQuant(block, QUANTS, i) * scale + min;
       }
     }),
+
+  integers: {
+    groupWeights: 32,
+    hasMins: true,
+    read([low, high, scales], first, blocks, target) {
+      readSplitQuants(low!, 4, high!, 1, 0, QUADS * first, QUADS * blocks, target);
+      readHalfScalesAndMins(scales!, first, blocks, target);
+    },
+  },
 
   encode: (weights) =>
     encodeBlocks(SIZES, weights, (values, block) => {

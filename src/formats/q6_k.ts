@@ -11,8 +11,12 @@ import { bitRuns } from "./bit-runs.ts";
 import { decodeBlocks, encodeBlocks } from "./blocks.ts";
 import { fitSymmetric, groupsOf } from "./fit.ts";
 import type { WeightFormat } from "./format.ts";
+import type { IntegerTarget } from "./integers.ts";
+import { readSplitQuants } from "./quant-words.ts";
 
 const SIZES = { blockWeights: 256, blockBytes: 210 };
+/** Fours of weights in a block. */
+const QUADS = SIZES.blockWeights / 4;
 /** Weights that share a scale. */
 const GROUP_WEIGHTS = 16;
 const GROUPS = SIZES.blockWeights / GROUP_WEIGHTS;
@@ -65,6 +69,15 @@ export const q6_k: WeightFormat = {
       }
     }),
 
+  integers: {
+    groupWeights: GROUP_WEIGHTS,
+    hasMins: false,
+    read([low, high, scales, ds], first, blocks, target) {
+      readSplitQuants(low!, 4, high!, 2, ZERO, QUADS * first, QUADS * blocks, target);
+      readScales(scales!, ds!, first, blocks, target);
+    },
+  },
+
   encode: (weights) =>
     encodeBlocks(SIZES, weights, (values, block) => {
       const fit = fitSymmetric(groupsOf(values, GROUP_WEIGHTS), MAX_QUANT, MAX_SCALE);
@@ -79,3 +92,20 @@ export const q6_k: WeightFormat = {
       });
     }),
 };
+
+function readScales(
+  plane: DataView,
+  ds: DataView,
+  first: number,
+  blocks: number,
+  { scales, group, groupStride }: IntegerTarget,
+): void {
+  let at = group;
+  for (let block = first; block < first + blocks; block++) {
+    const d = f16ToF32(ds.getUint16(2 * block, true));
+    for (let i = 0; i < GROUPS; i++) {
+      scales[at] = d * plane.getInt8(GROUPS * block + i);
+      at += groupStride;
+    }
+  }
+}

@@ -9,8 +9,12 @@ import { f16ToF32, f32ToF16 } from "../numeric/f16.ts";
 import { decodeBlocks, encodeBlocks } from "./blocks.ts";
 import { inverse, roundHalfAway } from "./fit.ts";
 import type { WeightFormat } from "./format.ts";
+import { readHalfScales } from "./half-scales.ts";
+import { readQuants } from "./quant-words.ts";
 
 const SIZES = { blockWeights: 32, blockBytes: 34 };
+/** Fours of weights in a block. */
+const QUADS = SIZES.blockWeights / 4;
 /** Byte of a block at which its quants start; before it lies the scale, f16. */
 const QUANTS = 2;
 const QUANT_BYTES = 32;
@@ -45,6 +49,15 @@ export const q8_0: WeightFormat = {
       const scale = f16ToF32(block.getUint16(0, true));
       for (let i = 0; i < weights.length; i++) weights[i] = scale * block.getInt8(QUANTS + i);
     }),
+
+  integers: {
+    groupWeights: 32,
+    hasMins: false,
+    read([quants, scales], first, blocks, target) {
+      readQuants(quants!, 8, 0, QUADS * first, QUADS * blocks, target);
+      readHalfScales(scales!, first, blocks, target);
+    },
+  },
 
   encode: (weights) =>
     encodeBlocks(SIZES, weights, (values, block) => {

@@ -6,8 +6,13 @@ import { f16ToF32, f32ToF16 } from "../numeric/f16.ts";
 import { decodeBlocks, encodeBlocks } from "./blocks.ts";
 import { fitTernary } from "./fit.ts";
 import type { WeightFormat } from "./format.ts";
+import { readHalfScales } from "./half-scales.ts";
+import type { IntegerTarget } from "./integers.ts";
+import { lessBy } from "./quant-words.ts";
 
 const SIZES = { blockWeights: 256, blockBytes: 54 };
+/** Fours of weights in a block. */
+const QUADS = SIZES.blockWeights / 4;
 /** Bytes of a block: the digits from 0 on, and d, f16. */
 const DIGIT_BYTES = 52;
 const D = DIGIT_BYTES;
@@ -24,6 +29,11 @@ const PLACES = RUNS.flatMap(({ firstByte, bytes, digits }) =>
     digit: Math.floor(i / bytes),
   })),
 );
+
+/** Of each quad, the byte of its first digit, and 3 to the power of the digit's place. */
+const QUAD_BYTES = Uint8Array.from({ length: QUADS }, (_, quad) => PLACES[4 * quad]!.byte);
+const QUAD_POWERS = Uint8Array.from({ length: QUADS }, (_, quad) => 3 ** PLACES[4 * quad]!.digit);
+const EVEN_BYTES = 0x00ff_00ff;
 
 /**
  * 256 weights that are -d, 0 or d. A byte holds 5 ternary digits (the last 4 bytes: 4, and a 0): as a fraction of 256 it
@@ -58,6 +68,15 @@ export const tq1_0: WeightFormat = {
       });
     }),
 
+  integers: {
+    groupWeights: 256,
+    hasMins: false,
+    read([digits, ds], first, blocks, target) {
+      readDigits(digits!, first, blocks, target);
+      readHalfScales(ds!, first, blocks, target);
+    },
+  },
+
   encode: (weights) =>
     encodeBlocks(SIZES, weights, (values, block) => {
       const { scale, quants } = fitTernary(values);
@@ -71,3 +90,28 @@ export const tq1_0: WeightFormat = {
       block.setUint16(D, f32ToF16(scale), true);
     }),
 };
+
+function readDigits(
+  plane: DataView,
+  first: number,
+  blocks: number,
+  { quants, word }: IntegerTarget,
+): void {
+  const { shift, flip } = lessBy(1);
+  let at = word;
+  for (let block = first; block < first + blocks; block++) {
+    for (let quad = 0; quad < QUADS; quad++) {
+      const bytes = plane.getInt32(DIGIT_BYTES * block + QUAD_BYTES[quad]!, true);
+      const power = QUAD_POWERS[quad]!;
+      const even = digitsOf(bytes & EVEN_BYTES, power);
+      const odd = digitsOf((bytes >>> 8) & EVEN_BYTES, power);
+      quants[at++] = ((even | (odd << 8)) + shift) ^ flip;
+    }
+  }
+}
+
+/** The digits of two numbers, each in the lower byte of a half of a word; `power` is 3 to the digit's place. */
+function digitsOf(numbers: number, power: number): number {
+  const rest = Math.imul(numbers, power) & EVEN_BYTES;
+  return ((3 * rest) >>> 8) & EVEN_BYTES;
+}

@@ -11,8 +11,12 @@ import { bitRuns } from "./bit-runs.ts";
 import { decodeBlocks, encodeBlocks } from "./blocks.ts";
 import { fitTernary } from "./fit.ts";
 import type { WeightFormat } from "./format.ts";
+import { readHalfScales } from "./half-scales.ts";
+import { readQuants } from "./quant-words.ts";
 
 const SIZES = { blockWeights: 256, blockBytes: 66 };
+/** Fours of weights in a block. */
+const QUADS = SIZES.blockWeights / 4;
 /** Bytes of a block: the quants from 0 on, and d, f16. */
 const QUANT_BYTES = 64;
 const D = QUANT_BYTES;
@@ -47,6 +51,15 @@ export const tq2_0: WeightFormat = {
       const d = f16ToF32(block.getUint16(D, true));
       for (let i = 0; i < weights.length; i++) weights[i] = (pairs.get(block, 0, i) - 1) * d;
     }),
+
+  integers: {
+    groupWeights: 256,
+    hasMins: false,
+    read([quants, ds], first, blocks, target) {
+      readQuants(quants!, 2, 1, QUADS * first, QUADS * blocks, target);
+      readHalfScales(ds!, first, blocks, target);
+    },
+  },
 
   encode: (weights) =>
     encodeBlocks(SIZES, weights, (values, block) => {

@@ -24,9 +24,9 @@ export const expertDown = defineKernel({
   buffers: { x: "read", slots: "read", y: "read_write" },
   weights: true,
   control: "read",
-  constants: { LANES: 1, ROWS: 16, BIASED: 0 },
-  grid: ({ hidden, top_k }, { ROWS = 16 }, tokens) => [
-    Math.ceil(hidden / (TILE_ROWS * ROWS)),
+  constants: { LANES: 1, ROWS: 16, FOURS: 1, BIASED: 0 },
+  grid: ({ hidden, top_k }, { ROWS = 16, FOURS = 1 }, tokens) => [
+    Math.ceil(hidden / (TILE_ROWS * FOURS * ROWS)),
     tokens * top_k,
     1,
   ],

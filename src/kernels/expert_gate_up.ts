@@ -35,9 +35,9 @@ export const expertGateUp = defineKernel({
   buffers: { x: "read", vectors: "read", slots: "read", y: "read_write" },
   weights: 3,
   control: "read",
-  constants: { LANES: 1, ROWS: 16, BIASED: 0, SHARED: 0 },
-  grid: ({ ffn, top_k, shared_ffn }, { ROWS = 16, SHARED = 0 }, tokens) => [
-    Math.ceil(Math.max(ffn, SHARED ? shared_ffn : 0) / (TILE_ROWS * ROWS)),
+  constants: { LANES: 1, ROWS: 16, FOURS: 1, BIASED: 0, SHARED: 0 },
+  grid: ({ ffn, top_k, shared_ffn }, { ROWS = 16, FOURS = 1, SHARED = 0 }, tokens) => [
+    Math.ceil(Math.max(ffn, SHARED ? shared_ffn : 0) / (TILE_ROWS * FOURS * ROWS)),
     tokens * (top_k + Math.min(SHARED, 1)),
     1,
   ],

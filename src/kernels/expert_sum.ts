@@ -36,8 +36,12 @@ export const expertSum = defineKernel({
   },
   weights: 2,
   control: "read",
-  constants: { LANES: 1, ROWS: 16, BIASED: 0, SHARED: 0 },
-  grid: ({ hidden }, { ROWS = 16 }, tokens) => [Math.ceil(hidden / (TILE_ROWS * ROWS)), tokens, 1],
+  constants: { LANES: 1, ROWS: 16, FOURS: 1, BIASED: 0, SHARED: 0 },
+  grid: ({ hidden }, { ROWS = 16, FOURS = 1 }, tokens) => [
+    Math.ceil(hidden / (TILE_ROWS * FOURS * ROWS)),
+    tokens,
+    1,
+  ],
   work: (params, { SHARED = 0 }, { tokens }) => {
     const { hidden, ffn, top_k, arena_slots, has_residual, shared_ffn } = params;
     const pairs = tokens * top_k;

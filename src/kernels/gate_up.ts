@@ -15,8 +15,12 @@ export const gateUp = defineKernel({
   buffers: { x: "read", vectors: "read", y: "read_write" },
   weights: 2,
   control: "read",
-  constants: { LANES: 1, ROWS: 16 },
-  grid: ({ rows }, { ROWS = 16 }, tokens) => [Math.ceil(rows / (TILE_ROWS * ROWS)), tokens, 1],
+  constants: { LANES: 1, ROWS: 16, FOURS: 1 },
+  grid: ({ rows }, { ROWS = 16, FOURS = 1 }, tokens) => [
+    Math.ceil(rows / (TILE_ROWS * FOURS * ROWS)),
+    tokens,
+    1,
+  ],
   work: ({ rows, cols }, _constants, { tokens }) => ({
     words: tokens * (cols + rows),
     multiplyAdds: 2 * tokens * rows * cols,

@@ -35,9 +35,11 @@ export const matvec = defineKernel({
   buffers: { x: "read", vectors: "read", residual: "read", y: "read_write" },
   weights: 3,
   control: "read",
-  constants: { LANES: 1, ROWS: 16 },
-  grid: ({ rows_a, rows_b, rows_c }, { ROWS = 16 }, tokens) => {
-    const groups = [rows_a, rows_b, rows_c].map((rows) => Math.ceil(rows / (TILE_ROWS * ROWS)));
+  constants: { LANES: 1, ROWS: 16, FOURS: 1 },
+  grid: ({ rows_a, rows_b, rows_c }, { ROWS = 16, FOURS = 1 }, tokens) => {
+    const groups = [rows_a, rows_b, rows_c].map((rows) =>
+      Math.ceil(rows / (TILE_ROWS * FOURS * ROWS)),
+    );
     return foldGrid(
       groups.reduce((a, b) => a + b),
       tokens,

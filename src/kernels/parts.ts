@@ -110,6 +110,13 @@ export const reduceParts = { serial, workgroup, subgroup } as const;
 export interface Reduction extends Sizes {
   /** Supplies `row_sum` and `row_sum4`. */
   readonly reduce: string;
+  /** Fours of rows that a lane of `row_dots` takes at once, 1 or 2; default 1. A workgroup has as many rows either way. */
+  readonly fours?: number;
+}
+
+/** The constants of a kernel that calls `row_dots`. */
+export function rowDotsConstants({ constants, fours = 1 }: Reduction): Constants {
+  return { ...constants, ROWS: constants.ROWS! / fours, FOURS: fours };
 }
 
 /** One choice for each family of kernels: those of a family do the same kind of work, so the same suits them. */
@@ -132,13 +139,13 @@ export type FamilyName = keyof Variant;
 
 /**
  * Where many rows share a workgroup: ROWS times as many as a kernel's tile has. A thread a tile for software adapters,
- * where a barrier costs more than the row. On GPUs lanes share a row, so that neighbours read neighbouring words; where the
+ * where a barrier costs more than the row; eight rows at once, since what costs most there is to read the input. On GPUs lanes share a row, so that neighbours read neighbouring words; where the
  * device has subgroups, their sums take fewer barriers or none.
  */
 const rowSums = {
-  serial: { reduce: serial, constants: { LANES: 1, ROWS: 16 } },
+  serial: { reduce: serial, constants: { LANES: 1, ROWS: 16 }, fours: 2 },
   "serial-4": { reduce: serial, constants: { LANES: 1, ROWS: 4 } },
-  "serial-64": { reduce: serial, constants: { LANES: 1, ROWS: 64 } },
+  "serial-64": { reduce: serial, constants: { LANES: 1, ROWS: 64 }, fours: 2 },
   workgroup: { reduce: workgroup, constants: { LANES: 32, ROWS: 4 } },
   "workgroup-8": { reduce: workgroup, constants: { LANES: 8, ROWS: 16 } },
   "workgroup-64": { reduce: workgroup, constants: { LANES: 64, ROWS: 2 } },
@@ -183,7 +190,8 @@ export const candidates = {
     workgroup: { constants: { LANES: 32, GROUPS: 4 }, splitKeys: 128 },
   },
   router: {
-    serial: { constants: { LANES: 32, PARTS: 1 } },
+    // No more: each four lanes more cost software adapters as much as what the lanes compute. No fewer: as above.
+    serial: { constants: { LANES: 8, PARTS: 1 } },
     workgroup: { constants: { LANES: 256, PARTS: 4 } },
     "workgroup-64": { constants: { LANES: 64, PARTS: 4 } },
   },

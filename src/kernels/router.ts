@@ -6,8 +6,8 @@ import { defineKernel } from "../gpu/kernel.ts";
  *
  * x [tokens, cols] · router [experts, cols] in any format · page_table [pools, experts] · vectors: the norm's weights, if
  * the router reads one, then router bias, selection bias and expert scale, each [experts], where params give their
- * starts, `NO_VECTOR` for none · ids, slots, expert_weights [MoE layers, max tokens, top_k]. `experts` is at most 512,
- * `experts * PARTS` at most 2048.
+ * starts, `NO_VECTOR` for none · ids, slots, expert_weights [MoE layers, max tokens, top_k]. `experts` is at most the constant
+ * EXPERTS, for which there has to be workgroup memory.
  */
 export const router = defineKernel({
   name: "router",
@@ -39,7 +39,7 @@ export const router = defineKernel({
   },
   weights: true,
   control: "read_write",
-  constants: { LANES: 64, PARTS: 1 },
+  constants: { LANES: 64, PARTS: 1, EXPERTS: 512 },
   grid: (_params, _constants, tokens) => [tokens, 1, 1],
   work: ({ cols, experts, top_k }, _constants, { tokens }) => ({
     words: tokens * (cols + 4 * top_k),

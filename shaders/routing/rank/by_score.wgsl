@@ -2,12 +2,11 @@
 // those of the groups_kept best groups count; a group is worth its two best keys together, and ties
 // go to the lower group. See `by_logit.wgsl` for what a ranking supplies.
 // Needs: router_terms and router_score (shaders/routing), expert_vector (shaders/moe/router.wgsl).
-const MAX_GROUPS = 256u;
 // Below any key.
 const LOWEST = -3.4e38;
 
-var<workgroup> keys: array<f32, MAX_EXPERTS>;
-var<workgroup> group_worth: array<f32, MAX_GROUPS>;
+var<workgroup> keys: array<f32, EXPERTS>;
+var<workgroup> group_worth: array<f32, EXPERTS>;
 
 fn rank_experts(lane: u32) {
   let terms = router_terms();

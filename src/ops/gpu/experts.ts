@@ -4,7 +4,7 @@ import { expertDown } from "../../kernels/expert_down.ts";
 import { expertDownColumns } from "../../kernels/expert_down_columns.ts";
 import { expertGateUp } from "../../kernels/expert_gate_up.ts";
 import { expertSum } from "../../kernels/expert_sum.ts";
-import { activationParts, sharedParts } from "../../kernels/parts.ts";
+import { activationParts, rowDotsConstants, sharedParts } from "../../kernels/parts.ts";
 import { checkMultiple, checkWidth } from "../checks.ts";
 import type { ExpertArenas } from "../gpu-resources.ts";
 import type { MoeSpec } from "../ops.ts";
@@ -128,7 +128,7 @@ function recordSummed(
       gpu.variant.experts.reduce,
     ],
     constants: {
-      ...gpu.variant.experts.constants,
+      ...rowDotsConstants(gpu.variant.experts),
       BIASED: biases ? 1 : 0,
       SHARED: sharedMode(shared),
     },
@@ -247,7 +247,7 @@ function recordUnits(
         activationParts[spec.activation],
       ],
       constants: {
-        ...gpu.variant.experts.constants,
+        ...rowDotsConstants(gpu.variant.experts),
         BIASED: biases ? 1 : 0,
         SHARED: sharedMode(shared),
       },
@@ -302,13 +302,13 @@ function recordDown(
         constants: gpu.variant.columns.constants,
       });
     } else {
-      const { reduce, constants } = gpu.variant.experts;
+      const { experts } = gpu.variant;
       recorder.dispatch(expertDown, {
         params: { ...params, bias_first: biases?.downFirst ?? 0 },
         buffers: { x: input.scratch, slots, y: outer },
         weights: arena,
-        parts: [...rowDotsOf(input, downFormat, "down"), ...input.parts, reduce],
-        constants: { ...constants, BIASED: biases ? 1 : 0 },
+        parts: [...rowDotsOf(input, downFormat, "down"), ...input.parts, experts.reduce],
+        constants: { ...rowDotsConstants(experts), BIASED: biases ? 1 : 0 },
       });
     }
   }

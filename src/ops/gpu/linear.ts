@@ -2,7 +2,7 @@ import { gateUp } from "../../kernels/gate_up.ts";
 import { gatedUnit } from "../../kernels/gated_unit.ts";
 import { matmul } from "../../kernels/matmul.ts";
 import { matvec, NO_VECTOR } from "../../kernels/matvec.ts";
-import { activationParts, matricesParts } from "../../kernels/parts.ts";
+import { activationParts, matricesParts, rowDotsConstants } from "../../kernels/parts.ts";
 import { rmsNorm } from "../../kernels/rms_norm.ts";
 import { checkMultiple, checkWidth } from "../checks.ts";
 import type { GpuMatrix, GpuMatrixPart } from "../gpu-resources.ts";
@@ -101,12 +101,12 @@ function recordProduct(
     const from = { buffers, weights: part.buffer, single };
     const partBias = bias === undefined ? NO_VECTOR : biasFirst + part.firstRow;
     if (single) {
-      const { reduce, constants } = gpu.variant.matrix;
+      const { matrix } = gpu.variant;
       recorder.dispatch(matvec, {
         ...from,
         params: { ...shared, ...matrixParams([part], [partBias]), first_row: part.firstRow },
-        parts: [...rowDotsOf(input, format, "a"), matricesParts[0], ...input.parts, reduce],
-        constants,
+        parts: [...rowDotsOf(input, format, "a"), matricesParts[0], ...input.parts, matrix.reduce],
+        constants: rowDotsConstants(matrix),
       });
     } else {
       const { reduce, constants } = gpu.variant.batch;
@@ -169,7 +169,7 @@ export function recordSideBySide(
   });
   const width = matrices.reduce((sum, { rows }) => sum + rows, 0);
   const y = recording.tensor(width);
-  const { reduce, constants } = gpu.variant.matrix;
+  const { matrix } = gpu.variant;
   recorder.dispatch(matvec, {
     params: {
       ...matrixParams(
@@ -196,9 +196,9 @@ export function recordSideBySide(
       ),
       matricesParts[matrices.length - 1]!,
       ...input.parts,
-      reduce,
+      matrix.reduce,
     ],
-    constants,
+    constants: rowDotsConstants(matrix),
   });
   return y;
 }
@@ -271,7 +271,7 @@ function recordGateUp(
   const { gpu, recorder } = recording;
   const input = productInput(recording, x, gate.format, up.format);
   const y = recording.tensor(gate.rows);
-  const { reduce, constants } = gpu.variant.matrix;
+  const { matrix } = gpu.variant;
   recorder.dispatch(gateUp, {
     params: { rows: gate.rows, cols: gate.cols, epsilon: input.epsilon },
     buffers: {
@@ -285,9 +285,9 @@ function recordGateUp(
       ...rowDotsOf(input, up.format, "up", 1),
       ...input.parts,
       activationParts[activation],
-      reduce,
+      matrix.reduce,
     ],
-    constants,
+    constants: rowDotsConstants(matrix),
   });
   return y;
 }

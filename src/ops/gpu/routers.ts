@@ -25,10 +25,9 @@ export interface RoutingTarget {
   readonly task: "looks-up" | "chooses";
 }
 
-/** What the router's workgroup memory and fixed arrays hold: see `shaders/moe/router.wgsl`. */
+/** What the router's workgroup memory, and its arrays of fixed length, have room for: see `shaders/moe/router.wgsl`. */
 const MAX_EXPERTS = 512;
 const MAX_TOP_K = 32;
-const MAX_GROUPS = 256;
 
 /** `Ops.routeByToken`. */
 export function recordTable(
@@ -74,7 +73,7 @@ export function recordRouter(
   checkMost(`the number of experts of layer ${spec.layer}`, spec.experts, MAX_EXPERTS);
   checkMost(`the experts a token of layer ${spec.layer}`, spec.topK, MAX_TOP_K);
   checkMost(`the buffers of ${spec.router}`, parts.length, 1);
-  checkMost(`the groups of experts of layer ${spec.layer}`, spec.groups?.count ?? 1, MAX_GROUPS);
+  checkMost(`the groups of experts of layer ${spec.layer}`, spec.groups?.count ?? 1, spec.experts);
   const score: ScoreFunction = scoreFunctions[spec.score];
   if (ranksByScore(spec) && !score.growsWithLogit) {
     throw new Error(`unreachable: ${score.name} with a selection bias or groups`);
@@ -117,7 +116,7 @@ export function recordRouter(
       ...score.parts,
       ranksByScore(spec) ? rankingParts.byScore : rankingParts.byLogit,
     ],
-    constants: gpu.variant.router.constants,
+    constants: { ...gpu.variant.router.constants, EXPERTS: spec.experts },
   });
 }
 

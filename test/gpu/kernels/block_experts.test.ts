@@ -12,6 +12,7 @@ import { groupedGateUp } from "../../../src/kernels/grouped_gate_up.ts";
 import {
   activationParts,
   blockInputParts,
+  rowDotsConstants,
   rowDotsParts,
   sharedParts,
 } from "../../../src/kernels/parts.ts";
@@ -106,7 +107,7 @@ describe.for(CASES)("experts of blocks, $title", ({ format, variant, units }) =>
             activationParts.silu,
             ...rest,
           ],
-          constants: { ...constants, SHARED: 2 },
+          constants: { ...rowDotsConstants(variant.experts), SHARED: 2 },
           control: { tokens },
         });
         const tiles = await run(groupedGateUp, {
@@ -201,7 +202,7 @@ describe.for(CASES)("experts of blocks, $title", ({ format, variant, units }) =>
           },
           weights: [arena.packed, down.packed],
           parts: [...dots("down"), ...dots("shared_down", 1), sharedParts.down, ...rest],
-          constants: { ...constants, SHARED: 2 },
+          constants: { ...rowDotsConstants(variant.experts), SHARED: 2 },
           control: { tokens },
         });
         const { y } = await run(expertDown, {
@@ -209,7 +210,7 @@ describe.for(CASES)("experts of blocks, $title", ({ format, variant, units }) =>
           params: { ...place, routing_first: 0, arena_first: 0 },
           buffers: { x, slots, y: 4 * pairs * hidden },
           parts: [...dots("down"), ...rest],
-          constants,
+          constants: rowDotsConstants(variant.experts),
         });
         const tiles = await run(groupedDown, {
           ...own,

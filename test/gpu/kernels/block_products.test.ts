@@ -5,7 +5,12 @@ import { blockParts, weightParts } from "../../../src/formats/parts.ts";
 import { weightFormats } from "../../../src/formats/registry.ts";
 import { matmul, TILE_TOKENS } from "../../../src/kernels/matmul.ts";
 import { matvec, NO_VECTOR } from "../../../src/kernels/matvec.ts";
-import { blockInputParts, matricesParts, rowDotsParts } from "../../../src/kernels/parts.ts";
+import {
+  blockInputParts,
+  matricesParts,
+  rowDotsConstants,
+  rowDotsParts,
+} from "../../../src/kernels/parts.ts";
 import { createRandom, normalArray, type Random } from "../../../src/numeric/random.ts";
 import { kernelTest } from "../../helpers/run-kernel.ts";
 import { expectWithin } from "../../helpers/within.ts";
@@ -73,7 +78,7 @@ describe.for(CASES)("products of blocks, $name", ({ format, variant, units }) =>
             blockInputParts[units],
             variant.matrix.reduce,
           ],
-          constants: variant.matrix.constants,
+          constants: rowDotsConstants(variant.matrix),
         });
         const tiles = await run(matmul, {
           ...shared,

@@ -16,6 +16,7 @@ import {
   inputParts,
   matricesParts,
   rankingParts,
+  rowDotsConstants,
   rowDotsParts,
   type Sizes,
   sharedParts,
@@ -148,7 +149,9 @@ describe.for(variantCases)("variant $name", ({ variant }) => {
         const chosen = families.find(
           ({ constants }) => sizes(kernel.constants) === sizes(constants),
         );
-        const constants = { ...kernel.constants, ...chosen?.constants };
+        const own =
+          "FOURS" in kernel.constants ? rowDotsConstants(variant.matrix) : chosen?.constants;
+        const constants = { ...kernel.constants, ...own };
         const parts = partsFor(kernel, {
           loaded: [weightFormats.f32, weightFormats.q4_k],
           reduce: kernel.name === "router" ? serial : variant.matrix.reduce,

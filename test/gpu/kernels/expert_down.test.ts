@@ -2,7 +2,7 @@ import fc from "fast-check";
 import { describe, expect } from "vitest";
 import { weightFormats } from "../../../src/formats/registry.ts";
 import { expertDown } from "../../../src/kernels/expert_down.ts";
-import { inputParts, rowDotsParts } from "../../../src/kernels/parts.ts";
+import { inputParts, rowDotsConstants, rowDotsParts } from "../../../src/kernels/parts.ts";
 import { createRandom } from "../../../src/numeric/random.ts";
 import { kernelTest } from "../../helpers/run-kernel.ts";
 import { expectWithin } from "../../helpers/within.ts";
@@ -19,7 +19,8 @@ const ARENAS = [
 const SLOTS = [0, 1, 2, 3, ABSENT];
 
 describe.for(formatCases)("expert_down, $name", ({ format, variant }) => {
-  const { constants: matrix, reduce } = variant.experts;
+  const { reduce } = variant.experts;
+  const matrix = rowDotsConstants(variant.experts);
   const parts = [...rowDotsParts(format, "down"), inputParts.plain, reduce];
 
   kernelTest("agrees with f64 for the pairs in its arena alone", async ({ run }) => {

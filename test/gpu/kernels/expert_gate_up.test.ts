@@ -3,9 +3,11 @@ import { describe, expect } from "vitest";
 import type { WeightFormat } from "../../../src/formats/format.ts";
 import { weightFormats } from "../../../src/formats/registry.ts";
 import { expertGateUp } from "../../../src/kernels/expert_gate_up.ts";
+import { TILE_ROWS } from "../../../src/kernels/matvec.ts";
 import {
   activationParts,
   inputParts,
+  rowDotsConstants,
   rowDotsParts,
   sharedParts,
 } from "../../../src/kernels/parts.ts";
@@ -107,7 +109,8 @@ function randomShared(
 
 describe.for(CASES)("expert_gate_up, $title", ({ gate, up, variant, ...kind }) => {
   const { input, shared, biased } = kind;
-  const { constants: matrix, reduce } = variant.experts;
+  const { reduce } = variant.experts;
+  const matrix = rowDotsConstants(variant.experts);
   const parts = [...loaders(gate, up, shared), inputParts[input], reduce, activationParts.silu];
   const widest = gate.blockWeights > up.blockWeights ? gate : up;
 
@@ -233,18 +236,21 @@ describe.for(CASES)("expert_gate_up, $title", ({ gate, up, variant, ...kind }) =
 });
 
 describe.for(variantCases)("expert_gate_up, $name", ({ variant: { experts } }) => {
-  const { constants, reduce } = experts;
+  const { reduce } = experts;
+  const constants = rowDotsConstants(experts);
   const format = weightFormats.f32;
 
-  kernelTest("leaves up alone where four rows in a row are closed", async ({ run }) => {
-    const [ffn, hidden] = [14, 8];
-    const zeros = (count: number) => new Array<number>(count).fill(0);
-    // The first four are closed, the second not all of them, the third all, and so are the last two.
-    const signs = [-1, -1, -1, -1, -1, 1, -1, 1, -1, -1, -1, -1, -1, -1];
-    const isRead = (row: number) => row >= 4 && row < 8;
+  kernelTest("leaves up alone where all rows of a tile are closed", async ({ run }) => {
+    const tile = TILE_ROWS * constants.FOURS!;
+    const [ffn, hidden] = [3 * tile + 2, 8];
+    // Only in the second tile some are open.
+    const isRead = (row: number) => row >= tile && row < 2 * tile;
+    const isOpen = (row: number) => row === tile + 1 || row === 2 * tile - 1;
     const gate = encodeMatrix(
       format,
-      Float32Array.from({ length: ffn * hidden }, (_, at) => signs[Math.floor(at / hidden)]!),
+      Float32Array.from({ length: ffn * hidden }, (_, at) =>
+        isOpen(Math.floor(at / hidden)) ? 1 : -1,
+      ),
     );
     const up = encodeMatrix(
       format,
@@ -278,8 +284,8 @@ describe.for(variantCases)("expert_gate_up, $name", ({ variant: { experts } }) =
       control: { tokens: 1 },
     });
 
-    const open = 8 * 16;
-    expect(Array.from(y.floats, Math.abs)).toEqual([0, 0, 0, 0, 0, open, 0, open, ...zeros(6)]);
+    const expected = Array.from({ length: ffn }, (_, row) => (isOpen(row) ? 8 * 16 : 0));
+    expect(Array.from(y.floats, Math.abs)).toEqual(expected);
   });
 
   kernelTest("does nothing once a router has faulted", async ({ run }) => {

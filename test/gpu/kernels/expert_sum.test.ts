@@ -5,7 +5,13 @@ import { weightFormats } from "../../../src/formats/registry.ts";
 import { combine } from "../../../src/kernels/combine.ts";
 import { expertDown } from "../../../src/kernels/expert_down.ts";
 import { expertSum } from "../../../src/kernels/expert_sum.ts";
-import { inputParts, rowDotsParts, sharedParts, variants } from "../../../src/kernels/parts.ts";
+import {
+  inputParts,
+  rowDotsConstants,
+  rowDotsParts,
+  sharedParts,
+  variants,
+} from "../../../src/kernels/parts.ts";
 import { createRandom } from "../../../src/numeric/random.ts";
 import { kernelTest } from "../../helpers/run-kernel.ts";
 import { expectWithin } from "../../helpers/within.ts";
@@ -62,7 +68,8 @@ const CASES = [false, true]
 
 describe.for(CASES)("expert_sum, $title", ({ format, sharedFormat, variant, ...kind }) => {
   const { shared, biased } = kind;
-  const { constants, reduce } = variant.experts;
+  const { reduce } = variant.experts;
+  const constants = rowDotsConstants(variant.experts);
   const parts = [...loaders(format, shared === 0 ? undefined : sharedFormat), reduce];
 
   kernelTest("agrees with f64; what is absent counts nothing", async ({ run }) => {
@@ -169,7 +176,8 @@ describe.for(CASES)("expert_sum, $title", ({ format, sharedFormat, variant, ...k
 });
 
 describe.for(formatCases)("expert_sum, $name", ({ format, variant }) => {
-  const { constants, reduce } = variant.experts;
+  const { reduce } = variant.experts;
+  const constants = rowDotsConstants(variant.experts);
 
   kernelTest("gives the bits of expert_down and combine", async ({ run }) => {
     const shape = fc.record({
@@ -267,7 +275,7 @@ kernelTest.for(Object.entries(variants))(
       },
       weights: arena.packed,
       parts: [...loaders(format, undefined), experts.reduce],
-      constants: experts.constants,
+      constants: rowDotsConstants(experts),
       control: { tokens: 1, fault: 1 },
     });
 

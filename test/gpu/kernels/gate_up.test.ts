@@ -3,7 +3,13 @@ import { describe, expect } from "vitest";
 import type { WeightFormat } from "../../../src/formats/format.ts";
 import { weightFormats } from "../../../src/formats/registry.ts";
 import { gateUp } from "../../../src/kernels/gate_up.ts";
-import { activationParts, inputParts, rowDotsParts, variants } from "../../../src/kernels/parts.ts";
+import {
+  activationParts,
+  inputParts,
+  rowDotsConstants,
+  rowDotsParts,
+  variants,
+} from "../../../src/kernels/parts.ts";
 import { createRandom } from "../../../src/numeric/random.ts";
 import type { ActivationName } from "../../../src/ops/ops.ts";
 import { kernelTest } from "../../helpers/run-kernel.ts";
@@ -32,7 +38,8 @@ const CASES = formatCases.flatMap(({ name, format, variant }, index) =>
 );
 
 describe.for(CASES)("gate_up, $title", ({ gate, up, variant, input, activation }) => {
-  const { constants, reduce } = variant.matrix;
+  const { reduce } = variant.matrix;
+  const constants = rowDotsConstants(variant.matrix);
   const parts = [...loaders(gate, up), inputParts[input], activationParts[activation], reduce];
   const widest = gate.blockWeights > up.blockWeights ? gate : up;
 
@@ -87,7 +94,7 @@ kernelTest.for(Object.entries(variants))(
       buffers: { x: new Float32Array(8), vectors: 16, y: 4 * 5 },
       weights: [packed, packed],
       parts: [...loaders(format, format), inputParts.plain, activationParts.silu, matrix.reduce],
-      constants: matrix.constants,
+      constants: rowDotsConstants(matrix),
       control: { tokens: 1, fault: 1 },
     });
 

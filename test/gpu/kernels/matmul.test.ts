@@ -4,7 +4,12 @@ import { weightParts } from "../../../src/formats/parts.ts";
 import { weightFormats } from "../../../src/formats/registry.ts";
 import { matmul, TILE_TOKENS } from "../../../src/kernels/matmul.ts";
 import { matvec, NO_VECTOR, TILE_ROWS } from "../../../src/kernels/matvec.ts";
-import { inputParts, matricesParts, rowDotsParts } from "../../../src/kernels/parts.ts";
+import {
+  inputParts,
+  matricesParts,
+  rowDotsConstants,
+  rowDotsParts,
+} from "../../../src/kernels/parts.ts";
 import { createRandom } from "../../../src/numeric/random.ts";
 import { kernelTest } from "../../helpers/run-kernel.ts";
 import { expectWithin } from "../../helpers/within.ts";
@@ -155,7 +160,7 @@ describe.for(CASES)("matmul, $name", ({ format, variant, input }) => {
             inputParts[input],
             variant.matrix.reduce,
           ],
-          constants: variant.matrix.constants,
+          constants: rowDotsConstants(variant.matrix),
         });
 
         expect(batch.y.words).toEqual(single.y.words);

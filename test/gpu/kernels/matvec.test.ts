@@ -3,7 +3,12 @@ import { describe, expect } from "vitest";
 import type { WeightFormat } from "../../../src/formats/format.ts";
 import { weightFormats } from "../../../src/formats/registry.ts";
 import { matvec, NO_VECTOR, TILE_ROWS } from "../../../src/kernels/matvec.ts";
-import { inputParts, matricesParts, rowDotsParts } from "../../../src/kernels/parts.ts";
+import {
+  inputParts,
+  matricesParts,
+  rowDotsConstants,
+  rowDotsParts,
+} from "../../../src/kernels/parts.ts";
 import { createRandom } from "../../../src/numeric/random.ts";
 import { kernelTest } from "../../helpers/run-kernel.ts";
 import { expectWithin } from "../../helpers/within.ts";
@@ -58,7 +63,8 @@ const CASES = allFormatCases.map(({ format, variant, name }, index) => {
 });
 
 describe.for(CASES)("matvec, $name", ({ formats, variant, input }) => {
-  const { constants, reduce } = variant.matrix;
+  const { reduce } = variant.matrix;
+  const constants = rowDotsConstants(variant.matrix);
   const parts = [...matrixParts(formats), inputParts[input], reduce];
   const widest = formats.reduce((a, b) => (a.blockWeights >= b.blockWeights ? a : b));
 
@@ -152,9 +158,10 @@ describe.for(CASES)("matvec, $name", ({ formats, variant, input }) => {
 });
 
 describe.for(variantCases)("matvec, $name", ({ variant: { matrix } }) => {
-  const { constants, reduce } = matrix;
+  const { reduce } = matrix;
+  const constants = rowDotsConstants(matrix);
   const format = weightFormats.f32;
-  const group = TILE_ROWS * constants.ROWS!;
+  const group = TILE_ROWS * constants.FOURS! * constants.ROWS!;
 
   kernelTest("finds matrix and row in a grid of two dimensions", async ({ run }) => {
     const rows = [group + 1, group, 2 * group - 1] as const;

@@ -104,7 +104,7 @@ async function route(run: RunKernel, routed: RouterCase) {
       ...score.parts,
       ranksByScore(ruled(routed)) ? byScore : byLogit,
     ],
-    constants: routed.variant.router.constants,
+    constants: { ...routed.variant.router.constants, EXPERTS: experts },
     control: { tokens, fault: routed.fault ?? 0 },
     tokens: tokens + 1,
   });

@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
-import { f16ToF32, f32ToF16, f32ToF16Up } from "../../../src/numeric/f16.ts";
+import { f16ToF32, f16ToF32Bits, f32ToF16, f32ToF16Up } from "../../../src/numeric/f16.ts";
 
 const everyPattern = Array.from({ length: 65_536 }, (_, bits) => bits);
 const isNan = (bits: number) => (bits & 0x7fff) > 0x7c00;
@@ -17,6 +17,17 @@ function definition(bits: number): number {
 
 test("reads every pattern as IEEE 754 defines it", () => {
   const wrong = everyPattern.filter((bits) => !Object.is(f16ToF32(bits), definition(bits)));
+
+  expect(wrong).toEqual([]);
+});
+
+test("widens the bits of every pattern as it reads its number", () => {
+  const number = new Float32Array(1);
+  const bitsOfNumber = new Int32Array(number.buffer);
+  const wrong = everyPattern.filter((bits) => {
+    bitsOfNumber[0] = f16ToF32Bits(bits);
+    return !Object.is(number[0], definition(bits));
+  });
 
   expect(wrong).toEqual([]);
 });
