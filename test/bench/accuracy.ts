@@ -64,30 +64,28 @@ export async function main(args: string[]): Promise<void> {
   }
 }
 
-/** Milliseconds a token: medians and least of all rounds, and how they compare with exact ones. */
+/** Milliseconds a token: medians and least of all rounds, and the median of how a round compares with its exact one. */
 function rowsOf(all: ReadonlyMap<Accuracy, readonly EngineStats[]>) {
-  const times = [...all].map(([accuracy, stats]) => ({
-    accuracy,
-    prompt: timesOf(stats, ({ prefillMs, promptTokens }) => prefillMs / promptTokens),
-    token: timesOf(stats, ({ decodeMs, tokens }) => decodeMs / (tokens - 1)),
-  }));
-  const [exact] = times;
-  return times.flatMap(({ accuracy, ...kinds }) =>
-    (["prompt", "token"] as const).map((kind) => ({
-      accuracy,
-      kind,
-      medianMs: Number(kinds[kind].median.toFixed(2)),
-      leastMs: Number(kinds[kind].least.toFixed(2)),
-      medianRatio: Number((kinds[kind].median / exact![kind].median).toFixed(2)),
-      leastRatio: Number((kinds[kind].least / exact![kind].least).toFixed(2)),
-    })),
-  );
+  return Object.entries(TIMES).flatMap(([kind, time]) => {
+    const exact = all.get("exact")!.map(time);
+    return [...all].map(([accuracy, stats]) => {
+      const times = stats.map(time);
+      return {
+        kind,
+        accuracy,
+        medianMs: Number(median(times).toFixed(2)),
+        leastMs: Number(Math.min(...times).toFixed(2)),
+        ratio: Number(median(times.map((each, round) => each / exact[round]!)).toFixed(2)),
+      };
+    });
+  });
 }
 
-function timesOf(stats: readonly EngineStats[], time: (stats: EngineStats) => number) {
-  const sorted = stats
-    .map(time)
-    .filter(Number.isFinite)
-    .sort((a, b) => a - b);
-  return { median: sorted[sorted.length >> 1]!, least: sorted[0]! };
+const TIMES = {
+  "of the prompt": ({ prefillMs, promptTokens }: EngineStats) => prefillMs / promptTokens,
+  decoded: ({ decodeMs, tokens }: EngineStats) => decodeMs / Math.max(1, tokens - 1),
+} as const;
+
+function median(values: readonly number[]): number {
+  return [...values].sort((a, b) => a - b)[values.length >> 1]!;
 }

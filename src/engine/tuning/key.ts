@@ -35,7 +35,7 @@ export function tuningKey(parts: TuningKeyParts): string {
     runtime,
     `kernels ${hash(kernelTexts())}`,
     `model ${modelShape(parts)}`,
-    accuracy,
+    `products in ${accuracy}`,
     ...(Object.keys(pinned).length > 0 ? [`pinned ${JSON.stringify(pinned)}`] : []),
   ].join(" | ");
 }
