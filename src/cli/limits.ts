@@ -2,7 +2,7 @@ import { plannedChunk } from "../engine/chunks.ts";
 import { kvCacheBytes } from "../engine/kv-cache.ts";
 import { planRowParts } from "../engine/matrix-parts.ts";
 import type { PoolLayout } from "../engine/pool-layout.ts";
-import { formatOf, tensorOf } from "../engine/weights.ts";
+import { formatOf, tensorOf } from "../engine/tensor-reader.ts";
 import { type CacheFormatName, cacheFormats } from "../formats/cache/registry.ts";
 import { planPlanes } from "../formats/format.ts";
 import type { GgufFile } from "../gguf/gguf.ts";

@@ -3,8 +3,8 @@ import { dryRun } from "../engine/dry-run.ts";
 import { kvCacheBytes } from "../engine/kv-cache.ts";
 import { type PoolLayout, planPools } from "../engine/pool-layout.ts";
 import { REPLY_BLOCK_BYTES } from "../engine/reply-block.ts";
+import { formatOf, tensorOf } from "../engine/tensor-reader.ts";
 import { modelShape } from "../engine/tuning/key.ts";
-import { formatOf, tensorOf } from "../engine/weights.ts";
 import { SluiceError } from "../errors.ts";
 import {
   type CacheFormatName,

@@ -1,7 +1,7 @@
 import { ABSENT } from "../experts/page-table.ts";
 import type { Program } from "../ops/program.ts";
 import type { Executor } from "./executor.ts";
-import type { ExpertStore } from "./expert-store.ts";
+import type { Arenas } from "./expert-arenas.ts";
 
 /** Milliseconds that were measured with the decode program. */
 export interface PassCosts {
@@ -24,7 +24,7 @@ export interface PassCosts {
 /** What {@link calibrate} runs. */
 interface Calibrated {
   readonly executor: Executor;
-  readonly store: ExpertStore;
+  readonly arenas: Arenas;
   readonly program: Program;
   /** Bytes of a record, for each pool. */
   readonly recordBytes: readonly number[];
@@ -57,7 +57,7 @@ const NO_LAYER = 0xffff_ffff;
  * pool, and position 0 of the KV cache.
  */
 export async function calibrate(parts: Calibrated): Promise<PassCosts> {
-  const { executor, store, recordBytes } = parts;
+  const { executor, arenas, recordBytes } = parts;
   const { moe } = executor.parts;
   const passes = {
     skipped: () => runPieces(parts, { fault: NO_LAYER, slots: "absent" }),
@@ -70,7 +70,7 @@ export async function calibrate(parts: Calibrated): Promise<PassCosts> {
     pieces: () => runPieces(parts, { fault: 0, slots: "first", cut: "experts" }),
     ahead: () => runPieces(parts, { fault: 0, slots: "first", cut: "router" }),
     uploads: () => {
-      for (const { pool } of moe) store.uploadNothing(pool);
+      for (const { pool } of moe) arenas.uploadNothing(pool);
       return runPieces(parts, { fault: 0, slots: "first" });
     },
   };

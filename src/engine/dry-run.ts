@@ -9,7 +9,7 @@ import { plannedChunk } from "./chunks.ts";
 import { cacheRows } from "./kv-cache.ts";
 import type { PoolLayout } from "./pool-layout.ts";
 import { arenasWithoutSlots, programBytes } from "./programs.ts";
-import { formatOf, tensorOf } from "./weights.ts";
+import { formatOf, tensorOf } from "./tensor-reader.ts";
 
 /** What a model is planned for. */
 export interface DryRunOptions {

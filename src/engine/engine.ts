@@ -22,10 +22,10 @@ import {
   persistStorage,
   verifyStored,
 } from "../storage/store/manager.ts";
-import { profileModel } from "./profile.ts";
 import { readPrompt } from "./prompt.ts";
 import { reply } from "./reply.ts";
 import { chooserOf } from "./reply-block.ts";
+import { chooseRuntime } from "./runtime.ts";
 import { checkScored, scoreTokens } from "./score.ts";
 import {
   createSession,
@@ -200,7 +200,7 @@ class GpuEngine implements Engine {
     // Loads would be timed along with the kernels.
     session.filler.makeWay(0);
     try {
-      return await this.#pass(session, () => profileModel(session.model, options));
+      return await this.#pass(session, () => session.model.profile(options));
     } finally {
       session.history.clear();
       session.filler.resume();
@@ -251,12 +251,16 @@ class GpuEngine implements Engine {
     { signal, onProgress = () => {} }: Parameters<Engine["load"]>[2],
   ): Promise<ModelInfo> {
     onProgress({ phase: "device", loadedBytes: 0, totalBytes: 0 });
-    const context = await this.#open();
+    const runtime = await chooseRuntime({
+      ...options,
+      host: this.#host,
+      open: () => this.#open(),
+    });
     onProgress({ phase: "header", loadedBytes: 0, totalBytes: 0 });
     // A file that cannot be used is found out here, while the model before it is still there.
-    const opened = await openModel(from, options, signal);
+    const opened = await openModel(from, options, runtime.name, signal);
     await this.#unload();
-    this.#session = await createSession(context, opened, options, this.#tuning, {
+    this.#session = await createSession(runtime, opened, options, this.#tuning, {
       signal,
       onProgress,
     });

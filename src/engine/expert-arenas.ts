@@ -2,13 +2,14 @@ import { SluiceError } from "../errors.ts";
 import type { ExpertCache } from "../experts/expert-cache.ts";
 import type { GpuContext } from "../gpu/device.ts";
 import type { ExpertArenas } from "../ops/gpu-resources.ts";
+import type { ExpertSlots } from "./expert-store.ts";
 import { biasesOf, type PoolLayout } from "./pool-layout.ts";
 
 /**
  * The slots on the GPU: for each pool arenas of slots of its record's size, each arena within the device's binding
  * limit. The cache says which expert is in which slot. Owned by the expert store.
  */
-export class Arenas {
+export class Arenas implements ExpertSlots {
   readonly #context: GpuContext;
   readonly #pools: readonly PoolLayout[];
   readonly #cache: ExpertCache;
@@ -40,6 +41,11 @@ export class Arenas {
       downByColumns,
       arenas: this.#buffers[pool]!,
     };
+  }
+
+  /** Writes zeros into the first slot of a pool as if they were a record, to see how long it takes. Not once one is there. */
+  uploadNothing(pool: number): void {
+    this.upload(pool, 0, new Uint8Array(this.#pools[pool]!.recordBytes));
   }
 
   /** Writes a record into a slot, behind all that was submitted. */

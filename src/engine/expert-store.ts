@@ -1,9 +1,5 @@
 import type { ExpertCache, Load } from "../experts/expert-cache.ts";
-import type { GpuContext } from "../gpu/device.ts";
-import type { ExpertArenas } from "../ops/gpu-resources.ts";
 import type { ReadPriority } from "../storage/byte-source.ts";
-import { Arenas } from "./expert-arenas.ts";
-import type { PoolLayout } from "./pool-layout.ts";
 import type { Records } from "./records.ts";
 
 /** Where an expert's record came from before it went to the GPU. */
@@ -11,35 +7,37 @@ export interface StoreCounters {
   readonly bytesUploaded: number;
 }
 
+/** Where experts lie to be computed with. The cache says which one is in which slot. */
+export interface ExpertSlots {
+  /** Puts a record into a slot, behind all that was begun to be computed. */
+  upload(pool: number, slot: number, record: Uint8Array<ArrayBuffer>): void;
+  /**
+   * Gives the pools other numbers of slots, and keeps what fits. The policy chooses what leaves. Between passes, with no
+   * load under way. Throws "out-of-memory" and goes back to the old slots, less what has left them.
+   */
+  resize(slotCounts: readonly number[]): Promise<void>;
+  dispose(): void;
+}
+
 /**
- * The way of records to the GPU: the cache says what goes where, `Records` get them, `Arenas` hold them. Owned by the
- * engine, which calls `dispose`.
+ * The way of records to where they are computed with: the cache says what goes where, `Records` get them, the slots hold
+ * them. Owned by the engine, which calls `dispose`.
  */
 export class ExpertStore {
   readonly records: Records;
   readonly #cache: ExpertCache;
-  readonly #arenas: Arenas;
+  readonly #slots: ExpertSlots;
   readonly #landings = new Map<string, Promise<void>>();
   #bytesUploaded = 0;
 
-  constructor(
-    context: GpuContext,
-    pools: readonly PoolLayout[],
-    cache: ExpertCache,
-    records: Records,
-  ) {
+  constructor(cache: ExpertCache, records: Records, slots: ExpertSlots) {
     this.records = records;
     this.#cache = cache;
-    this.#arenas = new Arenas(context, pools, cache);
+    this.#slots = slots;
   }
 
   get counters(): StoreCounters {
     return { bytesUploaded: this.#bytesUploaded };
-  }
-
-  /** A pool's slots, as kernels bind them. */
-  arenas(pool: number): ExpertArenas {
-    return this.#arenas.of(pool);
   }
 
   /** Records what a pass chose, in every tier. */
@@ -87,30 +85,19 @@ export class ExpertStore {
     }
   }
 
-  /** Writes zeros into the first slot of a pool as if they were a record, to see how long it takes. Not once one is there. */
-  uploadNothing(pool: number): void {
-    const { slotWords } = this.#arenas.of(pool);
-    this.#arenas.upload(pool, 0, new Uint8Array(4 * slotWords));
-  }
-
-  /** Writes what is no record into a slot, for kernels to be timed with. Not once a record is there. */
-  uploadNoise(pool: number, slot: number, noise: Uint8Array<ArrayBuffer>): void {
-    this.#arenas.upload(pool, slot, noise);
-  }
-
   /** Gives up the loads that are under way, and waits until none is. */
   async stop(): Promise<void> {
     this.records.stop();
     while (this.#landings.size > 0) await Promise.allSettled(this.#landings.values());
   }
 
-  /** Gives the pools other numbers of slots: see `Arenas.resize`. */
+  /** Gives the pools other numbers of slots: see {@link ExpertSlots}. */
   resize(slotCounts: readonly number[]): Promise<void> {
-    return this.#arenas.resize(slotCounts);
+    return this.#slots.resize(slotCounts);
   }
 
   dispose(): void {
-    this.#arenas.dispose();
+    this.#slots.dispose();
   }
 
   async #load(pool: number, { expert, slot }: Load, priority: ReadPriority): Promise<void> {
@@ -123,7 +110,7 @@ export class ExpertStore {
   }
 
   #upload(pool: number, expert: number, slot: number, record: Uint8Array<ArrayBuffer>): void {
-    this.#arenas.upload(pool, slot, record);
+    this.#slots.upload(pool, slot, record);
     this.#bytesUploaded += record.length;
     this.#cache.commit(pool, expert);
   }

@@ -4,7 +4,7 @@ import { uniformAt } from "../numeric/random.ts";
 import type { ChooserName } from "../ops/program.ts";
 import type { Flight } from "./flight.ts";
 import type { History } from "./history.ts";
-import type { LoadedModel } from "./model.ts";
+import type { ChoosingModel, RunningModel } from "./model.ts";
 import type { PassOptions, PassResult } from "./pass.ts";
 import { sampleToken } from "./sampler.ts";
 import type { GenerateSettings } from "./settings.ts";
@@ -28,7 +28,7 @@ export interface NextTokens {
 
 /** What tokens are made with; all of it is the engine's. */
 export interface NextTokensParts {
-  readonly model: LoadedModel;
+  readonly model: RunningModel;
   readonly history: History;
   readonly settings: GenerateSettings;
   readonly promptTokens: readonly number[];
@@ -57,7 +57,7 @@ export class GpuTokens implements NextTokens {
     const { model, history, settings, signal } = parts;
     this.#parts = parts;
     this.#first = given ? undefined : token;
-    this.#flight = model.takeOff({
+    this.#flight = choosingOf(model).takeOff({
       token,
       position: history.length,
       chooser,
@@ -122,6 +122,12 @@ export class HostTokens implements NextTokens {
   }
 
   close(): void {}
+}
+
+/** What a device that chooses tokens can do. */
+export function choosingOf({ choosing }: RunningModel): ChoosingModel {
+  if (!choosing) throw new Error("unreachable: the host draws the tokens of this model");
+  return choosing;
 }
 
 /** One pass at the end of the history; undefined when it was aborted. */

@@ -1,16 +1,32 @@
 import { abortError } from "../errors.ts";
-import type { Load } from "../experts/expert-cache.ts";
+import type { ExpertCache, Load } from "../experts/expert-cache.ts";
 import { ABSENT } from "../experts/page-table.ts";
-import type { MoeSteps } from "../ops/program.ts";
+import type { MoeSpec } from "../ops/ops.ts";
 import { type FaultPlan, planFault } from "../scheduler/scheduler.ts";
-import type { Executor } from "./executor.ts";
+import type { ExpertStore } from "./expert-store.ts";
+
+/** What experts are brought with; all of it is the engine's. */
+export interface PassExpertsParts {
+  readonly moe: readonly MoeSpec[];
+  readonly cache: ExpertCache;
+  readonly store: ExpertStore;
+  readonly count: (what: "faults" | "stallMs" | "exactLoads", amount: number) => void;
+}
+
+/** The experts of a layer in a pass. */
+export interface ExpertsPlace {
+  /** The layer's place among MoE layers. */
+  readonly moe: number;
+  /** All of them are read at once, when the last has come. */
+  readonly sums: boolean;
+}
 
 /** What {@link PassExperts} must know of a pass. */
-export interface PassExpertsOptions {
+export interface PassExpertsOptions<Place extends ExpertsPlace> {
   readonly tokens: number;
   readonly signal: AbortSignal | undefined;
-  /** Submits a layer's expert products with these slots. */
-  readonly submit: (place: MoeSteps, slots: Uint32Array) => void;
+  /** Submits a layer's expert products with these slots; what is brought next may overwrite them when it has resolved. */
+  readonly submit: (place: Place, slots: Uint32Array) => Promise<void> | void;
 }
 
 /** A layer whose experts have been brought. */
@@ -24,18 +40,18 @@ export interface ResidentExperts {
 }
 
 /** Brings the experts that a pass wants. */
-export class PassExperts {
-  readonly #executor: Executor;
-  readonly #options: PassExpertsOptions;
+export class PassExperts<Place extends ExpertsPlace> {
+  readonly #parts: PassExpertsParts;
+  readonly #options: PassExpertsOptions<Place>;
 
-  constructor(executor: Executor, options: PassExpertsOptions) {
-    this.#executor = executor;
+  constructor(parts: PassExpertsParts, options: PassExpertsOptions<Place>) {
+    this.#parts = parts;
     this.#options = options;
   }
 
   /** Brings what layer `moe` is known to choose, if all that is absent is in RAM; whether it is. */
   serveKnown(moe: number, ids: Uint32Array, onServed: () => void): boolean {
-    const { cache, store, moe: specs } = this.#executor.parts;
+    const { cache, store, moe: specs } = this.#parts;
     const { pool, topK } = specs[moe]!;
     const atHand = (expert: number) => {
       const state = cache.state(pool, expert);
@@ -47,7 +63,7 @@ export class PassExperts {
     try {
       for (let round = plan.next(); round; round = plan.next()) {
         for (const load of round.loads) store.loadNow(pool, load);
-        this.#executor.count("exactLoads", round.loads.length);
+        this.#parts.count("exactLoads", round.loads.length);
         plan.dispatch();
       }
     } finally {
@@ -60,8 +76,8 @@ export class PassExperts {
    * Brings the chosen experts of a layer, which its plan keeps where they are until the layer is planned to its end.
    * @param early whether the layer's choice was read before its experts' turn
    */
-  async makeResident(place: MoeSteps, ids: Uint32Array, early: boolean): Promise<ResidentExperts> {
-    const { cache, moe } = this.#executor.parts;
+  async makeResident(place: Place, ids: Uint32Array, early: boolean): Promise<ResidentExperts> {
+    const { cache, moe } = this.#parts;
     const { pool, topK } = moe[place.moe]!;
     const plan = planFault({ pool, ids, topK, cache, holds: place.sums });
     try {
@@ -78,11 +94,11 @@ export class PassExperts {
    * way; when all of them come from RAM, one dispatch computes them all.
    */
   async #load(
-    place: MoeSteps,
+    place: Place,
     plan: FaultPlan,
     early: boolean,
   ): Promise<Omit<ResidentExperts, "release">> {
-    const { store, moe } = this.#executor.parts;
+    const { store, moe } = this.#parts;
     const { pool } = moe[place.moe]!;
     let waited = false;
     if (this.#options.tokens > 1) store.warm(moe[place.moe + 1]?.pool);
@@ -91,10 +107,10 @@ export class PassExperts {
     let inParts = false;
     for (let round = plan.next(); round; round = plan.next()) {
       const { loads, waits } = round;
-      if (early) this.#executor.count("exactLoads", loads.length);
+      if (early) this.#parts.count("exactLoads", loads.length);
       const instant = waits.length === 0 && loads.every(({ expert }) => store.inRam(pool, expert));
       if (slots && (!instant || overwrites(loads, slots))) {
-        this.#options.submit(place, slots);
+        await this.#options.submit(place, slots);
         slots = undefined;
         inParts = true;
       }
@@ -106,13 +122,13 @@ export class PassExperts {
       slots = slots ? merged(slots, found) : found;
       all = all ? merged(all, found) : found;
     }
-    if (waited) this.#executor.count("faults", 1);
-    if (inParts && slots) this.#options.submit(place, slots);
+    if (waited) this.#parts.count("faults", 1);
+    if (inParts && slots) await this.#options.submit(place, slots);
     return { slots: all, submitted: inParts || !all };
   }
 
   async #wait(pool: number, loads: readonly Load[], waits: readonly number[]): Promise<void> {
-    const { store } = this.#executor.parts;
+    const { store } = this.#parts;
     const started = performance.now();
     const ends = Promise.allSettled([
       ...loads.map((load) => store.load(pool, load, "demand")),
@@ -124,7 +140,7 @@ export class PassExperts {
       );
       if (failed) throw failed.reason;
     } finally {
-      this.#executor.count("stallMs", performance.now() - started);
+      this.#parts.count("stallMs", performance.now() - started);
     }
   }
 }

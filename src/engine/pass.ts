@@ -1,7 +1,7 @@
 import { SluiceError } from "../errors.ts";
 import type { ChooserName, MoeSteps, Program } from "../ops/program.ts";
 import type { Executor } from "./executor.ts";
-import { PassExperts } from "./pass-experts.ts";
+import { PassExperts, type PassExpertsParts } from "./pass-experts.ts";
 import { type Asked, PassReadings, type Reading } from "./pass-readings.ts";
 
 /** What a chooser writes when no logit compares: every one is NaN. */
@@ -97,7 +97,7 @@ export class Pass {
   /** Steps from here on are not wanted. */
   readonly #end: number;
   readonly #readings: PassReadings;
-  readonly #experts: PassExperts;
+  readonly #experts: PassExperts<MoeSteps>;
   #release: (() => void) | undefined;
   /** Steps before it are submitted. */
   #cursor = 0;
@@ -114,11 +114,16 @@ export class Pass {
     this.#end = options.predicts ? program.steps.length : program.predictFirst;
     this.#cuts = new Set(options.cuts);
     this.#readings = new PassReadings(executor, program, tokens);
-    this.#experts = new PassExperts(executor, {
-      tokens,
-      signal: options.signal,
-      submit: (place, slots) => this.#submitExperts(place, slots),
-    });
+    const { moe, cache, store } = executor.parts;
+    const count: PassExpertsParts["count"] = (what, amount) => executor.count(what, amount);
+    this.#experts = new PassExperts(
+      { moe, cache, store, count },
+      {
+        tokens,
+        signal: options.signal,
+        submit: (place, slots) => this.#submitExperts(place, slots),
+      },
+    );
   }
 
   /** Whether a layer found an expert absent by itself: then what was submitted behind the pass did nothing. */
@@ -329,7 +334,8 @@ const NO_FAULT: Reading = {
   rest: { words: new ArrayBuffer(0), byteOffset: 0 },
 };
 
-function unusableNumbers(): SluiceError {
+/** What a model that computes no numbers ends in. */
+export function unusableNumbers(): SluiceError {
   return new SluiceError(
     "bad-file",
     "The model computed no usable number (its logits are not numbers). The file's weights are damaged, or this GPU's driver is: try another file or browser.",

@@ -6,7 +6,7 @@ import type { GgufFile, TensorInfo } from "../gguf/gguf.ts";
 import type { ExpertBiases } from "../ops/gpu-resources.ts";
 import type { MoeSpec } from "../ops/ops.ts";
 import type { ReadOptions, ReadPriority } from "../storage/byte-source.ts";
-import { formatOf, tensorOf } from "./weights.ts";
+import { formatOf, tensorOf } from "./tensor-reader.ts";
 
 /** A part of an expert: where it lies in the file, and where in a record. */
 export interface ExpertPart {

@@ -10,7 +10,8 @@ import type { MoeSpec } from "../ops/ops.ts";
 import { encodeStep, type Program, type Step } from "../ops/program.ts";
 import type { EngineProfile, PassProfile, ProfileOptions } from "../rpc/api.ts";
 import type { Executor } from "./executor.ts";
-import type { LoadedModel } from "./model.ts";
+import type { GpuModel } from "./gpu-model.ts";
+
 import { floorOf, type ProfiledStep, rowsOf, totalWork } from "./roofline.ts";
 import { chosenVariants } from "./stats.ts";
 
@@ -27,7 +28,7 @@ interface ProfiledPass {
  * "device-lost".
  */
 export async function profileModel(
-  model: LoadedModel,
+  model: GpuModel,
   { depth = 0, tokens }: ProfileOptions,
 ): Promise<EngineProfile> {
   const { executor, contextTokens, spec } = model;
@@ -73,7 +74,7 @@ export async function profileModel(
 }
 
 async function profilePass(
-  { executor, cache }: LoadedModel,
+  { executor, cache }: GpuModel,
   clock: GpuClock,
   ceilings: Ceilings,
   { program, tokens, position }: ProfiledPass,

@@ -5,7 +5,7 @@ import type { ChooserName } from "../ops/program.ts";
 import type { FinishReason, GenerateResult, TokenChunk } from "../rpc/api.ts";
 import type { TextTokenizer } from "../tokenizer/tokenizer.ts";
 import type { History } from "./history.ts";
-import type { LoadedModel } from "./model.ts";
+import type { RunningModel } from "./model.ts";
 import { GpuTokens, HostTokens, type NextToken, type NextTokens, runPass } from "./next-tokens.ts";
 import { NOTHING, type PassResult } from "./pass.ts";
 import { chooserOf, encodeReplyBlock, seenTokens } from "./reply-block.ts";
@@ -17,7 +17,7 @@ import { StopTexts } from "./stop.ts";
 
 /** What a reply is made with; all of it is the engine's. */
 export interface ReplyParts {
-  readonly model: LoadedModel;
+  readonly model: RunningModel;
   readonly tokenizer: TextTokenizer;
   readonly history: History;
   readonly settings: GenerateSettings;
@@ -49,7 +49,7 @@ export async function* reply(parts: ReplyParts): AsyncGenerator<TokenChunk, Repl
   const { model, settings, promptTokens } = parts;
   const { sampler, seed } = settings;
   const { vocab } = model.spec;
-  const onHost = settings.topLogprobs !== undefined;
+  const onHost = settings.topLogprobs !== undefined || !model.choosing;
   const chooser = onHost ? "top" : chooserOf(sampler, vocab);
   const recorder = settings.trace ? createTrace(model) : undefined;
   const text = new ReplyText(parts);
@@ -63,7 +63,7 @@ export async function* reply(parts: ReplyParts): AsyncGenerator<TokenChunk, Repl
   });
 
   const { endTokens } = parts.tokenizer;
-  model.executor.beginReply(
+  model.choosing?.beginReply(
     encodeReplyBlock({ endTokens, sampler, seed, vocab }),
     seenTokens(sampler, promptTokens, vocab),
   );
@@ -193,7 +193,7 @@ function spelled(
   return { ...withText(chosen), top: top.map(withText) };
 }
 
-function createTrace({ spec, cache, needs }: LoadedModel): TraceRecorder {
+function createTrace({ spec, cache, needs }: RunningModel): TraceRecorder {
   const own = ownMoe(spec);
   const [first] = own;
   const pools = 1 + Math.max(-1, ...own.map(({ pool }) => pool));

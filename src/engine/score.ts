@@ -1,12 +1,12 @@
 import { SluiceError, throwIfAborted } from "../errors.ts";
 import type { History } from "./history.ts";
-import type { LoadedModel } from "./model.ts";
+import type { RunningModel } from "./model.ts";
 import type { PassResult } from "./pass.ts";
 import { checkTokens } from "./prompt.ts";
 
 /** What tokens are scored with; all of it is the engine's. */
 export interface ScoreParts {
-  readonly model: LoadedModel;
+  readonly model: RunningModel;
   readonly history: History;
   readonly signal: AbortSignal | undefined;
   /** Runs a pass while no budget is being changed. */
@@ -16,7 +16,7 @@ export interface ScoreParts {
 /** Throws "bad-input" for tokens that do not exist or fewer than two, "context-full" for more than the context holds. */
 export function checkScored(
   tokens: readonly number[],
-  { spec, contextTokens }: Pick<LoadedModel, "spec" | "contextTokens">,
+  { spec, contextTokens }: Pick<RunningModel, "spec" | "contextTokens">,
 ): void {
   if (!Array.isArray(tokens) || tokens.length < 2) {
     throw new SluiceError(

@@ -16,19 +16,23 @@ import type { GpuContext } from "../gpu/device.ts";
 import type { ModelSpec } from "../models/model.ts";
 import { type ModelRules, modelRules } from "../models/model.ts";
 import { readModel } from "../models/registry.ts";
-import type { Budget, LoadOptions, LoadProgress, ModelInfo } from "../rpc/api.ts";
+import type { Budget, LoadOptions, LoadProgress, ModelInfo, RuntimeReport } from "../rpc/api.ts";
 import { bytesOfBudget, type ParsedBudget, parseBudget } from "../scheduler/budget.ts";
 import { DEFAULT_PACING, type PacingName, pacingRules } from "../scheduler/pacing/registry.ts";
 import type { SpeculationName } from "../speculation/registry.ts";
 import type { RecordStore } from "../storage/store/record-store.ts";
 import { createTokenizer, type TextTokenizer } from "../tokenizer/tokenizer.ts";
 import { plannedChunk } from "./chunks.ts";
+import type { ExpertPlan } from "./expert-memory.ts";
 import { Filler } from "./filler.ts";
+import { GpuModel } from "./gpu-model.ts";
 import { History } from "./history.ts";
 import { earliestReturn } from "./kv-cache.ts";
-import { type ExpertPlan, LoadedModel } from "./model.ts";
+import type { ModelOptions, RunningModel } from "./model.ts";
+import { OnnxModel } from "./onnx/onnx-model.ts";
 import { choosePredictor, type PredictorChoice } from "./prefetch.ts";
 import { expertOf } from "./records.ts";
+import { type Runtime, reportRuntime } from "./runtime.ts";
 import { type CountedSource, openSource } from "./source.ts";
 import { checkDrafter, readSpeculation, wantsAhead } from "./speculation/speculation.ts";
 import { tuningKey } from "./tuning/key.ts";
@@ -79,9 +83,9 @@ export interface Session
     OpenedModel,
     "contextTokens" | "kvCache" | "accuracy" | "wanted" | "kept" | "variants" | "speculation"
   > {
-  readonly context: GpuContext;
+  readonly runtime: RuntimeReport;
   readonly info: ModelInfo;
-  readonly model: LoadedModel;
+  readonly model: RunningModel;
   readonly history: History;
   readonly filler: Filler;
   /** Whether empty slots are filled in the background. */
@@ -103,6 +107,7 @@ export interface LoadHooks {
 export async function openModel(
   from: EngineSource,
   options: LoadOptions,
+  runtime: Runtime["name"],
   signal: AbortSignal | undefined,
 ): Promise<OpenedModel> {
   const budgets = readBudgets({
@@ -110,7 +115,8 @@ export async function openModel(
     ram: options.ramBudget,
     disk: options.diskBudget,
   });
-  const speculation = readSpeculation(options.speculation ?? DEFAULT_SPECULATION);
+  const wantedSpeculation = readSpeculation(options.speculation ?? DEFAULT_SPECULATION);
+  const speculation = runtime === "onnx" ? "off" : wantedSpeculation;
   const ahead = wantsAhead(speculation);
   const kept: { coldest: () => string | undefined } = { coldest: () => undefined };
   const source = await openSource(
@@ -141,9 +147,9 @@ export async function openModel(
   }
 }
 
-/** Puts an opened model on the GPU. Throws as `LoadedModel.load`; the source is closed then. */
+/** Makes an opened model ready to run. Throws as `GpuModel.load` and `OnnxModel.load`; the source is closed then. */
 export async function createSession(
-  context: GpuContext,
+  runtime: Runtime,
   opened: OpenedModel,
   options: LoadOptions,
   tuning: TuningPlace,
@@ -158,10 +164,10 @@ export async function createSession(
   let loadedBytes = 0;
   const report = (phase: LoadProgress["phase"]) =>
     hooks.onProgress({ phase, loadedBytes, totalBytes });
-  let model: LoadedModel | undefined;
+  let model: RunningModel | undefined;
   let filler: Filler | undefined;
   try {
-    model = await LoadedModel.load(context, file, spec, {
+    const modelOptions: ModelOptions = {
       budget: wanted.gpu,
       ramBudgetBytes: (plan) => ramBudgetBytes(wanted.ram, plan),
       diskBudgetBytes: (plan) => diskBudgetBytes(wanted.disk, plan, source.store),
@@ -173,7 +179,6 @@ export async function createSession(
       contextTokens,
       kvCache,
       accuracy,
-      variants: await plannedVariants(context, opened, tuning),
       speculation,
       signal: hooks.signal,
       onBytes(bytes) {
@@ -181,7 +186,8 @@ export async function createSession(
         report("weights");
       },
       onRecording: () => report("pipelines"),
-    });
+    };
+    model = await loadModel(runtime, opened, modelOptions, tuning);
     const { recordBytes, topK } = model.needs;
     filler = new Filler(model.cache, model.store, Math.max(0, ...recordBytes), topK);
     const fill = options.fill !== "off";
@@ -195,7 +201,8 @@ export async function createSession(
     const size = { contextTokens, chunkTokens: plannedChunk(spec) };
     const history = new History((...tokens) => earliestReturn(spec, size, ...tokens));
     const lower = { ram: wanted.ram, disk: wanted.disk };
-    return { context, source, file, spec, tokenizer, info, model, history, filler, fill, lower };
+    const made = { source, file, spec, tokenizer, info, model, history, filler, fill, lower };
+    return { ...made, runtime: reportRuntime(runtime) };
   } catch (error) {
     filler?.stop();
     await model?.store.stop();
@@ -205,8 +212,24 @@ export async function createSession(
   }
 }
 
+async function loadModel(
+  runtime: Runtime,
+  opened: OpenedModel,
+  options: ModelOptions,
+  tuning: TuningPlace,
+): Promise<RunningModel> {
+  const { file, spec } = opened;
+  if (runtime.name === "onnx") {
+    const memoryLimitBytes = deviceMemoryBytes() / 2;
+    return OnnxModel.load(runtime.onnx, file, spec, { ...options, memoryLimitBytes });
+  }
+  const { context } = runtime;
+  const variants = await plannedVariants(context, opened, tuning);
+  return GpuModel.load(context, file, spec, { ...options, variants });
+}
+
 async function waitUntilFilled(
-  { cache, needs, store }: LoadedModel,
+  { cache, needs, store }: RunningModel,
   filler: Filler,
   { signal, onProgress }: LoadHooks,
 ): Promise<void> {
@@ -351,7 +374,7 @@ function readAccuracy(wanted: Accuracy = "exact"): Accuracy {
   return wanted;
 }
 
-function describe(file: GgufFile, model: LoadedModel, tokenizer: TextTokenizer): ModelInfo {
+function describe(file: GgufFile, model: RunningModel, tokenizer: TextTokenizer): ModelInfo {
   const { spec, needs } = model;
   return {
     architecture: spec.architecture,

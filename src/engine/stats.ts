@@ -1,15 +1,15 @@
-import type { GpuContext } from "../gpu/device.ts";
-import type { EngineStats, PassCounts, VariantReport } from "../rpc/api.ts";
+import type { EngineStats, PassCounts, RuntimeReport, VariantReport } from "../rpc/api.ts";
+import type { GpuModel } from "./gpu-model.ts";
 import type { History } from "./history.ts";
-import type { LoadedModel } from "./model.ts";
+import type { RunningModel } from "./model.ts";
 import type { CountedSource } from "./source.ts";
 import type { SpeculationChoice } from "./speculation/speculation.ts";
 import { byFamily } from "./tuning/choices.ts";
 
 /** What is metered; see the engine's session. */
 export interface Metered {
-  readonly context: GpuContext;
-  readonly model: LoadedModel;
+  readonly model: RunningModel;
+  readonly runtime: RuntimeReport;
   readonly history: History;
   readonly source: Pick<CountedSource, "kind" | "received" | "fromDisk">;
 }
@@ -18,7 +18,7 @@ export interface Metered {
 function snapshot({ model, source }: Metered) {
   return {
     atMs: performance.now(),
-    executor: model.executor.counters,
+    executor: model.counters,
     cache: model.cache.counters,
     received: source.received,
     fromDisk: source.fromDisk,
@@ -66,8 +66,7 @@ export class ReplyMeter {
   }
 
   stats(): EngineStats {
-    const { adapterName, memory } = this.#metered.context;
-    const { model, history, source } = this.#metered;
+    const { model, runtime, history, source } = this.#metered;
     const { tiers } = model.store.records;
     const start = this.#start;
     const now = this.#end ?? snapshot(this.#metered);
@@ -82,7 +81,8 @@ export class ReplyMeter {
     const ofPrompt = (key: keyof PassCounts) => first.executor[key] - start.executor[key];
     const received = now.received - start.received;
     return {
-      adapter: adapterName,
+      adapter: model.adapter,
+      runtime,
       variants: chosenVariants(model.variants),
       accuracy: model.accuracy,
       promptTokens: this.#promptTokens,
@@ -114,7 +114,7 @@ export class ReplyMeter {
       prefetchRecall: now.prefetch.recall,
       policy: model.policy,
       predictor: now.prefetch.predictor,
-      pacing: model.pacer.name,
+      pacing: model.pacing,
       speculation: {
         drafter: this.#speculates.drafter,
         ...(this.#speculates.drafter === "off" && { reason: this.#speculates.reason }),
@@ -134,10 +134,10 @@ export class ReplyMeter {
       ramBudgetBytes: tiers.budgetBytes("ram"),
       diskBytes: tiers.bytes("disk"),
       diskBudgetBytes: tiers.budgetBytes("disk"),
-      costs: costsOf(model),
+      costs: model.measuredCosts,
       bytesUploaded: now.uploaded - start.uploaded,
       bytesBeforeFirstToken: first.received,
-      gpuBytes: memory.bytes,
+      gpuBytes: model.memoryBytes,
       gpuBudgetBytes: model.budgetBytes,
       residentExperts: model.cache.readyCount,
       totalExperts: model.cache.pools * model.cache.experts,
@@ -152,7 +152,11 @@ export function chosenVariants(report: VariantReport): EngineStats["variants"] {
 }
 
 /** What was measured, as the simulator takes it. */
-function costsOf({ costs, spec, steps }: LoadedModel): EngineStats["costs"] {
+export function measuredCosts({
+  costs,
+  spec,
+  steps,
+}: Pick<GpuModel, "costs" | "spec" | "steps">): EngineStats["costs"] {
   const { readback, overlap, pass, withoutExperts, skipped, uploadPerByte } = costs;
   const layers = Math.max(1, spec.moe.length);
   const passMs = (withoutExperts * (steps.all - steps.ofLayers)) / steps.all;

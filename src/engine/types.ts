@@ -94,6 +94,8 @@ export interface EngineHost {
   readonly runtime?: string;
   /** The most that timing may take at a load, shaders compiled for it included. Default: 2000. */
   readonly tuningMs?: number;
+  /** Whether onnxruntime-web is chosen by itself where WebGPU has no GPU. Default: only when it is asked for. */
+  readonly fallsBack?: boolean;
 }
 
 /** What was found of kernel variants, and what it holds for. */

@@ -1,18 +1,18 @@
-import { SluiceError } from "../errors.ts";
 import { planPlanes, type WeightFormat } from "../formats/format.ts";
-import { formatOfGgmlType, weightFormats } from "../formats/registry.ts";
-import { ggmlTypeName } from "../gguf/ggml-types.ts";
+import { weightFormats } from "../formats/registry.ts";
 import type { GgufFile, TensorInfo } from "../gguf/gguf.ts";
 import type { GpuContext } from "../gpu/device.ts";
 import type { TensorSpec } from "../models/model.ts";
 import type { GpuMatrix, GpuMatrixPart, GpuTable } from "../ops/gpu-resources.ts";
 import { planRowParts } from "./matrix-parts.ts";
-
-/** Reads of the file are at most this long, so that little of it is in memory at once. */
-const READ_BYTES = 4 * 1024 * 1024;
-
-/** A gap of unwanted bytes up to this long is read through: it costs less than another request. */
-const GAP_BYTES = 64 * 1024;
+import {
+  formatOf,
+  READ_BYTES,
+  readIds,
+  readParts,
+  type TensorPart,
+  tensorOf,
+} from "./tensor-reader.ts";
 
 /** Uploads in the queue before it is waited for: the browser keeps a copy of each until then. */
 const MAX_QUEUED_BYTES = 64 * 1024 * 1024;
@@ -100,23 +100,15 @@ export class ResidentWeights {
     const parts = await this.#context.memory.guard("the model's weights", () =>
       specs.flatMap((spec) => this.#open(tensorOf(file, spec.name), spec)),
     );
-    parts.sort((a, b) => a.byteOffset - b.byteOffset);
     let queuedBytes = 0;
-    for (const run of runsOf(parts)) {
-      const first = run[0]!.byteOffset;
-      const last = run.at(-1)!;
-      const bytes = await file.source.read(first, last.byteOffset + last.bytes - first, { signal });
-      for (const part of run) {
-        const start = part.byteOffset - first;
-        part.take(bytes.subarray(start, start + part.bytes));
-      }
-      onBytes(bytes.length);
-      queuedBytes += bytes.length;
-      if (queuedBytes >= MAX_QUEUED_BYTES) {
-        await this.#context.device.queue.onSubmittedWorkDone();
-        queuedBytes = 0;
-      }
-    }
+    const onRead = async (bytes: number) => {
+      onBytes(bytes);
+      queuedBytes += bytes;
+      if (queuedBytes < MAX_QUEUED_BYTES) return;
+      await this.#context.device.queue.onSubmittedWorkDone();
+      queuedBytes = 0;
+    };
+    await readParts(file, parts, onRead, signal);
   }
 
   dispose(): void {
@@ -131,7 +123,7 @@ export class ResidentWeights {
   }
 
   /** Makes room for a tensor and cuts it into parts to be read. */
-  #open(info: TensorInfo, { idsBelow, decoded, shape }: TensorSpec): Part[] {
+  #open(info: TensorInfo, { idsBelow, decoded, shape }: TensorSpec): TensorPart[] {
     if (idsBelow !== undefined) return this.#openTable(info, idsBelow);
     const format = formatOf(info);
     // The file may leave out leading axes of length 1, or have some more.
@@ -148,12 +140,12 @@ export class ResidentWeights {
     this.#vectors.set(info.name, format.decode(blocks) as Float32Array<ArrayBuffer>);
   }
 
-  #openTable(info: TensorInfo, idsBelow: number): Part[] {
+  #openTable(info: TensorInfo, idsBelow: number): TensorPart[] {
     const [rows, cols] = info.shape as [number, number];
     const buffer = this.#context.memory.storage(info.name, 4 * rows * cols);
     this.#tables.set(info.name, { buffer, rows, cols });
     const { queue } = this.#context.device;
-    const parts: Part[] = [];
+    const parts: TensorPart[] = [];
     for (let first = 0; first < info.bytes; first += READ_BYTES) {
       const bytes = Math.min(READ_BYTES, info.bytes - first);
       const take = (read: Uint8Array) =>
@@ -163,7 +155,7 @@ export class ResidentWeights {
     return parts;
   }
 
-  #openMatrix(info: TensorInfo, format: WeightFormat, shape: readonly number[]): Part[] {
+  #openMatrix(info: TensorInfo, format: WeightFormat, shape: readonly number[]): TensorPart[] {
     const cols = shape.at(-1)!;
     const rows = shape.slice(0, -1).reduce((a, b) => a * b);
     const { memory } = this.#context;
@@ -180,7 +172,7 @@ export class ResidentWeights {
     format: WeightFormat,
     cols: number,
     { buffer, firstRow, rows }: GpuMatrixPart,
-  ): Part[] {
+  ): TensorPart[] {
     const { offsets } = planPlanes(format, rows * cols);
     const { queue } = this.#context.device;
     const blocksOf = (count: number) => (count * cols) / format.blockWeights;
@@ -188,7 +180,7 @@ export class ResidentWeights {
     const blockCount = blocksOf(rows);
     const pieceBlocks =
       Math.max(1, Math.floor(READ_BYTES / (format.blockBytes * PIECE_BLOCKS))) * PIECE_BLOCKS;
-    const parts: Part[] = [];
+    const parts: TensorPart[] = [];
     for (let first = 0; first < blockCount; first += pieceBlocks) {
       const blocks = Math.min(pieceBlocks, blockCount - first);
       parts.push({
@@ -214,94 +206,4 @@ export class ResidentWeights {
     }
     return parts;
   }
-}
-
-/** A piece of a tensor: where it lies in the file, and what to do with its bytes. */
-interface Part {
-  readonly byteOffset: number;
-  readonly bytes: number;
-  take(bytes: Uint8Array): void;
-}
-
-/** Groups parts, sorted by offset, into runs that one read brings. */
-function* runsOf(parts: readonly Part[]): Generator<Part[]> {
-  let run: Part[] = [];
-  let first = 0;
-  let end = 0;
-  for (const part of parts) {
-    const fits = part.byteOffset + part.bytes - first <= READ_BYTES;
-    if (run.length > 0 && (!fits || part.byteOffset - end > GAP_BYTES)) {
-      yield run;
-      run = [];
-    }
-    if (run.length === 0) first = part.byteOffset;
-    run.push(part);
-    end = part.byteOffset + part.bytes;
-  }
-  if (run.length > 0) yield run;
-}
-
-/** A tensor that the model needs. Throws "bad-file" when the file does not have it. */
-export function tensorOf(file: GgufFile, name: string): TensorInfo {
-  const info = file.tensors.get(name);
-  if (!info) {
-    throw new SluiceError(
-      "bad-file",
-      `${file.source.name}: the tensor ${name} is missing. The file does not fit its architecture; get it again or use another.`,
-    );
-  }
-  return info;
-}
-
-/** Bytes of an id in a file: I32 and F32 alike. */
-const ID_BYTES = 4;
-
-/** Number types that a table of ids is stored in, by GGML's numbers. */
-const ID_TYPES: ReadonlyMap<number, "getInt32" | "getFloat32"> = new Map([
-  [26, "getInt32"],
-  [0, "getFloat32"],
-]);
-
-/** Ids as u32. Throws "unsupported-format", or "bad-file" for one that is no whole number below `idsBelow`. */
-export function readIds(
-  { name, ggmlType }: Pick<TensorInfo, "name" | "ggmlType">,
-  bytes: Uint8Array,
-  idsBelow: number,
-): Uint32Array<ArrayBuffer> {
-  const getter = ID_TYPES.get(ggmlType);
-  if (!getter) {
-    throw new SluiceError(
-      "unsupported-format",
-      `${name} is stored as GGML type ${ggmlType}; Sluice reads tables of ids as I32 or F32. Convert the model again.`,
-    );
-  }
-  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-  const ids = new Uint32Array(bytes.length / ID_BYTES);
-  for (let index = 0; index < ids.length; index++) {
-    const id = view[getter](ID_BYTES * index, true);
-    if (!Number.isInteger(id) || id < 0 || id >= idsBelow) {
-      throw new SluiceError(
-        "bad-file",
-        `${name} holds the id ${id}; wanted a whole number from 0 to ${idsBelow - 1}. Get the file again or use another.`,
-      );
-    }
-    ids[index] = id;
-  }
-  return ids;
-}
-
-/** How a tensor is stored. Throws "unsupported-format" naming it and what there is. */
-export function formatOf(info: TensorInfo): WeightFormat {
-  const format = formatOfGgmlType(info.ggmlType);
-  if (!format) {
-    throw new SluiceError(
-      "unsupported-format",
-      `${info.name} is stored as ${ggmlTypeName(info.ggmlType)}, which Sluice cannot read. It reads ${Object.values(
-        weightFormats,
-      )
-        .map(({ ggmlType }) => ggmlTypeName(ggmlType))
-        .join(", ")}: use a file in these.`,
-    );
-  }
-  return format;
 }

@@ -49,8 +49,8 @@ export interface LoadOptions {
   readonly rules?: "published" | "llama.cpp";
   /**
    * What products of weights read: numbers as they are (`exact`, the default), or blocks of 32 signed bytes with a scale
-   * (`int8`), which is not quite the same. Routers, attention and norms are exact with both. What it costs, and where it
-   * is faster, is in `docs/measurements.md`.
+   * (`int8`), which is not quite the same. Routers, attention and norms are exact with both, and in WebAssembly all
+   * is. What it costs, and where it is faster, is in `docs/measurements.md`.
    */
   readonly accuracy?: Accuracy;
   /**
@@ -77,6 +77,28 @@ export interface LoadOptions {
    * drafted tokens, and for the block.
    */
   readonly speculation?: SpeculationName;
+  /**
+   * What computes: `webgpu`; `onnx`, which is onnxruntime-web's WebAssembly; or by itself (`auto`, the default) WebGPU
+   * where a GPU is behind it and otherwise `onnx`, where the worker's entry lets it.
+   */
+  readonly runtime?: RuntimeWanted;
+  /**
+   * The URL of a folder, with its slash, that has onnxruntime-web's `ort-wasm-simd-threaded.mjs` and `.wasm`: of a CDN,
+   * or your own. Default: where the bundler has put them.
+   */
+  readonly onnxFolder?: string;
+}
+
+/** What can be asked to compute. */
+export type RuntimeWanted = "auto" | "webgpu" | "onnx";
+
+/** What computes, and why it was chosen. */
+export interface RuntimeReport {
+  readonly name: Exclude<RuntimeWanted, "auto">;
+  /** Half a sentence. */
+  readonly reason: string;
+  /** Threads of `onnx`: more than one where the page is cross-origin isolated. */
+  readonly threads?: number;
 }
 
 /** A kind of variant that all families of kernels have, as far as their work allows. */
@@ -249,6 +271,7 @@ export interface ScoreResult {
 /** What the engine did for the last (or current) reply, and what it holds. Counters start at 0 with each reply. */
 export interface EngineStats {
   readonly adapter: string;
+  readonly runtime: RuntimeReport;
   /** Part of the result: the same ones give the same tokens on one adapter, bit for bit. */
   readonly variants: Readonly<Record<FamilyName, string>>;
   readonly accuracy: Accuracy;

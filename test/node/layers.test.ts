@@ -1,7 +1,7 @@
 import { describe, expect, test } from "vitest";
 
 const BASE = ["errors", "numeric"];
-const COMPUTE = [...BASE, "gpu", "formats", "routing", "kernels", "ops"];
+const COMPUTE = [...BASE, "gpu", "onnx", "formats", "routing", "kernels", "ops"];
 const BYTES = ["gguf", "storage", "tokenizer"];
 const PURE = ["experts", "scheduler", "speculation"];
 
@@ -19,7 +19,8 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
   formats: [...BASE, "gpu", "shaders"],
   routing: [...BASE, "gpu", "shaders"],
   kernels: [...BASE, "gpu", "formats", "routing", "shaders"],
-  ops: [...BASE, "gpu", "formats", "routing", "kernels"],
+  onnx: BASE,
+  ops: [...BASE, "gpu", "onnx", "formats", "routing", "kernels"],
   models: [...BASE, "ops"],
   engine: [...COMPUTE, ...BYTES, ...PURE, "models"],
   rpc: ["errors"],

@@ -4,6 +4,7 @@ import type { Draft, DraftSource } from "../../speculation/drafter.ts";
 import { draftLength } from "../../speculation/length.ts";
 import { drafters } from "../../speculation/registry.ts";
 import {
+  choosingOf,
   GpuTokens,
   type NextToken,
   type NextTokens,
@@ -131,9 +132,7 @@ export class Drafting implements NextTokens {
   async #takeOff(): Promise<GpuTokens> {
     const { model, history, exclusive } = this.#parts;
     // The pass before may have been one over drafted tokens, which leaves the next token to the host.
-    await exclusive(async () =>
-      model.executor.begin([this.#last], history.length, { continues: true }),
-    );
+    await exclusive(async () => choosingOf(model).goOn(this.#last, history.length));
     return new GpuTokens(this.#parts, { token: this.#last, chooser: "top", given: true });
   }
 
@@ -167,7 +166,7 @@ export class Drafting implements NextTokens {
     const verified = await unlessAborted(signal, () =>
       history.compute(
         tokens,
-        () => exclusive(() => model.verify(tokens, known, position, options)),
+        () => exclusive(() => choosingOf(model).verify(tokens, known, position, options)),
         ({ kept }) => kept,
       ),
     );

@@ -31,13 +31,18 @@ export class Speculation {
   readonly name: SpeculationName;
   readonly costs = new MeasuredCosts();
   readonly #predictsAhead: boolean;
+  readonly #refusal: string | undefined;
   #drafted = 0;
   #accepted = 0;
   #passes = 0;
 
-  /** @param predictsAhead the model's block is loaded */
-  constructor(name: SpeculationName, predictsAhead: boolean) {
+  /**
+   * @param predictsAhead the model's block is loaded
+   * @param refusal why nothing is ever drafted for the model
+   */
+  constructor(name: SpeculationName, predictsAhead: boolean, refusal?: string) {
     this.name = name;
+    this.#refusal = refusal;
     this.#predictsAhead = predictsAhead;
   }
 
@@ -59,6 +64,7 @@ export class Speculation {
   choose(wanted: SpeculationName | undefined, greedy: boolean): SpeculationChoice {
     const name = wanted ?? this.name;
     if (name === "off") return { drafter: "off", reason: "not asked for" };
+    if (this.#refusal !== undefined) return { drafter: "off", reason: this.#refusal };
     if (this.name === "off") {
       throw new SluiceError(
         "bad-input",

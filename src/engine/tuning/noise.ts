@@ -3,7 +3,7 @@ import { createRandom } from "../../numeric/random.ts";
 import type { MoeSpec } from "../../ops/ops.ts";
 import type { Program } from "../../ops/program.ts";
 import type { Executor } from "../executor.ts";
-import type { ExpertStore } from "../expert-store.ts";
+import type { Arenas } from "../expert-arenas.ts";
 
 /** What is uploaded to be multiplied, in all: more than most GPUs' caches hold, and a fraction of a second. */
 const NOISE_BYTES = 64e6;
@@ -17,7 +17,7 @@ const UPPER_BYTES = [0x2c, 0x2d, 0xac, 0xad] as const;
  * @returns the filled slots of each pool
  */
 export function fillSlots(
-  store: ExpertStore,
+  arenas: Arenas,
   moe: readonly MoeSpec[],
   recordBytes: readonly number[],
 ): readonly number[] {
@@ -27,8 +27,8 @@ export function fillSlots(
   let left = NOISE_BYTES;
   for (let slot = 0; slot < topK; slot++) {
     for (const [pool, bytes] of recordBytes.entries()) {
-      if (slot >= store.arenas(pool).slots || bytes > left) continue;
-      store.uploadNoise(pool, slot, noise.subarray(0, bytes));
+      if (slot >= arenas.of(pool).slots || bytes > left) continue;
+      arenas.upload(pool, slot, noise.subarray(0, bytes));
       filled[pool] = slot + 1;
       left -= bytes;
     }

@@ -5,7 +5,7 @@ import type { GpuResources } from "../../ops/gpu-resources.ts";
 import type { Program } from "../../ops/program.ts";
 import type { VariantReport } from "../../rpc/api.ts";
 import type { Executor } from "../executor.ts";
-import type { ExpertStore } from "../expert-store.ts";
+import type { Arenas } from "../expert-arenas.ts";
 import {
   disposePrograms,
   type ProgramOptions,
@@ -44,7 +44,7 @@ const ORDER: readonly (readonly [FamilyName, TimedName])[] = [
 /** A model whose programs are recorded and whose experts are not loaded yet. */
 export interface Tunable {
   readonly executor: Executor;
-  readonly store: ExpertStore;
+  readonly arenas: Arenas;
   readonly spec: ModelSpec;
   readonly resources: GpuResources;
   readonly programs: Programs;
@@ -95,7 +95,7 @@ async function tune(
   const medians: Record<string, Readonly<Record<string, number>>> = {};
   let { choice } = task;
   try {
-    const filled = fillSlots(tunable.store, tunable.spec.moe, tunable.recordBytes);
+    const filled = fillSlots(tunable.arenas, tunable.spec.moe, tunable.recordBytes);
     const order = ORDER.filter(([family]) => task.open.includes(family));
     for (const [index, [family, which]] of order.entries()) {
       choice = withOneOrder(choice, task.pinned, task.device);

@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
 import { planPools, readRecord } from "../../../src/engine/pool-layout.ts";
-import { formatOf } from "../../../src/engine/weights.ts";
+import { formatOf } from "../../../src/engine/tensor-reader.ts";
 import { repackMatrix, type WeightFormat } from "../../../src/formats/format.ts";
 import { weightFormats } from "../../../src/formats/registry.ts";
 import { openGguf } from "../../../src/gguf/gguf.ts";

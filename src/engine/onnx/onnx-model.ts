@@ -1,0 +1,439 @@
+import { SluiceError } from "../../errors.ts";
+import type { ExpertCache } from "../../experts/expert-cache.ts";
+import type { EvictionPolicyName } from "../../experts/policies/registry.ts";
+import { type CacheFormatName, cacheFormats } from "../../formats/cache/registry.ts";
+import type { GgufFile } from "../../gguf/gguf.ts";
+import { type ModelSpec, ownMoe } from "../../models/model.ts";
+import type { HostTensor, OnnxRuntime } from "../../onnx/runtime.ts";
+import type { HostStep, OnnxProgram } from "../../ops/onnx/program.ts";
+import { OnnxOps } from "../../ops/onnx-ops.ts";
+import type { MoeSpec, RopeSpec } from "../../ops/ops.ts";
+import { stateValues } from "../../ops/recurrent.ts";
+import type { ExpertVectors } from "../../routing/choose.ts";
+import type { MeasuredCosts, VariantReport } from "../../rpc/api.ts";
+import {
+  fullBudgetBytes,
+  type GpuNeeds,
+  minBudgetBytes,
+  type ParsedBudget,
+  planSlots,
+} from "../../scheduler/budget.ts";
+import type { PacingName } from "../../scheduler/pacing/registry.ts";
+import { plannedChunk } from "../chunks.ts";
+import type { ExecutorCounters } from "../executor.ts";
+import { allocateExperts, budgetBytesOf, type ExpertPlan, expertPlanOf } from "../expert-memory.ts";
+import type { ExpertStore } from "../expert-store.ts";
+import type { ModelOptions, RunningModel } from "../model.ts";
+import type { PassResult } from "../pass.ts";
+import { type PoolLayout, planPools } from "../pool-layout.ts";
+import { Prefetch } from "../prefetch.ts";
+import { expertsOf } from "../programs.ts";
+import { ropeAngles, ropeFactors } from "../rope.ts";
+import { Speculation } from "../speculation/speculation.ts";
+import { byFamily } from "../tuning/choices.ts";
+import { ColumnSlots, planColumns } from "./expert-columns.ts";
+import { ExpertGraphSet } from "./expert-graphs.ts";
+import { HostWeights } from "./host-weights.ts";
+import { HostKvCache } from "./kv-rows.ts";
+import {
+  type CompiledStep,
+  type OnnxPassOptions,
+  type OnnxPassParts,
+  runOnnxPass,
+  stateKey,
+} from "./onnx-pass.ts";
+
+/** What {@link OnnxModel.load} needs beside the options of any model. */
+export interface OnnxModelOptions extends ModelOptions {
+  /** What weights, caches and slots may take in all where no budget is given. */
+  readonly memoryLimitBytes: number;
+}
+
+/** A model that onnxruntime-web computes, ready to run passes. Owned by the engine, which calls `dispose`. */
+export class OnnxModel implements RunningModel {
+  readonly spec: ModelSpec;
+  readonly cache: ExpertCache;
+  readonly store: ExpertStore;
+  readonly contextTokens: number;
+  readonly chunkTokens: number;
+  readonly kvCache: CacheFormatName;
+  readonly kvCacheBytes: number;
+  readonly needs: GpuNeeds;
+  readonly variants: VariantReport = byFamily(() => ({
+    chosen: "none",
+    source: "default",
+    candidates: [],
+    medianMs: {},
+  }));
+  readonly prefetch: Prefetch;
+  readonly policy: EvictionPolicyName;
+  readonly pacing: PacingName;
+  readonly speculation = new Speculation(
+    "off",
+    false,
+    "in WebAssembly a pass of several tokens gains too little over as many alone",
+  );
+  /** Whatever was asked for. */
+  readonly accuracy = "exact";
+  readonly choosing = undefined;
+  readonly measuredCosts: MeasuredCosts;
+  readonly #runtime: OnnxRuntime;
+  readonly #pools: readonly PoolLayout[];
+  readonly #slots: ColumnSlots;
+  readonly #graphs: ExpertGraphSet;
+  readonly #parts: OnnxPassParts;
+  readonly #counters: Counters;
+  readonly #emptyStates: ReadonlyMap<string, HostTensor>;
+  #budgetBytes: number;
+
+  private constructor(loaded: {
+    spec: ModelSpec;
+    options: OnnxModelOptions;
+    runtime: OnnxRuntime;
+    pools: readonly PoolLayout[];
+    needs: GpuNeeds;
+    graphs: ExpertGraphSet;
+    parts: OnnxPassParts;
+    counters: Counters;
+    emptyStates: ReadonlyMap<string, HostTensor>;
+    kvCacheBytes: number;
+    costs: MeasuredCosts;
+    budgetBytes: number;
+  }) {
+    const { spec, options, parts, needs, costs, counters } = loaded;
+    this.spec = spec;
+    this.cache = parts.cache;
+    this.store = parts.store;
+    this.contextTokens = options.contextTokens;
+    this.chunkTokens = plannedChunk(spec);
+    this.kvCache = options.kvCache;
+    this.kvCacheBytes = loaded.kvCacheBytes;
+    this.needs = needs;
+    this.policy = options.policy;
+    this.pacing = options.pacing;
+    this.measuredCosts = costs;
+    this.prefetch = new Prefetch(options.predictor, {
+      moe: ownMoe(spec),
+      cache: parts.cache,
+      store: parts.store,
+      recordBytes: needs.recordBytes,
+      costs: { faultMs: 0, msPerByte: costs.uploadMsPerByte },
+      exactLoads: () => counters.exactLoads,
+    });
+    this.#runtime = loaded.runtime;
+    this.#pools = loaded.pools;
+    this.#slots = parts.slots;
+    this.#graphs = loaded.graphs;
+    this.#parts = parts;
+    this.#counters = counters;
+    this.#emptyStates = loaded.emptyStates;
+    this.#budgetBytes = loaded.budgetBytes;
+  }
+
+  /**
+   * Loads what every token needs, records the forward pass and makes its graphs ready.
+   * Throws "budget-too-small", "unsupported-format", "bad-file", "truncated-file", "out-of-memory", "missing-feature",
+   * "aborted" and what the source throws; nothing stays then.
+   */
+  static async load(
+    runtime: OnnxRuntime,
+    file: GgufFile,
+    spec: ModelSpec,
+    options: OnnxModelOptions,
+  ): Promise<OnnxModel> {
+    const pools = planPools(file, spec.moe);
+    const weights = new HostWeights();
+    await weights.load(file, spec.resident, options.onBytes, options.signal);
+    options.onRecording();
+    const compiled: CompiledStep[] = [];
+    const graphs = new ExpertGraphSet(runtime);
+    try {
+      const program = recordProgram(spec, weights, options);
+      const steps = await compileSteps(runtime, program, weights, compiled);
+      const layouts = pools.map((pool, index) =>
+        planColumns(pool, spec.moe.find((moe) => moe.pool === index)!),
+      );
+      const ofLayers = await Promise.all(spec.moe.map((moe) => graphs.of(layouts[moe.pool]!, moe)));
+      const { contextTokens } = options;
+      const size = { contextTokens, chunkTokens: plannedChunk(spec) };
+      const format = cacheFormats[options.kvCache];
+      const kvCaches = new Map(
+        spec.attention.map((each) => [each.layer, new HostKvCache(each, format, size)]),
+      );
+      const kvCacheBytes = [...kvCaches.values()].reduce((sum, { bytes }) => sum + bytes, 0);
+      const emptyStates = statesOf(spec);
+      const heldBytes = compiled.reduce((sum, { weightBytes }) => sum + weightBytes, 0);
+      const needs = {
+        residentBytes: heldBytes + weights.bytes + kvCacheBytes,
+        recordBytes: layouts.map(({ slotBytes }) => slotBytes),
+        experts: expertsOf(spec),
+        topK: Math.max(0, ...spec.moe.map(({ topK }) => topK)),
+      };
+      const allocate = (cache: ExpertCache) => {
+        checkRoom(needs, cache, options);
+        return new ColumnSlots(layouts, cache);
+      };
+      const memory = await allocateExperts({ file, pools, needs, allocate }, options);
+      const { cache, store, slots, plan } = memory;
+      const counters = new Counters();
+      const parts: OnnxPassParts = {
+        spec,
+        steps,
+        logits: program.logits,
+        weights,
+        kvCaches,
+        states: new Map(emptyStates),
+        angles: angleTables(weights, contextTokens),
+        graphs: ofLayers,
+        vectors: spec.moe.map((moe) => vectorsOf(moe, weights)),
+        cache,
+        store,
+        slots,
+        count: (what, amount) => counters.add(what, amount),
+      };
+      return new OnnxModel({
+        spec,
+        options,
+        runtime,
+        pools,
+        needs,
+        graphs,
+        parts,
+        counters,
+        emptyStates,
+        kvCacheBytes,
+        costs: NO_COSTS,
+        budgetBytes: budgetBytesOf(options.budget, plan.gpuBytes),
+      });
+    } catch (error) {
+      for (const step of compiled) await step.compiled.dispose();
+      await graphs.dispose();
+      throw error;
+    }
+  }
+
+  async pass(
+    tokens: readonly number[],
+    position: number,
+    options: Pick<OnnxPassOptions, "logits" | "following" | "signal">,
+  ): Promise<PassResult> {
+    const { prefetch } = this;
+    const isSingle = tokens.length === 1 && options.following === undefined;
+    this.#counters.add("passes", 1);
+    this.#counters.add("inFlight", 1);
+    if (position === 0) {
+      for (const [key, state] of this.#emptyStates) this.#parts.states.set(key, state);
+    }
+    if (isSingle) prefetch.beforePass(tokens[0]!);
+    const result = await runOnnxPass(this.#parts, tokens, position, {
+      ...options,
+      ahead: prefetch.exact,
+      ...(isSingle && {
+        onAsked: (moe: number, ids: Uint32Array) => prefetch.asked(moe, ids),
+        onChosen: (moe: number, ids: readonly Uint32Array[], guess?: Uint32Array) =>
+          prefetch.onChosen(moe, ids, guess),
+      }),
+    });
+    prefetch.observe(tokens, result.ids);
+    return result;
+  }
+
+  /** Nothing is in flight between passes. */
+  async land(): Promise<void> {}
+
+  get adapter(): string {
+    const { version, threads } = this.#runtime;
+    const count = threads === 1 ? "1 thread" : `${threads} threads`;
+    return `onnxruntime-web ${version} (WebAssembly, ${count})`;
+  }
+
+  get memoryBytes(): number {
+    return this.needs.residentBytes + this.#slots.bytes;
+  }
+
+  get counters(): ExecutorCounters {
+    return this.#counters.all;
+  }
+
+  /** Graphs in the place of dispatches. */
+  get dispatchesPerLayer(): number {
+    const graphs = this.#parts.steps.filter(({ kind }) => kind === "graph" || kind === "experts");
+    return graphs.length / this.spec.layers;
+  }
+
+  get budgetBytes(): number {
+    return this.#budgetBytes;
+  }
+
+  get minBudgetBytes(): number {
+    return minBudgetBytes(this.needs);
+  }
+
+  get fullBudgetBytes(): number {
+    return fullBudgetBytes(this.needs);
+  }
+
+  get expertPlan(): ExpertPlan {
+    return expertPlanOf(this.#pools, this.needs.experts, (pool) => this.cache.slotCount(pool));
+  }
+
+  async setBudget(budget: ParsedBudget): Promise<void> {
+    const { slotCounts, gpuBytes } = planSlots({ ...this.needs, budget });
+    await this.store.resize(slotCounts);
+    this.#budgetBytes = budgetBytesOf(budget, gpuBytes);
+  }
+
+  profile(): Promise<never> {
+    throw new SluiceError(
+      "missing-feature",
+      'Kernels can be timed on WebGPU alone; this model runs in WebAssembly. Load it with runtime: "webgpu".',
+    );
+  }
+
+  dispose(): void {
+    this.store.dispose();
+    void this.#graphs.dispose();
+    for (const step of this.#parts.steps) {
+      if (step.kind === "graph") void step.compiled.dispose();
+    }
+  }
+}
+
+/** Work since a model was loaded. */
+class Counters {
+  readonly #all = {
+    dispatches: 0,
+    submits: 0,
+    readbacks: 0,
+    bytesWritten: 0,
+    faults: 0,
+    stallMs: 0,
+    exactLoads: 0,
+    passes: 0,
+    inFlight: 0,
+  };
+
+  add(what: keyof ExecutorCounters, amount: number): void {
+    this.#all[what] += amount;
+  }
+
+  get exactLoads(): number {
+    return this.#all.exactLoads;
+  }
+
+  get all(): ExecutorCounters {
+    return { ...this.#all };
+  }
+}
+
+const NO_COSTS: MeasuredCosts = {
+  layerMs: 0,
+  expertMs: 0,
+  skippedLayerMs: 0,
+  passMs: 0,
+  readbackMs: 0,
+  overlapMs: 0,
+  uploadMs: 0,
+  uploadMsPerByte: 0,
+  ramMsPerByte: 0,
+};
+
+function recordProgram(
+  spec: ModelSpec,
+  weights: HostWeights,
+  options: OnnxModelOptions,
+): OnnxProgram {
+  const ops = new OnnxOps({
+    weights,
+    moe: spec.moe,
+    kvCache: cacheFormats[options.kvCache],
+    guesses: options.predictor.needsGpuGuesses,
+  });
+  spec.forward(ops);
+  return ops.finish();
+}
+
+/** Makes the graphs ready one by one; each one's weights are given up before those of the next are expanded. */
+async function compileSteps(
+  runtime: OnnxRuntime,
+  { steps }: OnnxProgram,
+  weights: HostWeights,
+  compiled: CompiledStep[],
+): Promise<readonly (CompiledStep | HostStep)[]> {
+  const ready: (CompiledStep | HostStep)[] = [];
+  const tables = new Set<string>();
+  for (const step of steps) {
+    if (step.kind !== "graph") {
+      if (step.kind === "embed") tables.add(step.table);
+      ready.push(step);
+      continue;
+    }
+    const { graph, ...rest } = step;
+    const done = { ...rest, compiled: await runtime.compile(graph, { folds: weights.expands }) };
+    compiled.push(done);
+    ready.push(done);
+  }
+  weights.keepOnly(tables);
+  return ready;
+}
+
+/** Throws "out-of-memory" where slots would take more than may be taken unasked. */
+function checkRoom(
+  { residentBytes, recordBytes }: GpuNeeds,
+  cache: ExpertCache,
+  { budget, memoryLimitBytes }: OnnxModelOptions,
+): void {
+  if (budget) return;
+  const slots = recordBytes.reduce((sum, bytes, pool) => sum + bytes * cache.slotCount(pool), 0);
+  if (residentBytes + slots <= memoryLimitBytes) return;
+  throw new SluiceError(
+    "out-of-memory",
+    `The model takes ${residentBytes + slots} bytes of memory, of which ${memoryLimitBytes} are assumed to be free. Give a budget.`,
+  );
+}
+
+/** Every recurrent layer's state before the first token. */
+function statesOf({ recurrent }: ModelSpec): Map<string, HostTensor> {
+  const states = new Map<string, HostTensor>();
+  for (const spec of recurrent) {
+    const { inputs, scan } = stateValues(spec);
+    const channels = inputs / (spec.taps - 1);
+    states.set(stateKey(spec.layer, "inputs"), {
+      type: "float32",
+      data: new Float32Array(inputs),
+      dims: [spec.taps - 1, channels],
+    });
+    if (scan === undefined || spec.kind !== "mamba2") continue;
+    states.set(stateKey(spec.layer, "scan"), {
+      type: "float32",
+      data: new Float32Array(scan),
+      dims: [spec.heads, spec.headDim, spec.stateDim],
+    });
+  }
+  return states;
+}
+
+function vectorsOf({ selectionBias, expertScale }: MoeSpec, weights: HostWeights): ExpertVectors {
+  const values = (name: string | undefined) =>
+    name === undefined ? undefined : weights.values(name);
+  return { selectionBias: values(selectionBias), scale: values(expertScale) };
+}
+
+/** Looks up cosines and sines, which are computed when they are first asked for. */
+function angleTables(weights: HostWeights, contextTokens: number): OnnxPassParts["angles"] {
+  const tables = new Map<string, Record<"cos" | "sin", Float32Array>>();
+  return (rope: RopeSpec, part) => {
+    const key = JSON.stringify(rope);
+    let table = tables.get(key);
+    if (!table) {
+      const tensor = ropeFactors(rope, contextTokens);
+      const factors = tensor === undefined ? undefined : weights.values(tensor);
+      const pairs = ropeAngles(rope, contextTokens, factors as Float32Array<ArrayBuffer>);
+      const every = (first: number) =>
+        Float32Array.from({ length: pairs.length / 2 }, (_, index) => pairs[2 * index + first]!);
+      table = { cos: every(0), sin: every(1) };
+      tables.set(key, table);
+    }
+    return table[part];
+  };
+}

@@ -1,0 +1,432 @@
+import { throwIfAborted } from "../../errors.ts";
+import type { ExpertCache } from "../../experts/expert-cache.ts";
+import { ABSENT } from "../../experts/page-table.ts";
+import type { ModelSpec } from "../../models/model.ts";
+import type { CompiledGraph, HostTensor } from "../../onnx/runtime.ts";
+import type { GraphStep, HostStep, InputSource } from "../../ops/onnx/program.ts";
+import type { RopeSpec } from "../../ops/ops.ts";
+import { chooseExperts, type ExpertVectors } from "../../routing/choose.ts";
+import type { ExpertStore } from "../expert-store.ts";
+import { type PassOptions, type PassResult, unusableNumbers } from "../pass.ts";
+import { type ExpertsPlace, PassExperts, type ResidentExperts } from "../pass-experts.ts";
+import type { ColumnSlots } from "./expert-columns.ts";
+import type { ExpertGraphs } from "./expert-graphs.ts";
+import type { HostWeights } from "./host-weights.ts";
+import type { HostKvCache } from "./kv-rows.ts";
+import { logprobOf, mostProbable } from "./logits.ts";
+
+/** A graph of the program, ready to run. */
+export interface CompiledStep extends Omit<GraphStep, "graph"> {
+  readonly compiled: CompiledGraph;
+}
+
+/** What passes run on; all of it is the model's. */
+export interface OnnxPassParts {
+  readonly spec: ModelSpec;
+  readonly steps: readonly (CompiledStep | HostStep)[];
+  readonly logits: string;
+  readonly weights: HostWeights;
+  readonly kvCaches: ReadonlyMap<number, HostKvCache>;
+  /** Recurrent states by layer and part, which passes replace. */
+  readonly states: Map<string, HostTensor>;
+  /** Cosines or sines of all positions: `[context, dims / 2]`. */
+  readonly angles: (rope: RopeSpec, part: "cos" | "sin") => Float32Array;
+  /** Of each MoE layer. */
+  readonly graphs: readonly ExpertGraphs[];
+  readonly vectors: readonly ExpertVectors[];
+  readonly cache: ExpertCache;
+  readonly store: ExpertStore;
+  readonly slots: ColumnSlots;
+  readonly count: (
+    what: "faults" | "stallMs" | "exactLoads" | "dispatches",
+    amount: number,
+  ) => void;
+}
+
+/** What of a pass's options means something here; `ahead` brings experts as soon as they are known. */
+export type OnnxPassOptions = Pick<
+  PassOptions,
+  "logits" | "ahead" | "following" | "onAsked" | "onChosen" | "signal"
+>;
+
+/** Recurrent states are known by this. */
+export function stateKey(layer: number, part: string): string {
+  return `${layer} ${part}`;
+}
+
+/**
+ * Computes `tokens` at `position` and the logits after the last of them. Every layer's choice is known to the host
+ * before its experts' turn, so that nothing faults: what is absent is brought, and waited for.
+ * Throws "bad-file" when the numbers are no numbers, "aborted", "out-of-memory", and what the model's source throws.
+ */
+export async function runOnnxPass(
+  parts: OnnxPassParts,
+  tokens: readonly number[],
+  position: number,
+  options: OnnxPassOptions,
+): Promise<PassResult> {
+  const pass = new OnnxPass(parts, tokens, position, options);
+  try {
+    return await pass.run();
+  } finally {
+    pass.close();
+  }
+}
+
+/** What a layer chose: for each token, best first. */
+interface Choice {
+  /** `[tokens, topK]` */
+  readonly ids: Uint32Array;
+  readonly weights: Float32Array;
+  /** Experts that are being brought before their turn. */
+  early: Promise<ResidentExperts> | undefined;
+}
+
+/** What a layer's experts read, when it is their turn. */
+interface Turn {
+  readonly x: HostTensor;
+  readonly residual: Float32Array;
+  readonly choice: Choice;
+  /** What each pair (token, k) came to, until they are added up: `[tokens * topK, hidden]`. */
+  readonly pairs: Float32Array;
+}
+
+/** Time after which a pass lets the thread do something else: loads land, and a stop is heard. */
+const BREATH_MS = 16;
+
+class OnnxPass {
+  readonly #parts: OnnxPassParts;
+  readonly #tokens: readonly number[];
+  readonly #position: number;
+  readonly #options: OnnxPassOptions;
+  readonly #values = new Map<string, HostTensor>();
+  readonly #choices: Choice[] = [];
+  readonly #experts: PassExperts<ExpertsPlace>;
+  readonly #turns = new Map<number, Waiting<Turn>>();
+  /** Layers that have chosen and were not computed. */
+  readonly #due = new Set<number>();
+  #breathed = performance.now();
+
+  constructor(
+    parts: OnnxPassParts,
+    tokens: readonly number[],
+    position: number,
+    options: OnnxPassOptions,
+  ) {
+    this.#parts = parts;
+    this.#tokens = tokens;
+    this.#position = position;
+    this.#options = options;
+    const { cache, store, count, spec } = parts;
+    this.#experts = new PassExperts(
+      { moe: spec.moe, cache, store, count },
+      {
+        tokens: tokens.length,
+        signal: options.signal,
+        submit: async ({ moe }, slots) => this.#compute(moe, slots, await this.#turn(moe).arrived),
+      },
+    );
+  }
+
+  async run(): Promise<PassResult> {
+    for (const step of this.#parts.steps) {
+      await this.#breathe();
+      await this.#take(step);
+    }
+    return this.#result();
+  }
+
+  /** Lets go of everything, also in the middle. */
+  close(): void {
+    for (const turn of this.#turns.values()) turn.cancel();
+    for (const { early } of this.#choices) early?.then(({ release }) => release()).catch(() => {});
+  }
+
+  #take(step: CompiledStep | HostStep): Promise<void> | void {
+    switch (step.kind) {
+      case "graph":
+        return this.#runGraph(step);
+      case "embed": {
+        const data = this.#parts.weights.embedded(step.table, this.#tokens, step.scale);
+        return this.#set(step.to, data, step.width);
+      }
+      case "append":
+        return this.#append(step);
+      case "choose":
+        return this.#choose(step.moe, step.logits);
+      case "experts":
+        return this.#runExperts(step);
+    }
+  }
+
+  async #runGraph({ compiled, inputs, states }: CompiledStep): Promise<void> {
+    const given = new Map(inputs.map(({ name, source }) => [name, this.#input(name, source)]));
+    const outputs = await compiled.run(given);
+    this.#parts.count("dispatches", 1);
+    for (const [name, tensor] of outputs) this.#values.set(name, tensor);
+    for (const { name, layer, part } of states) {
+      this.#parts.states.set(stateKey(layer, part), outputs.get(name)!);
+      this.#values.delete(name);
+    }
+  }
+
+  #input(name: string, source: InputSource): HostTensor {
+    const tokens = this.#tokens.length;
+    switch (source.kind) {
+      case "value":
+        return this.#value(name);
+      case "angles": {
+        const half = source.rope.dims / 2;
+        const table = this.#parts.angles(source.rope, source.part);
+        const first = this.#position * half;
+        const data = table.subarray(first, first + tokens * half);
+        return { type: "float32", data, dims: [tokens, 1, half] };
+      }
+      case "cache": {
+        const cache = this.#parts.kvCaches.get(source.layer)!;
+        const { first, count } = cache.seen(this.#position, tokens);
+        const rows = source.of === "keys" ? cache.keys : cache.values!;
+        return rows.read(first, count)[source.part];
+      }
+      case "mask":
+        return this.#parts.kvCaches.get(source.layer)!.mask(this.#position, tokens);
+      case "rows": {
+        const all = this.#options.following !== undefined;
+        const rows = all ? [...this.#tokens.keys()] : [tokens - 1];
+        return { type: "int64", data: BigInt64Array.from(rows, BigInt), dims: [rows.length] };
+      }
+      case "state":
+        return this.#parts.states.get(stateKey(source.layer, source.part))!;
+    }
+  }
+
+  #append({ layer, keys, values }: Extract<HostStep, { kind: "append" }>): void {
+    const cache = this.#parts.kvCaches.get(layer)!;
+    cache.keys.write(this.#position, this.#floats(keys));
+    if (values !== undefined) cache.values!.write(this.#position, this.#floats(values));
+  }
+
+  #choose(moe: number, logits: string | undefined): void {
+    const { spec, weights, vectors, store } = this.#parts;
+    const rule = spec.moe[moe]!;
+    const { topK, pool, experts, scale } = rule;
+    const pairs = this.#tokens.length * topK;
+    const choice: Choice = {
+      ids: new Uint32Array(pairs),
+      weights: new Float32Array(pairs),
+      early: undefined,
+    };
+    if (logits === undefined) {
+      choice.ids.set(weights.tableRows(rule.router, this.#tokens));
+      choice.weights.fill(scale / topK);
+    } else {
+      const all = this.#floats(logits);
+      for (let token = 0; token < this.#tokens.length; token++) {
+        const row = Float64Array.from(all.subarray(token * experts, (token + 1) * experts));
+        if (row.some(Number.isNaN)) throw unusableNumbers();
+        const chosen = chooseExperts(row, rule, vectors[moe]);
+        choice.ids.set(chosen.experts, token * topK);
+        choice.weights.set(chosen.weights, token * topK);
+      }
+    }
+    this.#choices[moe] = choice;
+    this.#options.onAsked?.(moe, choice.ids);
+    store.use(pool, choice.ids);
+    // Of layers that share a pool, one at a time brings its experts: two might want more slots than there are.
+    const isTaken = [...this.#due].some((other) => spec.moe[other]!.pool === pool);
+    this.#due.add(moe);
+    if (!this.#options.ahead || isTaken) return;
+    choice.early = this.#experts.makeResident({ moe, sums: false }, choice.ids, true);
+    choice.early.catch(() => {});
+  }
+
+  async #runExperts(step: Extract<HostStep, { kind: "experts" }>): Promise<void> {
+    const { spec } = this.#parts;
+    const { moe } = step;
+    const { hidden, topK } = spec.moe[moe]!;
+    const tokens = this.#tokens.length;
+    const choice = this.#choices[moe]!;
+    const residual =
+      step.residual === undefined ? new Float32Array(tokens * hidden) : this.#floats(step.residual);
+    this.#options.onChosen?.(moe, this.#ids(), this.#guess(moe + 1, step.guess));
+    const early = choice.early;
+    choice.early = undefined;
+    const turn: Turn = {
+      x: this.#value(step.x),
+      residual,
+      choice,
+      pairs: new Float32Array(tokens * topK * hidden),
+    };
+    this.#turn(moe).arrive(turn);
+    const { slots, submitted, release } = await (early ??
+      this.#experts.makeResident({ moe, sums: false }, choice.ids, false));
+    try {
+      const isWhole = !submitted && slots && tokens === 1;
+      const y = isWhole
+        ? await this.#computeWhole(moe, slots, turn)
+        : await this.#addUp(moe, submitted ? undefined : slots, turn);
+      this.#set(step.to, y, hidden);
+    } finally {
+      this.#due.delete(moe);
+      release();
+    }
+  }
+
+  /** All experts of one token in one graph. */
+  async #computeWhole(moe: number, slots: Uint32Array, turn: Turn): Promise<Float32Array> {
+    const { graphs, slots: columns, spec } = this.#parts;
+    const { pool, hidden } = spec.moe[moe]!;
+    const experts = Array.from(slots, (slot) => columns.expert(pool, slot));
+    this.#parts.count("dispatches", 1);
+    return graphs[moe]!.all.run(turn.x, experts, {
+      residual: { type: "float32", data: turn.residual, dims: [1, hidden] },
+      weights: turn.choice.weights,
+    });
+  }
+
+  /** Computes what is still to be computed, and adds up what each token's experts came to, in the order of its choice. */
+  async #addUp(moe: number, slots: Uint32Array | undefined, turn: Turn): Promise<Float32Array> {
+    const { hidden, topK } = this.#parts.spec.moe[moe]!;
+    if (slots) await this.#compute(moe, slots, turn);
+    const y = turn.residual.slice();
+    const { weights } = turn.choice;
+    for (let pair = 0; pair < weights.length; pair++) {
+      const first = Math.floor(pair / topK) * hidden;
+      const from = pair * hidden;
+      const weight = weights[pair]!;
+      for (let i = 0; i < hidden; i++) {
+        // Rounded as the graph of one token does.
+        y[first + i] = y[first + i]! + Math.fround(weight * turn.pairs[from + i]!);
+      }
+    }
+    return y;
+  }
+
+  /** Computes the pairs that have a slot, expert by expert. */
+  async #compute(moe: number, slots: Uint32Array, { x, pairs }: Turn): Promise<void> {
+    const { graphs, slots: columns, spec } = this.#parts;
+    const { pool, hidden, topK } = spec.moe[moe]!;
+    const all = x.data as Float32Array;
+    for (const [slot, own] of pairsBySlot(slots)) {
+      const rows = new Float32Array(own.length * hidden);
+      for (const [index, pair] of own.entries()) {
+        const first = Math.floor(pair / topK) * hidden;
+        rows.set(all.subarray(first, first + hidden), index * hidden);
+      }
+      const input: HostTensor = { type: "float32", data: rows, dims: [own.length, hidden] };
+      const y = await graphs[moe]!.one.run(input, [columns.expert(pool, slot)]);
+      this.#parts.count("dispatches", 1);
+      for (const [index, pair] of own.entries()) {
+        pairs.set(y.subarray(index * hidden, (index + 1) * hidden), pair * hidden);
+      }
+      await this.#breathe();
+    }
+  }
+
+  /** The choice that a layer's router would make of what the layer before reads. */
+  #guess(moe: number, logits: string | undefined): Uint32Array | undefined {
+    if (logits === undefined || this.#tokens.length > 1) return undefined;
+    const { spec, vectors } = this.#parts;
+    const row = Float64Array.from(this.#floats(logits));
+    return Uint32Array.from(chooseExperts(row, spec.moe[moe]!, vectors[moe]).experts);
+  }
+
+  #result(): PassResult {
+    const { spec, logits: name } = this.#parts;
+    const { vocab } = spec;
+    const { following, logits: wantsLogits } = this.#options;
+    const all = this.#floats(name);
+    const last = all.subarray(all.length - vocab);
+    const next = mostProbable(last);
+    if (next === undefined) throw unusableNumbers();
+    let logprobs: Float32Array | undefined;
+    if (following !== undefined) {
+      const tokens = [...this.#tokens.slice(1), following];
+      logprobs = Float32Array.from(tokens, (token, row) =>
+        logprobOf(all.subarray(row * vocab, (row + 1) * vocab), token),
+      );
+      if (!logprobs.every(Number.isFinite)) throw unusableNumbers();
+    }
+    return {
+      next,
+      stopped: false,
+      verdict: undefined,
+      guess: undefined,
+      logits: wantsLogits ? last : undefined,
+      logprobs,
+      ids: this.#ids(),
+    };
+  }
+
+  #ids(): readonly Uint32Array[] {
+    return this.#choices.map(({ ids }) => ids);
+  }
+
+  #turn(moe: number): Waiting<Turn> {
+    let turn = this.#turns.get(moe);
+    if (!turn) {
+      turn = waiting();
+      this.#turns.set(moe, turn);
+    }
+    return turn;
+  }
+
+  #set(name: string, data: Float32Array, width: number): void {
+    this.#values.set(name, { type: "float32", data, dims: [data.length / width, width] });
+  }
+
+  #value(name: string): HostTensor {
+    const value = this.#values.get(name);
+    if (!value) throw new Error(`unreachable: nothing has made ${name}`);
+    return value;
+  }
+
+  #floats(name: string): Float32Array {
+    return this.#value(name).data as Float32Array;
+  }
+
+  async #breathe(): Promise<void> {
+    if (performance.now() - this.#breathed < BREATH_MS) return;
+    await new Promise<void>((resolve) => {
+      const { port1, port2 } = new MessageChannel();
+      port1.onmessage = () => {
+        port1.close();
+        resolve();
+      };
+      port2.postMessage(undefined);
+    });
+    this.#breathed = performance.now();
+    throwIfAborted(this.#options.signal, "The pass");
+  }
+}
+
+/** The pairs (token, k) of each slot. */
+function pairsBySlot(slots: Uint32Array): Map<number, number[]> {
+  const found = new Map<number, number[]>();
+  for (const [pair, slot] of slots.entries()) {
+    if (slot === ABSENT) continue;
+    const own = found.get(slot);
+    if (own) own.push(pair);
+    else found.set(slot, [pair]);
+  }
+  return found;
+}
+
+/** Something that comes later. */
+interface Waiting<Thing> {
+  readonly arrived: Promise<Thing>;
+  arrive(thing: Thing): void;
+  /** It will not come. */
+  cancel(): void;
+}
+
+function waiting<Thing>(): Waiting<Thing> {
+  let arrive: (thing: Thing) => void = () => {};
+  let cancel = () => {};
+  const arrived = new Promise<Thing>((resolve, reject) => {
+    arrive = resolve;
+    cancel = () => reject(new Error("unreachable: the pass is over"));
+  });
+  arrived.catch(() => {});
+  return { arrived, arrive, cancel };
+}

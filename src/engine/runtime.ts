@@ -1,0 +1,71 @@
+import { SluiceError } from "../errors.ts";
+import type { GpuContext } from "../gpu/device.ts";
+import { OnnxRuntime } from "../onnx/runtime.ts";
+import type { LoadOptions, RuntimeReport, RuntimeWanted } from "../rpc/api.ts";
+import type { EngineHost } from "./types.ts";
+
+/** What a model is run by, and why. */
+export type Runtime =
+  | { readonly name: "webgpu"; readonly reason: string; readonly context: GpuContext }
+  | { readonly name: "onnx"; readonly reason: string; readonly onnx: OnnxRuntime };
+
+const WANTED: readonly RuntimeWanted[] = ["auto", "webgpu", "onnx"];
+
+/** What the runtime depends on. */
+export interface RuntimeOptions extends Pick<LoadOptions, "runtime" | "onnxFolder"> {
+  readonly host: Pick<EngineHost, "fallsBack">;
+  /** Opens the GPU. Throws as `openGpu`. */
+  readonly open: () => Promise<GpuContext>;
+}
+
+/**
+ * Chooses what runs a model: WebGPU where it runs on a GPU, otherwise onnxruntime-web, if the host lets that be chosen.
+ * Throws "bad-input", "no-adapter", "missing-feature".
+ */
+export async function chooseRuntime({
+  runtime: wanted = "auto",
+  onnxFolder,
+  host,
+  open,
+}: RuntimeOptions): Promise<Runtime> {
+  if (!WANTED.includes(wanted)) {
+    throw new SluiceError(
+      "bad-input",
+      `runtime is ${JSON.stringify(wanted)}; it must be one of ${WANTED.join(", ")}.`,
+    );
+  }
+  const loadOnnx = () => OnnxRuntime.load({ folder: onnxFolder });
+  const asked = "it was asked for";
+  if (wanted === "onnx") return { name: "onnx", reason: asked, onnx: await loadOnnx() };
+  if (wanted === "webgpu") return { name: "webgpu", reason: asked, context: await open() };
+  let context: GpuContext;
+  try {
+    context = await open();
+  } catch (error) {
+    if (!host.fallsBack || !(error instanceof SluiceError)) throw error;
+    if (error.code !== "no-adapter" && error.code !== "missing-feature") throw error;
+    return { name: "onnx", reason: reasonOf(error), onnx: await loadOnnx() };
+  }
+  if (!host.fallsBack || !context.software) {
+    return { name: "webgpu", reason: "there is an adapter", context };
+  }
+  try {
+    const reason = `the adapter (${context.adapterName}) runs on the processor, where WebAssembly is faster`;
+    return { name: "onnx", reason, onnx: await loadOnnx() };
+  } catch {
+    // A slow adapter is better than none.
+    return { name: "webgpu", reason: "onnxruntime-web could not be loaded", context };
+  }
+}
+
+/** The runtime as it is told to people. */
+export function reportRuntime(runtime: Runtime): RuntimeReport {
+  const { name, reason } = runtime;
+  return name === "onnx" ? { name, reason, threads: runtime.onnx.threads } : { name, reason };
+}
+
+/** A sentence's beginning, as a reason. */
+function reasonOf({ message }: SluiceError): string {
+  const [first = message] = message.split(". ");
+  return first.charAt(0).toLowerCase() + first.slice(1).replace(/\.$/, "");
+}

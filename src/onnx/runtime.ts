@@ -1,0 +1,159 @@
+import type { InferenceSession, Tensor } from "onnxruntime-common";
+import { SluiceError } from "../errors.ts";
+import type { ElementType, Graph } from "./graph.ts";
+import { WEIGHTS_FILE, writeModel } from "./proto.ts";
+
+/** Where onnxruntime-web's files lie, and how it may run. */
+export interface OnnxOptions {
+  /** A folder's URL, with its slash: `ort-wasm-simd-threaded.mjs` and `.wasm` are in it. Default: beside the package. */
+  readonly folder?: string | undefined;
+  /** Default: as many as the machine has cores, where memory can be shared among threads; otherwise 1. */
+  readonly threads?: number | undefined;
+}
+
+/** Numbers, with the lengths of their axes. */
+export interface HostTensor {
+  readonly type: ElementType;
+  readonly data: ArrayBufferView;
+  readonly dims: readonly number[];
+}
+
+/** How a graph is made ready to run. */
+export interface CompileOptions {
+  /**
+   * Whether what depends on nothing but what the graph holds is computed once, and kept: quantised weights are expanded
+   * then, which is faster and takes more memory.
+   */
+  readonly folds: boolean;
+}
+
+/** Most threads that pay: products are small. */
+const MOST_THREADS = 8;
+
+/** onnxruntime-web's WebAssembly, loaded. There is one in a thread; it stays. */
+export class OnnxRuntime {
+  readonly #ort: typeof import("onnxruntime-web/wasm");
+
+  private constructor(ort: typeof import("onnxruntime-web/wasm")) {
+    this.#ort = ort;
+  }
+
+  /** Loads it. Throws "missing-feature" where that fails. The options count the first time alone. */
+  static async load({ folder, threads }: OnnxOptions = {}): Promise<OnnxRuntime> {
+    try {
+      const ort = await import("onnxruntime-web/wasm");
+      if (folder !== undefined) ort.env.wasm.wasmPaths = folder;
+      ort.env.wasm.numThreads ||= threads ?? usualThreads();
+      ort.env.logLevel = "error";
+      return new OnnxRuntime(ort);
+    } catch (cause) {
+      throw notLoaded(cause);
+    }
+  }
+
+  get version(): string {
+    return this.#ort.env.versions.web ?? this.#ort.env.versions.common;
+  }
+
+  /** Threads that compute. */
+  get threads(): number {
+    return this.#ort.env.wasm.numThreads ?? 1;
+  }
+
+  /** Makes a graph ready to run; the caller disposes of it. Throws "out-of-memory", "missing-feature". */
+  async compile(graph: Graph, { folds }: CompileOptions): Promise<CompiledGraph> {
+    const { model, weights } = writeModel(graph);
+    let session: InferenceSession;
+    try {
+      session = await this.#ort.InferenceSession.create(model, {
+        executionProviders: ["wasm"],
+        graphOptimizationLevel: "all",
+        ...(weights && { externalData: [{ path: WEIGHTS_FILE, data: weights }] }),
+        extra: {
+          // Its product of weights that stay packed (MatMulNBits) unpacks them in scalar code.
+          session: { disable_quant_qdq: "1" },
+          ...(!folds && { optimization: { disable_specified_optimizers: "ConstantFolding" } }),
+        },
+      });
+    } catch (cause) {
+      throw failure(cause);
+    }
+    return new CompiledGraph(this.#ort, session);
+  }
+}
+
+/** A graph that is ready to run. Owned by its maker. */
+export class CompiledGraph {
+  readonly #ort: typeof import("onnxruntime-web/wasm");
+  readonly #session: InferenceSession;
+
+  constructor(ort: typeof import("onnxruntime-web/wasm"), session: InferenceSession) {
+    this.#ort = ort;
+    this.#session = session;
+  }
+
+  /** Runs it, which holds the thread. Outputs by name; throws "out-of-memory", "gpu-error". */
+  async run(inputs: ReadonlyMap<string, HostTensor>): Promise<Map<string, HostTensor>> {
+    const { Tensor } = this.#ort;
+    const feeds: Record<string, Tensor> = {};
+    for (const [name, { type, data, dims }] of inputs) {
+      feeds[name] = new Tensor(type, data as Tensor.DataTypeMap[typeof type], dims);
+    }
+    let results: InferenceSession.OnnxValueMapType;
+    try {
+      results = await this.#session.run(feeds);
+    } catch (cause) {
+      throw failure(cause);
+    }
+    return new Map(
+      Object.entries(results).map(([name, { type, data, dims }]) => [
+        name,
+        { type: type as ElementType, data: data as ArrayBufferView, dims },
+      ]),
+    );
+  }
+
+  async dispose(): Promise<void> {
+    await this.#session.release();
+  }
+}
+
+function usualThreads(): number {
+  const isShared = typeof SharedArrayBuffer !== "undefined";
+  const isBrowser = "crossOriginIsolated" in globalThis;
+  if (!isShared || (isBrowser && !globalThis.crossOriginIsolated)) return 1;
+  return Math.min(MOST_THREADS, globalThis.navigator?.hardwareConcurrency ?? 1);
+}
+
+function notLoaded(cause: unknown): SluiceError {
+  return new SluiceError(
+    "missing-feature",
+    `onnxruntime-web could not be loaded (${textOf(cause)}). Serve its files ort-wasm-simd-threaded.mjs and .wasm beside the page's own, or say with onnxFolder where they are.`,
+    { cause },
+  );
+}
+
+/** What onnxruntime says where its memory ends. */
+const OUT_OF_MEMORY =
+  /bad_alloc|out of memory|failed to allocate|memory access out of bounds|Aborted\(\)/i;
+
+function failure(cause: unknown): SluiceError {
+  const text = textOf(cause);
+  if (OUT_OF_MEMORY.test(text)) {
+    return new SluiceError(
+      "out-of-memory",
+      `onnxruntime-web has no memory left (${text}). Give a smaller budget or context, or use a smaller model.`,
+      { cause },
+    );
+  }
+  if (/no available backend|wasm|fetch|import/i.test(text)) return notLoaded(cause);
+  return new SluiceError(
+    "gpu-error",
+    `onnxruntime-web cannot compute this model (${text}). Try the runtime "webgpu", or another model.`,
+    { cause },
+  );
+}
+
+function textOf(cause: unknown): string {
+  return cause instanceof Error ? cause.message : String(cause);
+}
