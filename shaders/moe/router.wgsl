@@ -1,6 +1,7 @@
 // Chooses experts for each token and, when looks_up, looks them up in the page table and reports
 // what is absent. Without looks_up the host reads the ids and writes the slots itself.
-//   logits = router input + router bias, input = x or its RMS norm (shaders/linear/input);
+//   logits = logit_scale * (router input + router bias), input = x or its RMS norm
+//   (shaders/linear/input);
 //   ids = the top_k experts by key, best first, ties to the lower index, keys being logits or
 //   scores with a selection bias and groups (shaders/routing/rank);
 //   weights = scores of the chosen, divided by max(their sum, 2^-14) when renormalise, times scale,
@@ -45,6 +46,7 @@ struct Params {
   groups: u32,
   groups_kept: u32,
   epsilon: f32,
+  logit_scale: f32,
 }
 
 @group(0) @binding(0) var<uniform> params: Params;
@@ -97,7 +99,8 @@ fn main(
     for (var part = 0u; part < PARTS; part++) {
       sum += partials[expert / 4u * PARTS + part][expert % 4u];
     }
-    logits[expert] = sum * factor + expert_vector(params.router_bias, expert, 0.0);
+    let logit = sum * factor + expert_vector(params.router_bias, expert, 0.0);
+    logits[expert] = logit * params.logit_scale;
   }
   for (var rank = lane; rank < params.top_k; rank += LANES) {
     chosen[rank] = rank;

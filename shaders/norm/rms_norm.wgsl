@@ -1,5 +1,5 @@
 // y[token, i] = x[token, i] / sqrt(mean(x[token, :]^2) + epsilon) * weight[i]
-// With FINISHES 1: y[token, i] = (factor * that + residual[token, i]) * scale[0]; without
+// With FINISHES 1: y[token, i] = (that + residual[token, i]) * scale[0]; without
 // has_residual, residual is not read, without has_scale, scale is not. FINISHES 0 reads neither.
 // x, residual and y [tokens, width]; weight [width]; scale [1]; all f32. One workgroup a token.
 // width is a multiple of 4.
@@ -11,7 +11,6 @@ override FINISHES: u32 = 0u;
 struct Params {
   width: u32,
   epsilon: f32,
-  factor: f32,
   has_residual: u32,
   has_scale: u32,
 }
@@ -24,7 +23,7 @@ struct Params {
 @group(0) @binding(5) var<storage, read_write> y: array<vec4f>;
 
 fn finished(normed: vec4f, index: u32) -> vec4f {
-  var value = normed * params.factor;
+  var value = normed;
   if (params.has_residual != 0u) {
     value += residual[index];
   }

@@ -3,8 +3,9 @@
 //   q_out[token, head, :] =
 //     absorbed[token, head, :], rotate(q[token, head, q_width - rope_dims ..])
 //   cache[(position + token) % rows, :] = norm(kv[token, 0 .. rank]), rotate(kv[token, rank ..])
-// absorbed [tokens, heads, rank]; q [tokens, heads, q_width]; kv [tokens, rank + rope_dims];
-// norm [rank]; table [context, rope_dims / 2]: cos and sin of the angles, from the host;
+// absorbed [tokens, heads, rank]; q [tokens, heads, q_width]; kv [tokens, rank + rope_dims], from
+// number kv_first of the buffer on; norm [rank]; table [context, rope_dims / 2]: cos and sin of the
+// angles, from the host;
 // q_out [tokens, heads, rank + rope_dims]; cache: words of a format, laid out as keys of row_quads
 // fours of numbers a token (shaders/cache/place.wgsl).
 // pairing 0 rotates (i, i + rope_dims / 2), pairing 1 rotates (2i, 2i + 1).
@@ -18,6 +19,7 @@ override ROWS: u32 = 1u;
 struct Params {
   heads: u32,
   q_width: u32,
+  kv_first: u32,
   rank: u32,
   rope_dims: u32,
   rows: u32,
@@ -77,7 +79,7 @@ fn main(
     }
     return;
   }
-  let start = token * width;
+  let start = params.kv_first + token * width;
   let place = key_place(position % params.rows, params.row_quads, 0u, params.scales);
   var squares = 0.0;
   for (var i = lane; i < rank; i += LANES) {

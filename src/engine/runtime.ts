@@ -7,13 +7,18 @@ import type { EngineHost } from "./types.ts";
 /** What a model is run by, and why. */
 export type Runtime =
   | { readonly name: "webgpu"; readonly reason: string; readonly context: GpuContext }
-  | { readonly name: "onnx"; readonly reason: string; readonly onnx: OnnxRuntime };
+  | {
+      readonly name: "onnx";
+      readonly reason: string;
+      readonly onnx: OnnxRuntime;
+      readonly expandedBytes: number | undefined;
+    };
 
 const WANTED: readonly RuntimeWanted[] = ["auto", "webgpu", "onnx"];
 
 /** What the runtime depends on. */
 export interface RuntimeOptions extends Pick<LoadOptions, "runtime" | "onnxFolder"> {
-  readonly host: Pick<EngineHost, "fallsBack">;
+  readonly host: Pick<EngineHost, "fallsBack" | "expandedBytes">;
   /** Opens the GPU. Throws as `openGpu`. */
   readonly open: () => Promise<GpuContext>;
 }
@@ -34,24 +39,29 @@ export async function chooseRuntime({
       `runtime is ${JSON.stringify(wanted)}; it must be one of ${WANTED.join(", ")}.`,
     );
   }
-  const loadOnnx = () => OnnxRuntime.load({ folder: onnxFolder });
+  const { fallsBack, expandedBytes } = host;
+  const onnxFor = async (reason: string): Promise<Runtime> => {
+    const onnx = await OnnxRuntime.load({ folder: onnxFolder });
+    return { name: "onnx", reason, onnx, expandedBytes };
+  };
   const asked = "it was asked for";
-  if (wanted === "onnx") return { name: "onnx", reason: asked, onnx: await loadOnnx() };
+  if (wanted === "onnx") return onnxFor(asked);
   if (wanted === "webgpu") return { name: "webgpu", reason: asked, context: await open() };
   let context: GpuContext;
   try {
     context = await open();
   } catch (error) {
-    if (!host.fallsBack || !(error instanceof SluiceError)) throw error;
+    if (!fallsBack || !(error instanceof SluiceError)) throw error;
     if (error.code !== "no-adapter" && error.code !== "missing-feature") throw error;
-    return { name: "onnx", reason: reasonOf(error), onnx: await loadOnnx() };
+    return onnxFor(reasonOf(error));
   }
-  if (!host.fallsBack || !context.software) {
+  if (!fallsBack || !context.software) {
     return { name: "webgpu", reason: "there is an adapter", context };
   }
   try {
-    const reason = `the adapter (${context.adapterName}) runs on the processor, where WebAssembly is faster`;
-    return { name: "onnx", reason, onnx: await loadOnnx() };
+    return await onnxFor(
+      `the adapter (${context.adapterName}) runs on the processor, where WebAssembly is faster`,
+    );
   } catch {
     // A slow adapter is better than none.
     return { name: "webgpu", reason: "onnxruntime-web could not be loaded", context };

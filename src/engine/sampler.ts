@@ -61,9 +61,7 @@ export function keptTokens(
   logits: Float32Array,
   { topK, topP, minP }: Pick<SamplerSettings, "topK" | "topP" | "minP">,
 ): Uint32Array {
-  let ids = Uint32Array.from(logits.keys());
-  ids.sort((a, b) => logits[b]! - logits[a]! || a - b);
-  if (topK > 0) ids = ids.slice(0, topK);
+  let ids = topK > 0 ? bestOf(logits, topK) : allOf(logits);
   const best = logits[ids[0]!]!;
   if (minP > 0) {
     const least = best + Math.log(minP);
@@ -85,6 +83,34 @@ export function keptTokens(
       return wanted;
     });
     ids = ids.slice(0, Math.max(1, count));
+  }
+  return ids;
+}
+
+/** All ids, best first. */
+function allOf(logits: Float32Array): Uint32Array {
+  return Uint32Array.from(logits.keys()).sort((a, b) => logits[b]! - logits[a]! || a - b);
+}
+
+/**
+ * The ids of the `count` highest logits, best first, the lower id first of equal ones. A vocabulary is long and `count` is
+ * small: sorting all of it would take longer than a small model's pass.
+ */
+function bestOf(logits: Float32Array, count: number): Uint32Array {
+  const ids = new Uint32Array(Math.min(count, logits.length));
+  let found = 0;
+  for (let id = 0; id < logits.length; id++) {
+    const logit = logits[id]!;
+    if (found === ids.length && !(logit > logits[ids[found - 1]!]!)) continue;
+    let low = 0;
+    for (let high = found; low < high; ) {
+      const middle = (low + high) >> 1;
+      if (logits[ids[middle]!]! >= logit) low = middle + 1;
+      else high = middle;
+    }
+    if (found < ids.length) found++;
+    ids.copyWithin(low + 1, low, found - 1);
+    ids[low] = id;
   }
   return ids;
 }

@@ -220,8 +220,9 @@ async function loadModel(
 ): Promise<RunningModel> {
   const { file, spec } = opened;
   if (runtime.name === "onnx") {
-    const memoryLimitBytes = deviceMemoryBytes() / 2;
-    return OnnxModel.load(runtime.onnx, file, spec, { ...options, memoryLimitBytes });
+    const { onnx, expandedBytes } = runtime;
+    const memory = { memoryLimitBytes: deviceMemoryBytes() / 2, expandedBytes };
+    return OnnxModel.load(onnx, file, spec, { ...options, ...memory });
   }
   const { context } = runtime;
   const variants = await plannedVariants(context, opened, tuning);

@@ -96,6 +96,11 @@ export interface EngineHost {
   readonly tuningMs?: number;
   /** Whether onnxruntime-web is chosen by itself where WebGPU has no GPU. Default: only when it is asked for. */
   readonly fallsBack?: boolean;
+  /**
+   * Below so many bytes onnxruntime-web holds what every token needs in f32, which is faster: to try what a larger model
+   * does.
+   */
+  readonly expandedBytes?: number;
 }
 
 /** What was found of kernel variants, and what it holds for. */

@@ -24,6 +24,7 @@ import { hashRouter } from "./hash_router.ts";
 import { headLinear } from "./head_linear.ts";
 import { headLinearTransposed } from "./head_linear_transposed.ts";
 import { idle } from "./idle.ts";
+import { joinedNorms } from "./joined_norms.ts";
 import { lastToken } from "./last_token.ts";
 import { latentAppend } from "./latent_append.ts";
 import { layerNorm } from "./layer_norm.ts";
@@ -71,6 +72,7 @@ export const kernels = [
   headLinear,
   headLinearTransposed,
   idle,
+  joinedNorms,
   lastToken,
   latentAppend,
   layerNorm,

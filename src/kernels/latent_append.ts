@@ -5,8 +5,8 @@ import { defineKernel } from "../gpu/kernel.ts";
 /**
  * Queries, and the cached row of keys and values, of one layer of multi-head latent attention.
  *
- * q [tokens, heads, q_width] · absorbed [tokens, heads, rank] · kv [tokens, rank + rope_dims] · norm [rank] ·
- * table [context, rope_dims / 2] (cos, sin) · q_out [tokens, heads, rank + rope_dims], all f32 · cache: words of the
+ * q [tokens, heads, q_width] · absorbed [tokens, heads, rank] · kv [tokens, rank + rope_dims] from number `kv_first` on ·
+ * norm [rank] · table [context, rope_dims / 2] (cos, sin) · q_out [tokens, heads, rank + rope_dims], all f32 · cache: words of the
  * format whose part is linked. The last `rope_dims` of a head of q are rotated.
  */
 export const latentAppend = defineKernel({
@@ -15,6 +15,7 @@ export const latentAppend = defineKernel({
   params: {
     heads: "u32",
     q_width: "u32",
+    kv_first: "u32",
     rank: "u32",
     rope_dims: "u32",
     rows: "u32",

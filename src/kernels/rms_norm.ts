@@ -2,7 +2,7 @@ import source from "../../shaders/norm/rms_norm.wgsl?raw";
 import { defineKernel } from "../gpu/kernel.ts";
 
 /**
- * RMS norm of each token's row; with `FINISHES` 1 then `(factor * norm + residual) * scale`.
+ * RMS norm of each token's row; with `FINISHES` 1 then `(norm + residual) * scale`.
  *
  * x, residual, y [tokens, width] · weight [width] · scale [1], all f32. `width` is a multiple of 4.
  */
@@ -12,7 +12,6 @@ export const rmsNorm = defineKernel({
   params: {
     width: "u32",
     epsilon: "f32",
-    factor: "f32",
     has_residual: "u32",
     has_scale: "u32",
   },

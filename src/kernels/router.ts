@@ -28,6 +28,7 @@ export const router = defineKernel({
     groups: "u32",
     groups_kept: "u32",
     epsilon: "f32",
+    logit_scale: "f32",
   },
   buffers: {
     x: "read",

@@ -48,7 +48,10 @@ export function queryKeyNorm(
 export function moeLayers(
   file: ModelFile,
   config: DecoderConfig,
-  rule: Pick<MoeSpec, "ffn" | "routerInput" | "score" | "renormalise" | "activation">,
+  rule: Pick<
+    MoeSpec,
+    "ffn" | "routerInput" | "logitScale" | "score" | "renormalise" | "activation"
+  >,
   layers: readonly number[] = Array.from({ length: config.layers }, (_, layer) => layer),
 ): readonly MoeSpec[] {
   const key = (name: string) => `${config.architecture}.${name}`;

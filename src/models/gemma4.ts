@@ -118,6 +118,7 @@ function expertLayers(file: ModelFile, config: DecoderConfig): ReadonlyMap<numbe
   const specs = moeLayers(file, config, {
     ffn: readCount(file.metadata, "gemma4.expert_feed_forward_length"),
     routerInput: "post-attention",
+    logitScale: 1 / Math.sqrt(config.hidden),
     score: "softmax",
     renormalise: true,
     activation: "gelu",
@@ -174,17 +175,14 @@ function feedForwardBlock<Tensor extends Activation, Choice extends Routing>(
   ops: Ops<Tensor, Choice>,
   x: Tensor,
   { layer, experts, outputScale }: SecondBlock,
-  { epsilon, hidden }: DecoderConfig,
+  { epsilon }: DecoderConfig,
 ): Tensor {
   const named = (part: string) => blockWeight(layer, part);
   const norm = (tensor: Tensor, part: string, residual?: Tensor) =>
     ops.rmsNorm(tensor, named(part), epsilon, residual && { residual });
   const choice = experts && {
     spec: experts,
-    routing: ops.route(
-      ops.rmsNorm(x, routerScale(layer), epsilon, { factor: 1 / Math.sqrt(hidden) }),
-      experts,
-    ),
+    routing: ops.route(ops.rmsNorm(x, routerScale(layer), epsilon), experts),
   };
   const dense = feedForward(ops, norm(x, "ffn_norm"), named, {}, "gelu");
   let sum = dense;

@@ -12,8 +12,9 @@ import { checkWidth } from "./checks.ts";
 import { recordAttention } from "./gpu/attention.ts";
 import { recordHeadLinear, recordLatentAttention } from "./gpu/latent.ts";
 import { lazyTensor } from "./gpu/lazy.ts";
-import { recordGatedUnit, recordLinear, recordNorm, recordSideBySide } from "./gpu/linear.ts";
+import { recordGatedUnit, recordLinear, recordSideBySide } from "./gpu/linear.ts";
 import { type GpuRouting, MoeRecording } from "./gpu/moe.ts";
+import { recordNorm } from "./gpu/norms.ts";
 import { type GpuTensor, Recording } from "./gpu/recording.ts";
 import { recordMamba2, recordShortConv } from "./gpu/recurrent.ts";
 import { type ChooserSteps, recordChoosers } from "./gpu/sampling.ts";
@@ -147,7 +148,8 @@ export class GpuOps implements Ops<GpuTensor, GpuRouting> {
   }
 
   attention(q: GpuTensor, k: GpuTensor, v: GpuTensor, spec: AttentionSpec): GpuTensor {
-    const together = spec.fused === undefined && recordSideBySide(this.#recording, [q, k, v]);
+    const apart = k === v ? [q, k] : [q, k, v];
+    const together = spec.fused === undefined && recordSideBySide(this.#recording, apart);
     if (!together) return recordAttention(this.#recording, { q, k, v }, spec);
     const all = { q: together, k: together, v: together };
     return recordAttention(this.#recording, all, { ...spec, fused: "queries, keys and values" });

@@ -62,12 +62,11 @@ export class OnnxOps implements Ops<OnnxTensor, OnnxRouting> {
     x: OnnxTensor,
     weight: string,
     epsilon: number,
-    { factor = 1, residual, scale }: NormOptions<OnnxTensor> = {},
+    { residual, scale }: NormOptions<OnnxTensor> = {},
   ): OnnxTensor {
     const recording = this.#recording;
     const { graph } = recording;
     let y = recording.rmsNormed(recording.use(x), recording.vector(weight, x.width), epsilon);
-    if (factor !== 1) y = graph.node("Mul", [y, graph.scalar(factor)]);
     if (residual) y = graph.node("Add", [y, recording.use(residual)]);
     if (scale !== undefined) y = graph.node("Mul", [y, recording.vector(scale, 1)]);
     return recording.tensor(y, x.width, x.rows);
@@ -264,7 +263,7 @@ export class OnnxOps implements Ops<OnnxTensor, OnnxRouting> {
   }
 
   #routerLogits(x: OnnxTensor, spec: MoeSpec): OnnxTensor {
-    const { router, routerBias } = spec;
-    return this.linear(x, router, routerBias === undefined ? {} : { bias: routerBias });
+    const { router, routerBias, logitScale: scale = 1 } = spec;
+    return this.linear(x, router, { ...(routerBias !== undefined && { bias: routerBias }), scale });
   }
 }

@@ -13,7 +13,7 @@ export interface Ops<Tensor extends Activation = Activation, Choice extends Rout
   /** The rows of `table` `[vocab, hidden]` of the pass's token ids, times `scale` (1). -> `[tokens, hidden]` */
   embed(table: string, options?: { scale?: number }): Tensor;
   /**
-   * `(factor * norm + residual) * scale`, where `norm = x / sqrt(mean(x²) + epsilon) * weight`, over each token's row.
+   * `(norm + residual) * scale`, where `norm = x / sqrt(mean(x²) + epsilon) * weight`, over each token's row.
    * weight `[width]`
    */
   rmsNorm(x: Tensor, weight: string, epsilon: number, options?: NormOptions<Tensor>): Tensor;
@@ -107,8 +107,6 @@ export interface LinearOptions<Tensor> {
 
 /** What is done to a normalised row besides. */
 export interface NormOptions<Tensor> {
-  /** 1 when absent. */
-  readonly factor?: number;
   /** `[tokens, width]` */
   readonly residual?: Tensor;
   /** A vector `[1]`. */
@@ -264,6 +262,8 @@ export interface MoeSpec {
   readonly router: string;
   /** A vector `[experts]` that is added to the logits. */
   readonly routerBias?: string;
+  /** Multiplies the logits, their bias included; 1 when absent. */
+  readonly logitScale?: number;
   readonly score: ScoreName;
   /** A vector `[experts]` that is added to the scores for the choice alone: see `rankingKeys`. */
   readonly selectionBias?: string;

@@ -136,14 +136,14 @@ export function createReferenceOps(
       return done("embed", table, x);
     },
 
-    rmsNorm(x, name, epsilon, { factor = 1, residual, scale: scaleName } = {}) {
+    rmsNorm(x, name, epsilon, { residual, scale: scaleName } = {}) {
       const weights = weight(name, [x.width]);
       const scale = scaleName === undefined ? 1 : weight(scaleName, [1])[0]!;
       if (residual) expectShape(name, residual, x.tokens, x.width);
       const y = tensor(x.tokens, x.width);
       for (let token = 0; token < x.tokens; token++) {
         const normed = rmsNormed(row(x, token), weights, epsilon);
-        addScaled(row(y, token), normed, factor * scale);
+        addScaled(row(y, token), normed, scale);
         if (residual) addScaled(row(y, token), row(residual, token), scale);
       }
       return done("rmsNorm", name, y);
@@ -353,7 +353,8 @@ export function createReferenceOps(
       const chosen = Array.from({ length: x.tokens }, (_, token) => {
         const logits = product(router, 0, spec.experts, row(x, token));
         if (bias) addScaled(logits, bias, 1);
-        return chooseExperts(logits, spec, vectors);
+        const scaled = logits.map((logit) => logit * (spec.logitScale ?? 1));
+        return chooseExperts(scaled, spec, vectors);
       });
       const choice: ReferenceRouting = {
         layer: spec.layer,

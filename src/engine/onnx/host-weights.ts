@@ -13,7 +13,7 @@ import {
 } from "../tensor-reader.ts";
 
 /** Matrices are expanded to f32 where all of them take no more than this so. */
-const EXPANDED_BYTES = 512 * 1024 * 1024;
+export const EXPANDED_BYTES = 512 * 1024 * 1024;
 
 /** A tensor as it lies in the file. */
 interface StoredTensor {
@@ -37,7 +37,12 @@ export class HostWeights implements OnnxWeights {
   readonly #matrices = new Map<string, StoredTensor>();
   readonly #values = new Map<string, DecodedTensor>();
   readonly #tables = new Map<string, { readonly cols: number; readonly ids: Uint32Array }>();
+  readonly #expandedBytes: number;
   #expands = true;
+
+  constructor(expandedBytes: number) {
+    this.#expandedBytes = expandedBytes;
+  }
 
   /**
    * Reads `specs` from the file. Throws "unsupported-format", "bad-file", "truncated-file", "aborted" and what the
@@ -53,7 +58,7 @@ export class HostWeights implements OnnxWeights {
     await readParts(file, parts, onBytes, signal);
     let weights = 0;
     for (const { rows, cols } of this.#matrices.values()) weights += rows * cols;
-    this.#expands = 4 * weights <= EXPANDED_BYTES;
+    this.#expands = 4 * weights <= this.#expandedBytes;
   }
 
   get expands(): boolean {

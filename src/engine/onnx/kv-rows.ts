@@ -14,7 +14,8 @@ export class HostKvCache {
   readonly keys: HostRows;
   /** Undefined where values are a part of the keys. */
   readonly values: HostRows | undefined;
-  readonly #window: number;
+  /** A query sees at most so many keys. */
+  readonly window: number;
 
   constructor(spec: AttentionSpec, format: CacheFormat, size: CacheSize) {
     const rows = cacheRows(spec, size);
@@ -23,12 +24,12 @@ export class HostKvCache {
     this.values = spec.valuesInKeys
       ? undefined
       : new HostRows(format, { rows, heads: kvHeads, dim: valueDimOf(spec) });
-    this.#window = spec.window ?? Number.POSITIVE_INFINITY;
+    this.window = spec.window ?? Number.POSITIVE_INFINITY;
   }
 
   /** The positions that the queries of a pass of `tokens` tokens at `position` may see. */
   seen(position: number, tokens: number): { readonly first: number; readonly count: number } {
-    const first = Math.max(0, position - this.#window + 1);
+    const first = Math.max(0, position - this.window + 1);
     return { first, count: position + tokens - first };
   }
 
@@ -43,7 +44,7 @@ export class HostKvCache {
       const own = position + token;
       const row = data.subarray(token * count, (token + 1) * count);
       row.fill(Number.NEGATIVE_INFINITY, own + 1 - first);
-      row.fill(Number.NEGATIVE_INFINITY, 0, Math.max(0, own - this.#window + 1 - first));
+      row.fill(Number.NEGATIVE_INFINITY, 0, Math.max(0, own - this.window + 1 - first));
     }
     return { type: "float32", data, dims: [tokens, count] };
   }

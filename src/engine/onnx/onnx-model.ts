@@ -31,9 +31,10 @@ import { expertsOf } from "../programs.ts";
 import { ropeAngles, ropeFactors } from "../rope.ts";
 import { Speculation } from "../speculation/speculation.ts";
 import { byFamily } from "../tuning/choices.ts";
+import { calibrateOnnx } from "./calibration.ts";
 import { ColumnSlots, planColumns } from "./expert-columns.ts";
 import { ExpertGraphSet } from "./expert-graphs.ts";
-import { HostWeights } from "./host-weights.ts";
+import { EXPANDED_BYTES, HostWeights } from "./host-weights.ts";
 import { HostKvCache } from "./kv-rows.ts";
 import {
   type CompiledStep,
@@ -47,6 +48,8 @@ import {
 export interface OnnxModelOptions extends ModelOptions {
   /** What weights, caches and slots may take in all where no budget is given. */
   readonly memoryLimitBytes: number;
+  /** See `EngineHost`. */
+  readonly expandedBytes: number | undefined;
 }
 
 /** A model that onnxruntime-web computes, ready to run passes. Owned by the engine, which calls `dispose`. */
@@ -142,7 +145,7 @@ export class OnnxModel implements RunningModel {
     options: OnnxModelOptions,
   ): Promise<OnnxModel> {
     const pools = planPools(file, spec.moe);
-    const weights = new HostWeights();
+    const weights = new HostWeights(options.expandedBytes ?? EXPANDED_BYTES);
     await weights.load(file, spec.resident, options.onBytes, options.signal);
     options.onRecording();
     const compiled: CompiledStep[] = [];
@@ -202,7 +205,7 @@ export class OnnxModel implements RunningModel {
         counters,
         emptyStates,
         kvCacheBytes,
-        costs: NO_COSTS,
+        costs: await calibrateOnnx(parts, pools),
         budgetBytes: budgetBytesOf(options.budget, plan.gpuBytes),
       });
     } catch (error) {
@@ -325,18 +328,6 @@ class Counters {
     return { ...this.#all };
   }
 }
-
-const NO_COSTS: MeasuredCosts = {
-  layerMs: 0,
-  expertMs: 0,
-  skippedLayerMs: 0,
-  passMs: 0,
-  readbackMs: 0,
-  overlapMs: 0,
-  uploadMs: 0,
-  uploadMsPerByte: 0,
-  ramMsPerByte: 0,
-};
 
 function recordProgram(
   spec: ModelSpec,

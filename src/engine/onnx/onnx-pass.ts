@@ -44,10 +44,11 @@ export interface OnnxPassParts {
 }
 
 /** What of a pass's options means something here; `ahead` brings experts as soon as they are known. */
-export type OnnxPassOptions = Pick<
-  PassOptions,
-  "logits" | "ahead" | "following" | "onAsked" | "onChosen" | "signal"
->;
+export interface OnnxPassOptions
+  extends Pick<PassOptions, "logits" | "ahead" | "following" | "onAsked" | "onChosen" | "signal"> {
+  /** Computes all but experts, and counts nothing: to see how long that takes. */
+  readonly withoutExperts?: boolean;
+}
 
 /** Recurrent states are known by this. */
 export function stateKey(layer: number, part: string): string {
@@ -87,8 +88,8 @@ interface Turn {
   readonly x: HostTensor;
   readonly residual: Float32Array;
   readonly choice: Choice;
-  /** What each pair (token, k) came to, until they are added up: `[tokens * topK, hidden]`. */
-  readonly pairs: Float32Array;
+  /** What each pair (token, k) came to, until they are added up: `[tokens * topK, hidden]`; once one was computed alone. */
+  pairs: Float32Array | undefined;
 }
 
 /** Time after which a pass lets the thread do something else: loads land, and a stop is heard. */
@@ -105,6 +106,7 @@ class OnnxPass {
   readonly #turns = new Map<number, Waiting<Turn>>();
   /** Layers that have chosen and were not computed. */
   readonly #due = new Set<number>();
+  readonly #masks = new Map<number, HostTensor>();
   #breathed = performance.now();
 
   constructor(
@@ -189,7 +191,7 @@ class OnnxPass {
         return rows.read(first, count)[source.part];
       }
       case "mask":
-        return this.#parts.kvCaches.get(source.layer)!.mask(this.#position, tokens);
+        return this.#mask(this.#parts.kvCaches.get(source.layer)!);
       case "rows": {
         const all = this.#options.following !== undefined;
         const rows = all ? [...this.#tokens.keys()] : [tokens - 1];
@@ -198,6 +200,16 @@ class OnnxPass {
       case "state":
         return this.#parts.states.get(stateKey(source.layer, source.part))!;
     }
+  }
+
+  /** Layers with windows of one size share their mask. */
+  #mask(cache: HostKvCache): HostTensor {
+    let mask = this.#masks.get(cache.window);
+    if (!mask) {
+      mask = cache.mask(this.#position, this.#tokens.length);
+      this.#masks.set(cache.window, mask);
+    }
+    return mask;
   }
 
   #append({ layer, keys, values }: Extract<HostStep, { kind: "append" }>): void {
@@ -230,6 +242,7 @@ class OnnxPass {
       }
     }
     this.#choices[moe] = choice;
+    if (this.#options.withoutExperts) return;
     this.#options.onAsked?.(moe, choice.ids);
     store.use(pool, choice.ids);
     // Of layers that share a pool, one at a time brings its experts: two might want more slots than there are.
@@ -243,11 +256,12 @@ class OnnxPass {
   async #runExperts(step: Extract<HostStep, { kind: "experts" }>): Promise<void> {
     const { spec } = this.#parts;
     const { moe } = step;
-    const { hidden, topK } = spec.moe[moe]!;
+    const { hidden } = spec.moe[moe]!;
     const tokens = this.#tokens.length;
     const choice = this.#choices[moe]!;
     const residual =
       step.residual === undefined ? new Float32Array(tokens * hidden) : this.#floats(step.residual);
+    if (this.#options.withoutExperts) return this.#set(step.to, residual, hidden);
     this.#options.onChosen?.(moe, this.#ids(), this.#guess(moe + 1, step.guess));
     const early = choice.early;
     choice.early = undefined;
@@ -255,7 +269,7 @@ class OnnxPass {
       x: this.#value(step.x),
       residual,
       choice,
-      pairs: new Float32Array(tokens * topK * hidden),
+      pairs: undefined,
     };
     this.#turn(moe).arrive(turn);
     const { slots, submitted, release } = await (early ??
@@ -290,23 +304,26 @@ class OnnxPass {
     if (slots) await this.#compute(moe, slots, turn);
     const y = turn.residual.slice();
     const { weights } = turn.choice;
+    const pairs = turn.pairs!;
     for (let pair = 0; pair < weights.length; pair++) {
       const first = Math.floor(pair / topK) * hidden;
       const from = pair * hidden;
       const weight = weights[pair]!;
       for (let i = 0; i < hidden; i++) {
         // Rounded as the graph of one token does.
-        y[first + i] = y[first + i]! + Math.fround(weight * turn.pairs[from + i]!);
+        y[first + i] = y[first + i]! + Math.fround(weight * pairs[from + i]!);
       }
     }
     return y;
   }
 
   /** Computes the pairs that have a slot, expert by expert. */
-  async #compute(moe: number, slots: Uint32Array, { x, pairs }: Turn): Promise<void> {
+  async #compute(moe: number, slots: Uint32Array, turn: Turn): Promise<void> {
     const { graphs, slots: columns, spec } = this.#parts;
     const { pool, hidden, topK } = spec.moe[moe]!;
-    const all = x.data as Float32Array;
+    turn.pairs ??= new Float32Array(slots.length * hidden);
+    const { pairs } = turn;
+    const all = turn.x.data as Float32Array;
     for (const [slot, own] of pairsBySlot(slots)) {
       const rows = new Float32Array(own.length * hidden);
       for (const [index, pair] of own.entries()) {

@@ -69,11 +69,11 @@ export function recordCached(
 }
 
 function checkShapes({ q, k, v }: Projected, spec: AttentionSpec): void {
-  const { layer, heads, kvHeads, headDim, fused, valuesInKeys } = spec;
+  const { layer, heads, kvHeads, headDim, fused, valuesInKeys, keysAreValues } = spec;
   const valueDim = valueDimOf(spec);
   const widths = [heads * headDim, kvHeads * headDim, kvHeads * valueDim] as const;
   if (fused !== undefined) {
-    checkWidth(fused, q.width, widths[0] + widths[1] + widths[2]);
+    checkWidth(fused, q.width, widths[0] + widths[1] + (keysAreValues ? 0 : widths[2]));
   } else {
     checkWidth(`q of layer ${layer}`, q.width, widths[0]);
     checkWidth(`k of layer ${layer}`, k.width, widths[1]);
@@ -96,7 +96,8 @@ function recordRotation(
   { buffer, layout, format }: CacheTarget,
 ): GpuTensor {
   const { gpu, recorder } = recording;
-  const { heads, kvHeads, headDim, rope, norm, fused, valuesInKeys } = spec;
+  const { heads, kvHeads, headDim, rope, norm, fused, valuesInKeys, keysAreValues } = spec;
+  const keysFirst = fused === undefined ? 0 : heads * headDim;
   const table = gpu.ropeTable(rope ?? NO_ROPE);
   const rotated = recording.tensor(heads * headDim);
   recorder.dispatch(rotateAppend, {
@@ -109,8 +110,8 @@ function recordRotation(
       q_row: q.width,
       k_row: k.width,
       v_row: v.width,
-      k_first: fused === undefined ? 0 : heads * headDim,
-      v_first: fused === undefined ? 0 : (heads + kvHeads) * headDim,
+      k_first: keysFirst,
+      v_first: fused === undefined || keysAreValues ? keysFirst : keysFirst + kvHeads * headDim,
       rows: layout.rows,
       ...placesOf(layout),
       rope_dims: rope?.dims ?? 0,

@@ -1,4 +1,4 @@
-import type { ActivationName, LinearOptions } from "../ops.ts";
+import type { ActivationName, HeadLinearOptions, LinearOptions } from "../ops.ts";
 import type { Scratch } from "../program.ts";
 import type { GpuTensor } from "./recording.ts";
 
@@ -6,7 +6,13 @@ import type { GpuTensor } from "./recording.ts";
  * What a tensor is made of that nobody has computed yet. An op that reads it may compute it on the way, in a dispatch of
  * its own work; any other makes it be recorded, when it asks for the tensor's buffer.
  */
-export type Pending = PendingNorm | PendingLinear | PendingGatedUnit | PendingSum;
+export type Pending =
+  | PendingNorm
+  | PendingNormSum
+  | PendingLinear
+  | PendingHeadLinear
+  | PendingGatedUnit
+  | PendingSum;
 
 /** The RMS norm of x, and nothing else. */
 export interface PendingNorm {
@@ -16,12 +22,26 @@ export interface PendingNorm {
   readonly epsilon: number;
 }
 
+/** The RMS norm of x, and a residual. */
+export interface PendingNormSum extends Omit<PendingNorm, "kind"> {
+  readonly kind: "norm-sum";
+  readonly residual: GpuTensor;
+}
+
 /** `scale * (weight x + bias) + residual` */
 export interface PendingLinear {
   readonly kind: "linear";
   readonly x: GpuTensor;
   readonly weight: string;
   readonly options: LinearOptions<GpuTensor>;
+}
+
+/** A product for each head: see `Ops.headLinear`. */
+export interface PendingHeadLinear {
+  readonly kind: "head-linear";
+  readonly x: GpuTensor;
+  readonly weight: string;
+  readonly options: HeadLinearOptions;
 }
 
 /** `gated(gate, up)` */

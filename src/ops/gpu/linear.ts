@@ -3,55 +3,12 @@ import { gatedUnit } from "../../kernels/gated_unit.ts";
 import { matmul } from "../../kernels/matmul.ts";
 import { matvec, NO_VECTOR } from "../../kernels/matvec.ts";
 import { activationParts, matricesParts, rowDotsConstants } from "../../kernels/parts.ts";
-import { rmsNorm } from "../../kernels/rms_norm.ts";
 import { checkMultiple, checkWidth } from "../checks.ts";
 import type { GpuMatrix, GpuMatrixPart } from "../gpu-resources.ts";
-import type { ActivationName, LinearOptions, NormOptions } from "../ops.ts";
+import type { ActivationName, LinearOptions } from "../ops.ts";
 import { lazyTensor, type PendingLinear, pendingOf } from "./lazy.ts";
 import { areAlike, loaderOf, productInput, rowDotsOf } from "./product-input.ts";
 import { type GpuTensor, type Recording, UNIT_WEIGHTS } from "./recording.ts";
-
-/** `Ops.rmsNorm`; without options it may be left to what reads it. */
-export function recordNorm(
-  recording: Recording,
-  x: GpuTensor,
-  weight: string,
-  epsilon: number,
-  options: NormOptions<GpuTensor>,
-): GpuTensor {
-  const { factor = 1, residual, scale } = options;
-  const weights = recording.gpu.vector(weight, x.width);
-  if (residual) checkWidth(weight, residual.width, x.width);
-  const finishes = factor !== 1 || residual !== undefined || scale !== undefined;
-  const record = () => {
-    const { gpu, recorder } = recording;
-    const { scratch } = x;
-    const rest = residual?.scratch;
-    const y = recording.tensor(x.width, x.single);
-    recorder.dispatch(rmsNorm, {
-      params: {
-        width: x.width,
-        epsilon,
-        factor,
-        has_residual: rest ? 1 : 0,
-        has_scale: scale === undefined ? 0 : 1,
-      },
-      buffers: {
-        x: scratch,
-        weight: weights,
-        // What is not there is not read: any buffer does that is only read.
-        residual: rest ?? scratch,
-        scale: scale === undefined ? weights : gpu.vector(scale, 1),
-        y: y.scratch,
-      },
-      parts: [gpu.variant.norm.reduce],
-      constants: { ...gpu.variant.norm.constants, FINISHES: finishes ? 1 : 0 },
-      single: x.single,
-    });
-    return y;
-  };
-  return finishes ? record() : lazyTensor(x, { kind: "norm", x, weight, epsilon }, record);
-}
 
 /** `Ops.linear`. */
 export function recordLinear(

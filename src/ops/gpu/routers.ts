@@ -94,6 +94,7 @@ export function recordRouter(
     groups: spec.groups?.count ?? 1,
     groups_kept: spec.groups?.keep ?? 1,
     epsilon: input.epsilon,
+    logit_scale: spec.logitScale ?? 1,
   };
   recorder.dispatch(router, {
     params,

@@ -42,7 +42,8 @@ export async function compareModels(
   const file = await (await fetch(job.model)).blob();
   const context = ROOM * (promptTokens + decodeTokens);
   const loaders: readonly (readonly [EngineName, () => Promise<RunningModel>])[] = [
-    [ENGINES.sluice, () => loadSluice(job, file)],
+    [ENGINES.sluice, () => loadSluice(job, file, "webgpu")],
+    [ENGINES.sluiceWasm, () => loadSluice(job, file, "onnx")],
     [ENGINES.wllamaCpu, () => loadWllama(file, "cpu", context)],
     [ENGINES.wllamaWebgpu, () => loadWllama(file, "webgpu", context)],
   ];
@@ -101,11 +102,16 @@ function promptAt(turn: number, tokens: number): string {
   return Array.from({ length: count }, (_, i) => words[(11 * turn + i) % words.length]).join(" ");
 }
 
-async function loadSluice(job: PageJob, file: Blob): Promise<RunningModel> {
+async function loadSluice(
+  job: PageJob,
+  file: Blob,
+  runtime: "webgpu" | "onnx",
+): Promise<RunningModel> {
   const engine = await connect(new Worker(job.worker, { type: "module" }));
-  await engine.load(file, { ...job.load, diskBudget: 0 });
+  await engine.load(file, { ...job.load, runtime, fill: "wait", diskBudget: 0 });
+  const { threads } = (await engine.stats()).runtime;
   return {
-    note: "",
+    note: threads === undefined ? "" : `${threads} threads`,
     async reply(prompt, tokens) {
       const { stats } = await engine.generate(prompt, { maxTokens: tokens }).result;
       return {

@@ -47,6 +47,7 @@ describe.for(CASES)("latent_append, $name, $format.name", ({ variant, format }) 
           const spec = { layer: 0, heads, kvHeads: 1, headDim: width, valueDim: rank, scale: 1 };
           const layout = planKvCache({ ...spec, valuesInKeys: true }, format, rows);
           const random = createRandom(drawn.seed);
+          const kvFirst = 4 * random.integer(2);
           const q = randomInput(random, tokens * heads * qWidth, plant);
           const absorbed = randomInput(random, tokens * heads * rank);
           const kv = randomInput(random, tokens * width, plant);
@@ -63,6 +64,7 @@ describe.for(CASES)("latent_append, $name, $format.name", ({ variant, format }) 
             params: {
               heads,
               q_width: qWidth,
+              kv_first: kvFirst,
               rank,
               rope_dims: ropeDims,
               rows,
@@ -74,7 +76,7 @@ describe.for(CASES)("latent_append, $name, $format.name", ({ variant, format }) 
             buffers: {
               q,
               absorbed,
-              kv,
+              kv: new Float32Array([...new Float32Array(kvFirst).fill(Number.NaN), ...kv]),
               norm,
               table,
               q_out: 4 * heads * width * (tokens + 1),
@@ -120,6 +122,7 @@ describe.for(CASES)("latent_append, $name, $format.name", ({ variant, format }) 
       params: {
         heads: 2,
         q_width: 4,
+        kv_first: 0,
         rank: 4,
         rope_dims: 2,
         rows: CONTEXT,

@@ -107,7 +107,7 @@ describe("norms", () => {
     const byOrder = new Map<number, Uint32Array>();
     for (const choice of runnable(candidates.norm)) {
       const { y } = await run(rmsNorm, {
-        params: { width, epsilon: 1e-5, factor: 1, has_residual: 0, has_scale: 0 },
+        params: { width, epsilon: 1e-5, has_residual: 0, has_scale: 0 },
         buffers: { x, weight, residual: 4, scale: 4, y: 4 * tokens * width },
         parts: [choice.reduce],
         constants: choice.constants,

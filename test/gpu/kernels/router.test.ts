@@ -54,6 +54,8 @@ interface RouterCase {
   readonly routerBias?: Float32Array;
   readonly selectionBias?: Float32Array;
   readonly expertScale?: Float32Array;
+  /** Default: 1. */
+  readonly logitScale?: number;
   /** Default: true. */
   readonly looksUp?: boolean;
 }
@@ -87,6 +89,7 @@ async function route(run: RunKernel, routed: RouterCase) {
       groups: rule.groups?.count ?? 1,
       groups_kept: rule.groups?.keep ?? 1,
       epsilon: norm?.epsilon ?? 0,
+      logit_scale: routed.logitScale ?? 1,
     },
     buffers: {
       x,
@@ -124,6 +127,7 @@ function expectRouted(result: Awaited<ReturnType<typeof route>>, routed: RouterC
   const logits = routerLogits(weights, x.subarray(0, tokens * hidden), hidden, {
     bias: routed.routerBias,
     norm: routed.norm,
+    scale: Math.fround(routed.logitScale ?? 1),
   });
   const byLogit = !ranksByScore(ruled(routed));
   for (const [token, own] of logits.entries()) {
@@ -175,6 +179,7 @@ describe.for(CASES)("router, $name", ({ format, variant, input }) => {
       tokens: fc.integer({ min: 1, max: 5 }),
       renormalise: fc.boolean(),
       scale: fc.constantFrom(1, 2.5),
+      logitScale: fc.constantFrom(1, 0.3),
       absent: fc.constantFrom(2, 50),
       // Experts with the row of an expert before them: equal logits, whatever the rounding.
       copies: fc.constantFrom("none", "some", "all"),
@@ -184,6 +189,7 @@ describe.for(CASES)("router, $name", ({ format, variant, input }) => {
     await fc.assert(
       fc.asyncProperty(shape, async (drawn) => {
         const { experts, hidden, tokens, renormalise, scale, absent, copies, plant, seed } = drawn;
+        const { logitScale } = drawn;
         const random = createRandom(seed);
         const plain = randomInput(random, experts * hidden);
         for (let expert = 1; expert < experts; expert++) {
@@ -200,6 +206,7 @@ describe.for(CASES)("router, $name", ({ format, variant, input }) => {
           x,
           norm: norm && { ...norm, weight: norm.weight.map((value) => value / 8) },
           tokens,
+          logitScale,
           rule: { score: "softmax", topK: Math.min(drawn.topK, experts), renormalise, scale },
           pages: randomPages(random, experts, absent),
         } as const;

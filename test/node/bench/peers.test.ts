@@ -27,6 +27,7 @@ const RESULT: PeersResult = {
   ],
   model: [
     { engine: ENGINES.sluice, prefill: at(100), decode: at(50) },
+    { engine: ENGINES.sluiceWasm, prefill: at(100), decode: at(75), note: "2 threads" },
     { engine: ENGINES.wllamaCpu, prefill: at(200), decode: at(100), note: "2 threads" },
     { engine: ENGINES.wllamaWebgpu, note: "It needs shader-f16, which this adapter lacks." },
   ],
@@ -40,6 +41,7 @@ describe("a comparison", () => {
       { wanted: 15, ratio: 20, met: true },
       { wanted: 10, ratio: 6, met: false },
       { wanted: 10, ratio: undefined, met: undefined },
+      { wanted: 0.6, ratio: 0.75, met: true },
     ]);
   });
 

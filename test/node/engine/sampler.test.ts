@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { logprobsOf, PLAIN, sampleToken } from "../../../src/engine/sampler.ts";
+import { keptTokens, logprobsOf, PLAIN, sampleToken } from "../../../src/engine/sampler.ts";
 import { createRandom } from "../../../src/numeric/random.ts";
 
 /** Probabilities 0.5, 0.25, 0.125, 0.0625, 0.0625 of tokens 3, 0, 4, 1, 2. */
@@ -76,6 +76,27 @@ describe("sampleToken", () => {
     expect(sampleToken(logits, { ...penalty, repetitionWindow: 2 }, [0, 3, 3], () => 0)).toBe(0);
     expect(sampleToken(logits, { ...penalty, repetitionWindow: 0 }, [0], () => 0)).toBe(0);
     expect([...logits]).toEqual([...new Float32Array([2, 1.5, -1, -1.1])]);
+  });
+
+  test("keeps the tokens with the highest logits, best first, the lower id of equal ones", () => {
+    const logit = fc.oneof(fc.integer({ min: -3, max: 3 }), fc.constant(-Infinity));
+    fc.assert(
+      fc.property(
+        fc.array(logit, { minLength: 1, maxLength: 40 }),
+        fc.integer({ min: 1, max: 45 }),
+        (values, topK) => {
+          const logits = Float32Array.from(values);
+          const sorted = [...logits.keys()].sort(
+            // -Infinity less itself is no number.
+            (a, b) => (logits[a] === logits[b] ? 0 : logits[b]! - logits[a]!) || a - b,
+          );
+
+          const kept = keptTokens(logits, { topK, topP: 1, minP: 0 });
+
+          expect([...kept]).toEqual(sorted.slice(0, topK));
+        },
+      ),
+    );
   });
 
   test("always gives a token, whatever the logits and settings", () => {

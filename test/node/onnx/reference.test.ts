@@ -1,5 +1,6 @@
 import { describe, expect, onTestFinished, test } from "vitest";
 import { createEngine } from "../../../src/engine/engine.ts";
+import type { EngineHost } from "../../../src/engine/types.ts";
 import { architectures } from "../../../src/models/registry.ts";
 import { type TinyModelOptions, tinyModel } from "../../helpers/tiny-models.ts";
 import { greatestDifference } from "../../helpers/within.ts";
@@ -29,20 +30,31 @@ const MODELS: Readonly<Record<string, TinyModelOptions>> = {
 
 const TOKENS = [1, 5, 9, 3, 7, 2, 8, 11, 4, 6, 0, 12];
 
+/** Formats of each kind: whole numbers with and without mins, with groups of each length, and floats. */
+const PACKED = ["q4_0", "q4_k", "q6_k", "tq2_0", "f16"] as const;
+
 describe("against the reference", () => {
   test.for(Object.entries(MODELS))("%s", async ([, options]) => {
-    const bytes = tinyModel(options);
-    const engine = createEngine({ gpu: undefined });
-    onTestFinished(() => engine.dispose());
-    await engine.load(new Blob([bytes]), { runtime: "onnx", fill: "off" }, {});
+    await expectScores(options);
+  });
 
-    const { logprobs } = await engine.score(TOKENS);
-
-    expect(greatestDifference(logprobs, await referenceScores(bytes))).toBeLessThan(
-      LOGPROB_TOLERANCE,
-    );
+  test.for(PACKED)("%s, with all matrices packed", async (format) => {
+    await expectScores({ architecture: "olmoe", format }, { expandedBytes: 0 });
   });
 });
+
+async function expectScores(options: TinyModelOptions, host: Partial<EngineHost> = {}) {
+  const bytes = tinyModel(options);
+  const engine = createEngine({ gpu: undefined, ...host });
+  onTestFinished(() => engine.dispose());
+  await engine.load(new Blob([bytes]), { runtime: "onnx", fill: "off" }, {});
+
+  const { logprobs } = await engine.score(TOKENS);
+
+  expect(greatestDifference(logprobs, await referenceScores(bytes))).toBeLessThan(
+    LOGPROB_TOLERANCE,
+  );
+}
 
 async function referenceScores(bytes: Uint8Array): Promise<number[]> {
   const model = await openReferenceModel(bytes);

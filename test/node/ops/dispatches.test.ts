@@ -45,16 +45,13 @@ async function dispatches(
 }
 
 const ATTENTION = ["matvec", "rotate_append", "attention", "matvec"];
-const LATENT = ["matvec", "head_linear", "matvec", "latent_append", "attention", "head_linear"];
+const LATENT = ["matvec", "head_linear", "latent_append", "attention", "head_linear"];
 const MAMBA = ["matvec", "causal_conv", "ssm_scan", "gated_norm", "matvec"];
 const CONV = ["matvec", "causal_conv", "matvec"];
 const DENSE = ["gate_up", "matvec"];
 const MOE = ["router", "expert_gate_up", "expert_sum"];
-/** Dense and sparse beside each other, and norms behind what they give; keys that are values, too, are not side by side. */
-const GEMMA = [
-  ...["rms_norm", "rms_norm", ...MOE, "gate_up", "matvec"],
-  ...["rms_norm", "rms_norm", "rms_norm"],
-];
+/** Dense and sparse beside each other, and norms behind what they give. */
+const GEMMA = ["rms_norm", ...MOE, "gate_up", "matvec", "joined_norms"];
 /** Layer norms are taken by themselves. */
 const PHI = ["layer_norm", ...ATTENTION, "layer_norm", ...MOE];
 
@@ -133,7 +130,7 @@ const EXPECTED: Readonly<
   gemma4: [
     [
       [...ATTENTION, ...GEMMA],
-      ["matvec", ...ATTENTION, ...GEMMA],
+      [...ATTENTION, ...GEMMA],
     ],
     ["matvec", "softcap", "argmax"],
   ],
@@ -228,6 +225,15 @@ test("what products read in bytes is made once for all of them, by one dispatch 
 function moeCount(layer: readonly string[]): number {
   return layer.filter((name) => MOE.includes(name)).length;
 }
+
+test("compressed queries of latent attention take one dispatch more, and stand beside the keys", async () => {
+  const latent = { rank: 32, queryRank: 32, valueDim: 32, isSplit: true };
+  const model = { architecture: "deepseek2", headDim: 48, layers: 1, latent } as const;
+
+  const decoded = await dispatches(model);
+
+  expect(decoded).toEqual(["embed", "matvec", ...LATENT, "matvec", ...DENSE, ...HEAD]);
+});
 
 describe("what is not fused", () => {
   const qwen2moe = { architecture: "qwen2moe", layers: 1 } as const;

@@ -3,7 +3,6 @@ import { bounded, DIVISION, INVERSE_SQRT, ROUNDING, type Run, type Value } from 
 
 /** What is done to a normalised row besides. */
 export interface Finish {
-  readonly factor: number;
   /** [tokens, width] */
   readonly residual: ArrayLike<number> | undefined;
   readonly scale: number | undefined;
@@ -28,16 +27,14 @@ export function rmsNormReference(
   );
 }
 
-/** `(factor * normed + residual) * scale`: each operation rounds once. */
-function finished(
+/** `(normed + residual) * scale`: each operation rounds once. */
+export function finished(
   { value, bound }: Value,
   index: number,
-  { factor, residual, scale = 1 }: Finish,
+  { residual, scale = 1 }: Finish,
 ): Value {
-  const product = factor * value;
-  const productBound = Math.abs(factor) * bound + ROUNDING * Math.abs(product);
-  const sum = product + (residual?.[index] ?? 0);
-  const sumBound = productBound + ROUNDING * (Math.abs(sum) + productBound);
+  const sum = value + (residual?.[index] ?? 0);
+  const sumBound = bound + ROUNDING * (Math.abs(sum) + bound);
   const whole = scale * sum;
   const carried = Math.abs(scale) * sumBound;
   return { value: whole, bound: carried + ROUNDING * (Math.abs(whole) + carried) };

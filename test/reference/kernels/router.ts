@@ -15,11 +15,12 @@ import {
   ROUNDING,
   SMALLEST,
   sumOf,
+  times,
   type Value,
 } from "./bounds.ts";
 import { type InputNorm, product } from "./product.ts";
 
-/** The logits of each token; its input is x or the norm of it. weights [experts, cols], x [tokens, cols], bias [experts] */
+/** The logits of each token, times `scale` (1); its input is x or the norm of it. weights [experts, cols], x [tokens, cols], bias [experts] */
 export function routerLogits(
   weights: ArrayLike<number>,
   x: ArrayLike<number>,
@@ -27,13 +28,19 @@ export function routerLogits(
   {
     bias,
     norm,
-  }: { readonly bias?: ArrayLike<number> | undefined; readonly norm?: InputNorm | undefined } = {},
+    scale = 1,
+  }: {
+    readonly bias?: ArrayLike<number> | undefined;
+    readonly norm?: InputNorm | undefined;
+    readonly scale?: number;
+  } = {},
 ): readonly (readonly Value[])[] {
   return Array.from({ length: x.length / cols }, (_, token) =>
     Array.from({ length: weights.length / cols }, (_, expert) => {
       const row = { data: weights, first: expert * cols };
       const logit = product(cols, row, { data: x, first: token * cols }, norm);
-      return bias ? sumOf([logit, exact(bias[expert]!)]) : logit;
+      const biased = bias ? sumOf([logit, exact(bias[expert]!)]) : logit;
+      return scale === 1 ? biased : times(biased, exact(scale));
     }),
   );
 }
