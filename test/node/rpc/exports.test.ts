@@ -62,6 +62,8 @@ test("the page's entry exports these names", () => {
       "Prompt",
       "Reply",
       "RoutingTrace",
+      "RuntimeReport",
+      "RuntimeWanted",
       "SLUICE_ERROR_CODES",
       "ScoreCallOptions",
       "ScoreResult",
