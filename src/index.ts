@@ -22,6 +22,7 @@ export type {
   ChatCompletionUsage,
 } from "./faces/openai-types.ts";
 export type {
+  Accuracy,
   Bound,
   Budget,
   BudgetBytes,
@@ -53,6 +54,8 @@ export type {
   ProfileOptions,
   Prompt,
   RoutingTrace,
+  RuntimeReport,
+  RuntimeWanted,
   ScoreResult,
   SpeculationName,
   SpeculationStats,
