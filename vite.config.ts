@@ -26,6 +26,15 @@ const IMPORTED = Object.keys({
   ...packageJson.devDependencies,
 }).filter((name) => name !== "commander");
 
+/**
+ * How a development server hands out packages. Those that are bundled beforehand are named: finding one at a later request
+ * reloads the page, model and all. onnxruntime-web is served as it is, since its threads start from its own file.
+ */
+export const optimizeDeps = {
+  include: Object.keys(packageJson.dependencies).filter((name) => name !== "onnxruntime-web"),
+  exclude: ["onnxruntime-web"],
+};
+
 /** `vite build`: the library, into dist/. Dependencies stay imports; WGSL is inlined by `?raw`. */
 const library: UserConfig = {
   publicDir: false,
@@ -63,8 +72,7 @@ const demo: UserConfig = {
     ],
   },
   worker: { format: "es" },
-  // Found before the first request: finding one later reloads the page, model and all.
-  optimizeDeps: { include: Object.keys(packageJson.dependencies) },
+  optimizeDeps,
   server: { headers: ISOLATION_HEADERS },
   preview: { headers: ISOLATION_HEADERS },
   build: {

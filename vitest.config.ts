@@ -1,12 +1,12 @@
 import { playwright } from "@vitest/browser-playwright";
 import { defineConfig, type TestProjectInlineConfiguration } from "vitest/config";
-import packageJson from "./package.json" with { type: "json" };
 import { memoryCommands } from "./test/helpers/memory-command.ts";
 import { oracleCommands } from "./test/helpers/oracle-command.ts";
 import { serverCommands } from "./test/helpers/server-command.ts";
 import { CHROMIUM_ARGS, findChromium } from "./tools/browsers/chromium.ts";
 import { firefox } from "./tools/browsers/vitest-firefox.ts";
 import { ClosingLine } from "./tools/setup/closing-line.ts";
+import { optimizeDeps } from "./vite.config.ts";
 
 type BrowserOptions = NonNullable<NonNullable<TestProjectInlineConfiguration["test"]>["browser"]>;
 
@@ -30,8 +30,7 @@ function gpuProject(
   provider: NonNullable<BrowserOptions["provider"]>,
 ): TestProjectInlineConfiguration {
   return {
-    // Found before the first test, since finding one during a test would reload the page.
-    optimizeDeps: { include: ["fast-check", ...Object.keys(packageJson.dependencies)] },
+    optimizeDeps: { ...optimizeDeps, include: ["fast-check", ...optimizeDeps.include] },
     test: {
       name: browser,
       include: ["test/gpu/**/*.test.ts"],

@@ -54,6 +54,8 @@ export type {
   ProfileOptions,
   Prompt,
   RoutingTrace,
+  RuntimeReport,
+  RuntimeWanted,
   ScoreResult,
   SpeculationName,
   SpeculationStats,

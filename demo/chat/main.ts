@@ -4,7 +4,7 @@ import { byId } from "./dom.ts";
 import { NOTHING_KEPT } from "./kept.ts";
 import { EngineLink } from "./link.ts";
 import { chooseBundled } from "./models.ts";
-import { DEFAULT_SETTINGS } from "./settings.ts";
+import { DEFAULT_SETTINGS, readRuntime, withRuntime } from "./settings.ts";
 import type { AppState } from "./state.ts";
 import { createStore } from "./store.ts";
 import { readTurns, saveTurns } from "./turns.ts";
@@ -38,7 +38,7 @@ const store = createStore<AppState>({
   turns: readTurns(sessionStorage.getItem(TURNS_KEY)),
   shares: DEFAULT_SHARES,
   budgetProblem: "",
-  settings: DEFAULT_SETTINGS,
+  settings: { ...DEFAULT_SETTINGS, runtime: readRuntime(location.href) },
   stats: undefined,
   frame: undefined,
   kept: NOTHING_KEPT,
@@ -83,6 +83,11 @@ store.watch(
   (turns) => {
     if (turns) sessionStorage.setItem(TURNS_KEY, saveTurns(turns));
   },
+);
+// So does a reload with what computes.
+store.watch(
+  (state) => state.settings.runtime,
+  (runtime) => history.replaceState(null, "", withRuntime(location.href, runtime)),
 );
 
 if (bundled) void actions.load(bundled);

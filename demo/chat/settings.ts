@@ -4,6 +4,7 @@ import type {
   LoadCallOptions,
   PacingName,
   PredictorName,
+  RuntimeWanted,
 } from "../../src/index.ts";
 
 /** A choice of a list, with what it is called in the page. */
@@ -36,8 +37,16 @@ export const PACINGS = {
   layer: "One layer",
 } as const satisfies Choices<PacingName>;
 
+/** What computes. */
+export const RUNTIMES = {
+  auto: "Automatic",
+  webgpu: "WebGPU",
+  onnx: "WebAssembly",
+} as const satisfies Choices<RuntimeWanted>;
+
 /** What a person set: for replies, and for the next load. */
 export interface Settings {
+  readonly runtime: RuntimeWanted;
   readonly policy: keyof typeof POLICIES;
   readonly predictor: keyof typeof PREDICTORS;
   readonly pacing: keyof typeof PACINGS;
@@ -52,6 +61,7 @@ export interface Settings {
 
 /** Lively but coherent; greedy replies are a setting away. */
 export const DEFAULT_SETTINGS: Settings = {
+  runtime: "auto",
   policy: "lfu-decayed",
   predictor: "auto",
   pacing: "adaptive",
@@ -73,6 +83,7 @@ export function readSettings(fields: Readonly<Record<string, string>>): Settings
   };
   const seed = parseNumber(fields.seed);
   return {
+    runtime: readChoice(fields.runtime, RUNTIMES, DEFAULT_SETTINGS.runtime),
     policy: readChoice(fields.policy, POLICIES, DEFAULT_SETTINGS.policy),
     predictor: readChoice(fields.predictor, PREDICTORS, DEFAULT_SETTINGS.predictor),
     pacing: readChoice(fields.pacing, PACINGS, DEFAULT_SETTINGS.pacing),
@@ -92,8 +103,23 @@ export function toGenerateOptions(settings: Settings): GenerateOptions {
 }
 
 /** The options of `load` that these settings stand for. */
-export function toEngineOptions({ policy, predictor, pacing }: Settings): LoadCallOptions {
-  return { policy, predictor, pacing };
+export function toEngineOptions(settings: Settings): LoadCallOptions {
+  const { runtime, policy, predictor, pacing } = settings;
+  return { runtime, policy, predictor, pacing };
+}
+
+/** What computes, as the address of the page says: `?runtime=webgpu`. */
+export function readRuntime(address: string): RuntimeWanted {
+  const asked = new URL(address).searchParams.get("runtime") ?? undefined;
+  return readChoice(asked, RUNTIMES, DEFAULT_SETTINGS.runtime);
+}
+
+/** `address` with that runtime, as {@link readRuntime} reads it, so that a reload keeps it. */
+export function withRuntime(address: string, runtime: RuntimeWanted): string {
+  const url = new URL(address);
+  if (runtime === DEFAULT_SETTINGS.runtime) url.searchParams.delete("runtime");
+  else url.searchParams.set("runtime", runtime);
+  return url.href;
 }
 
 function readChoice<Name extends string>(

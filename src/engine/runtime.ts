@@ -17,7 +17,8 @@ export type Runtime =
 const WANTED: readonly RuntimeWanted[] = ["auto", "webgpu", "onnx"];
 
 /** What the runtime depends on. */
-export interface RuntimeOptions extends Pick<LoadOptions, "runtime" | "onnxFolder"> {
+export interface RuntimeOptions
+  extends Pick<LoadOptions, "runtime" | "onnxFolder" | "onnxThreads"> {
   readonly host: Pick<EngineHost, "fallsBack" | "expandedBytes">;
   /** Opens the GPU. Throws as `openGpu`. */
   readonly open: () => Promise<GpuContext>;
@@ -30,6 +31,7 @@ export interface RuntimeOptions extends Pick<LoadOptions, "runtime" | "onnxFolde
 export async function chooseRuntime({
   runtime: wanted = "auto",
   onnxFolder,
+  onnxThreads,
   host,
   open,
 }: RuntimeOptions): Promise<Runtime> {
@@ -39,9 +41,15 @@ export async function chooseRuntime({
       `runtime is ${JSON.stringify(wanted)}; it must be one of ${WANTED.join(", ")}.`,
     );
   }
+  if (onnxThreads !== undefined && !(Number.isInteger(onnxThreads) && onnxThreads > 0)) {
+    throw new SluiceError(
+      "bad-input",
+      `onnxThreads is ${onnxThreads}; it must be a whole number, at least 1.`,
+    );
+  }
   const { fallsBack, expandedBytes } = host;
   const onnxFor = async (reason: string): Promise<Runtime> => {
-    const onnx = await OnnxRuntime.load({ folder: onnxFolder });
+    const onnx = await OnnxRuntime.load({ folder: onnxFolder, threads: onnxThreads });
     return { name: "onnx", reason, onnx, expandedBytes };
   };
   const asked = "it was asked for";

@@ -1,6 +1,6 @@
 import type { InferenceSession, Tensor } from "onnxruntime-common";
 import { SluiceError } from "../errors.ts";
-import type { ElementType, Graph } from "./graph.ts";
+import { type ElementType, Graph, Names } from "./graph.ts";
 import { WEIGHTS_FILE, writeModel } from "./proto.ts";
 
 /** Where onnxruntime-web's files lie, and how it may run. */
@@ -38,16 +38,20 @@ export class OnnxRuntime {
     this.#ort = ort;
   }
 
-  /** Loads it. Throws "missing-feature" where that fails. The options count the first time alone. */
+  /** Loads it, files and all. Throws "missing-feature" where that fails. The options count the first time alone. */
   static async load({ folder, threads }: OnnxOptions = {}): Promise<OnnxRuntime> {
     try {
       const ort = await import("onnxruntime-web/wasm");
       if (folder !== undefined) ort.env.wasm.wasmPaths = folder;
-      ort.env.wasm.numThreads ||= threads ?? usualThreads();
+      ort.env.wasm.numThreads ||= canShareMemory() ? (threads ?? usualThreads()) : 1;
       ort.env.logLevel = "error";
-      return new OnnxRuntime(ort);
+      const runtime = new OnnxRuntime(ort);
+      // Only a first graph makes it fetch its files, which may be missing.
+      const graph = await runtime.compile(smallestGraph(), { folds: false });
+      await graph.dispose();
+      return runtime;
     } catch (cause) {
-      throw notLoaded(cause);
+      throw cause instanceof SluiceError ? cause : notLoaded(cause);
     }
   }
 
@@ -118,10 +122,21 @@ export class CompiledGraph {
   }
 }
 
-function usualThreads(): number {
-  const isShared = typeof SharedArrayBuffer !== "undefined";
+function smallestGraph(): Graph {
+  const graph = new Graph(new Names());
+  const input = { name: graph.newName(), type: "float32", dims: [1] } as const;
+  graph.inputs.push(input);
+  graph.outputs.push({ ...input, name: graph.node("Identity", [input.name]) });
+  return graph;
+}
+
+/** Whether threads can work on the same memory: browsers let pages do that which are cross-origin isolated. */
+function canShareMemory(): boolean {
   const isBrowser = "crossOriginIsolated" in globalThis;
-  if (!isShared || (isBrowser && !globalThis.crossOriginIsolated)) return 1;
+  return typeof SharedArrayBuffer !== "undefined" && (!isBrowser || globalThis.crossOriginIsolated);
+}
+
+function usualThreads(): number {
   return Math.min(MOST_THREADS, globalThis.navigator?.hardwareConcurrency ?? 1);
 }
 

@@ -83,10 +83,15 @@ export interface LoadOptions {
    */
   readonly runtime?: RuntimeWanted;
   /**
-   * The URL of a folder, with its slash, that has onnxruntime-web's `ort-wasm-simd-threaded.mjs` and `.wasm`: of a CDN,
-   * or your own. Default: where the bundler has put them.
+   * The URL of a folder that has onnxruntime-web's `ort-wasm-simd-threaded.mjs` and `.wasm`, of a CDN or your own; a
+   * relative one is the page's. Default: where the bundler has put them.
    */
   readonly onnxFolder?: string;
+  /**
+   * Threads of `onnx`, which the worker keeps from its first load on. Default: as many as there are cores, at most 8,
+   * where the page is cross-origin isolated; otherwise 1, whatever is asked for.
+   */
+  readonly onnxThreads?: number;
 }
 
 /** What can be asked to compute. */

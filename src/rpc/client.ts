@@ -25,7 +25,7 @@ import { installErrorTransfer } from "./errors.ts";
 import { createLifeline } from "./lifeline.ts";
 import { progressListener } from "./progress.ts";
 import { createReply, type Reply } from "./reply.ts";
-import { toWireSource } from "./source.ts";
+import { toWireFolder, toWireSource } from "./source.ts";
 
 /** A `Worker`, or anything that passes messages to one, such as a `MessagePort`. */
 export interface WorkerEndpoint extends Endpoint {
@@ -135,10 +135,11 @@ export async function connectWorker(
   }
 
   async function load(source: ModelSource, options: LoadCallOptions = {}): Promise<ModelInfo> {
-    const { signal, onProgress, ...rest } = options;
+    const { signal, onProgress, onnxFolder, ...rest } = options;
     const wire = toWireSource(source);
+    const plain = { ...rest, ...(onnxFolder && { onnxFolder: toWireFolder(onnxFolder) }) };
     const model = await cancellable(signal, "Loading", (call) =>
-      remote.load(call, wire, rest, onProgress && progressListener(onProgress)),
+      remote.load(call, wire, plain, onProgress && progressListener(onProgress)),
     );
     modelName = model.name;
     return model;

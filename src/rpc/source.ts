@@ -26,13 +26,22 @@ function moved(copy: ArrayBuffer): ArrayBuffer {
 }
 
 function resolveUrl(url: string): string {
+  return absolute(
+    url,
+    'a URL of a model. Give one such as "/models/tiny.gguf" or "https://example.com/tiny.gguf"',
+  );
+}
+
+/** The URL of a folder as it crosses to the worker: absolute against the page, with its slash. Throws "bad-input". */
+export function toWireFolder(folder: string | URL): string {
+  const url = absolute(String(folder), 'a URL of a folder. Give one such as "/onnxruntime/"');
+  return url.endsWith("/") ? url : `${url}/`;
+}
+
+function absolute(url: string, wanted: string): string {
   try {
     return new URL(url, globalThis.document?.baseURI ?? globalThis.location?.href).href;
   } catch (cause) {
-    throw new SluiceError(
-      "bad-input",
-      `${JSON.stringify(url)} is not a URL of a model. Give one such as "/models/tiny.gguf" or "https://example.com/tiny.gguf".`,
-      { cause },
-    );
+    throw new SluiceError("bad-input", `${JSON.stringify(url)} is not ${wanted}.`, { cause });
   }
 }

@@ -9,7 +9,7 @@ export const bench = {
   async open(url: string, accuracies: readonly Accuracy[], options: LoadOptions): Promise<void> {
     for (const accuracy of accuracies) {
       const engine = await connect(new Worker("/src/worker.ts", { type: "module" }));
-      await engine.load(new URL(url, location.href), { ...options, accuracy });
+      await engine.load(new URL(url, location.href), { runtime: "webgpu", ...options, accuracy });
       engines.set(accuracy, engine);
     }
   },

@@ -32,7 +32,7 @@ const engines = [];
 globalThis.bench = {
   async open(url, options) {
     const engine = await connect(new Worker("/src/worker.ts", { type: "module" }));
-    await engine.load(new URL(url, location.href), options);
+    await engine.load(new URL(url, location.href), { runtime: "webgpu", ...options });
     return engines.push(engine) - 1;
   },
   async reply(index, tokens, maxTokens) {

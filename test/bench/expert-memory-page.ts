@@ -15,7 +15,7 @@ export const bench = {
   /** Starts an engine with a device of its own. */
   async open(url: string, options: LoadOptions): Promise<void> {
     const engine = await connect(new Worker("/src/worker.ts", { type: "module" }));
-    await engine.load(new URL(url, location.href), options);
+    await engine.load(new URL(url, location.href), { runtime: "webgpu", ...options });
     engines.push(engine);
   },
 

@@ -14,7 +14,7 @@ let engine: SluiceEngine;
 export const bench = {
   async open(url: string, options: LoadOptions): Promise<void> {
     engine = await connect(new Worker("/src/worker.ts", { type: "module" }));
-    await engine.load(new URL(url, location.href), options);
+    await engine.load(new URL(url, location.href), { runtime: "webgpu", ...options });
   },
 
   async reply(

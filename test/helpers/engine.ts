@@ -1,4 +1,5 @@
-import type { Engine, EngineSource } from "../../src/engine/types.ts";
+import { createEngine } from "../../src/engine/engine.ts";
+import type { Engine, EngineHost, EngineSource } from "../../src/engine/types.ts";
 import type {
   GenerateOptions,
   GenerateResult,
@@ -6,6 +7,22 @@ import type {
   Prompt,
   TokenChunk,
 } from "../../src/rpc/api.ts";
+
+/** Makes an engine of the runtime under test; disposed of by the caller. */
+export type CreateEngine = () => Engine;
+
+/** An engine whose models are computed on the GPU. */
+export function createGpuEngine(): Engine {
+  return createEngine({ gpu: navigator.gpu });
+}
+
+/** An engine whose models are computed in WebAssembly. */
+export function createOnnxEngine(host: Partial<EngineHost> = {}): Engine {
+  const engine = createEngine({ gpu: undefined, ...host });
+  const load = engine.load.bind(engine);
+  engine.load = (source, options, hooks) => load(source, { runtime: "onnx", ...options }, hooks);
+  return engine;
+}
 
 /** A whole reply, read to its end, with what was streamed. */
 export async function replyOf(

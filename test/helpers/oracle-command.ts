@@ -16,7 +16,8 @@ export interface OracleOptions extends TinyModelOptions {
 
 /** A model and what llama.cpp does with it. Plain data, as it comes to a page. */
 export interface OracleFixture {
-  /** Where the page's own server has the GGUF. */
+  /** Where the GGUF is on the machine that runs the tests, and where the page's own server has it. */
+  readonly path: string;
   readonly url: string;
   /** Length of the GGUF. */
   readonly bytes: number;

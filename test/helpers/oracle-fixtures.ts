@@ -5,7 +5,7 @@ import { fileURLToPath } from "node:url";
 import { getModuleVersion } from "node-llama-cpp";
 import { openLlamaOracle } from "./llama-oracle.ts";
 import type { OracleFixture, OracleOptions } from "./oracle-command.ts";
-import { expandToF32, tinyModel } from "./tiny-models.ts";
+import { expandToF32, type TinyModelOptions, tinyModel } from "./tiny-models.ts";
 
 /** Ignored by git, and within what Vite serves. */
 const FOLDER = fileURLToPath(new URL("../../.cache/oracle", import.meta.url));
@@ -22,7 +22,7 @@ const PROMPT = Array.from({ length: 24 }, (_, i) => (i * 37 + 11) % 250);
  */
 export async function makeOracleFixture(options: OracleOptions): Promise<OracleFixture> {
   const { expand = false, prompt = PROMPT, steps = 16, ...model } = options;
-  const bytes = tinyModel(model);
+  const bytes = modelBytes(model);
   const id = hash(JSON.stringify(options));
   const folder = join(FOLDER, id);
   await mkdir(folder, { recursive: true });
@@ -37,7 +37,16 @@ export async function makeOracleFixture(options: OracleOptions): Promise<OracleF
     ? JSON.parse(known)
     : await askOracle(bytes, folder, { expand, prompt, steps });
   if (!known) await replaceFile(answerPath, JSON.stringify(answer));
-  return { url: `/@fs${path}`, bytes: bytes.length, prompt, ...answer };
+  return { path, url: `/@fs${path}`, bytes: bytes.length, prompt, ...answer };
+}
+
+let last: { readonly key: string; readonly bytes: Uint8Array<ArrayBuffer> } | undefined;
+
+/** A tiny model's bytes. The last ones are kept: most models are asked about twice, as they are and expanded. */
+function modelBytes(options: TinyModelOptions): Uint8Array<ArrayBuffer> {
+  const key = JSON.stringify(options);
+  if (last?.key !== key) last = { key, bytes: tinyModel(options) };
+  return last.bytes;
 }
 
 async function askOracle(

@@ -6,8 +6,10 @@ const ROOT = fileURLToPath(new URL("../../", import.meta.url));
 
 /** The demo as `npm run dev` serves it, on a free port of this machine. */
 export interface DemoServer extends AsyncDisposable {
-  /** Address of the chat page. */
+  /** Address of the chat page where it computes on WebGPU, even if a software adapter is behind that. */
   readonly url: string;
+  /** Address of the chat page that chooses by itself. */
+  readonly plainUrl: string;
 }
 
 /** Starts the development server of the demo; `await using` or `Symbol.asyncDispose` stops it. */
@@ -23,8 +25,10 @@ export async function startDemo(overrides: InlineConfig = {}): Promise<DemoServe
   });
   await server.listen();
   const address = server.httpServer?.address() as AddressInfo | undefined;
+  const plainUrl = `http://127.0.0.1:${address?.port}/`;
   return {
-    url: `http://127.0.0.1:${address?.port}/`,
+    url: `${plainUrl}?runtime=webgpu`,
+    plainUrl,
     [Symbol.asyncDispose]: () => server.close(),
   };
 }

@@ -63,7 +63,7 @@ test("a model of 200 MB loads over HTTP with less than 150 MB of JavaScript heap
       const { engine } = globalThis as unknown as {
         engine: { load(url: string, options: object): Promise<{ bytes: number }> };
       };
-      return engine.load(url, { fill: "wait", contextTokens: 64 });
+      return engine.load(url, { runtime: "webgpu", fill: "wait", contextTokens: 64 });
     }, model.url);
     loading = false;
     await watch;

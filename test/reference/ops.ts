@@ -1,4 +1,5 @@
 import { SluiceError } from "../../src/errors.ts";
+import type { CacheFormat } from "../../src/formats/cache/format.ts";
 import type { ModelSpec } from "../../src/models/model.ts";
 import type {
   Activation,
@@ -61,6 +62,8 @@ export interface ReferenceOps extends Ops<ReferenceTensor, ReferenceRouting> {
 export interface ReferenceOptions {
   /** What LongRoPE chooses its factors by. Default: a short context. */
   readonly contextTokens?: number;
+  /** What keys and values are rounded to when they are kept. Default: nothing is lost. */
+  readonly kvCache?: CacheFormat;
   /** Is told what each op returned, in order, with the tensor (or layer) that tells ops of one kind apart. */
   readonly observe?: (op: keyof Ops, of: string, result: ReferenceTensor) => void;
 }
@@ -68,7 +71,7 @@ export interface ReferenceOptions {
 /** @param weights the tensors of the model's file, by name */
 export function createReferenceOps(
   weights: (name: string) => ReferenceWeight,
-  { contextTokens = 0, observe = () => {} }: ReferenceOptions = {},
+  { contextTokens = 0, kvCache, observe = () => {} }: ReferenceOptions = {},
 ): ReferenceOps {
   /** For each layer, a row `[kvHeads * headDim]` of keys, or `[kvHeads * valueDim]` of values, for each token so far. */
   const cachedKeys = new Map<number, Float64Array[]>();
@@ -93,6 +96,11 @@ export function createReferenceOps(
     const state = states.get(spec.layer) ?? emptyState(stateValues(spec).scan ?? 0);
     states.set(spec.layer, state);
     return state;
+  }
+
+  /** What a cache keeps of a row of heads. */
+  function kept(row: Float64Array, headDim: number): Float64Array {
+    return kvCache ? eachPart(row, headDim, (head) => packed(head, kvCache)) : row;
   }
 
   function done(op: keyof Ops, of: string, result: ReferenceTensor): ReferenceTensor {
@@ -234,14 +242,15 @@ export function createReferenceOps(
       const y = tensor(q.tokens, heads * valueDim);
       for (let token = 0; token < q.tokens; token++) {
         const position = tokensBefore + token;
-        const key = prepare(row(parts.k, token), position, normK || undefined);
+        const key = kept(prepare(row(parts.k, token), position, normK || undefined), headDim);
         keys.push(key);
         const ofKey = (_: unknown, i: number) =>
           key[Math.floor(i / valueDim) * headDim + (i % valueDim)]!;
         const value = spec.valuesInKeys
           ? Float64Array.from({ length: widths[2] }, ofKey)
           : row(parts.v, token).slice();
-        values.push(norm?.ofValues ? eachPart(value, valueDim, unit) : value);
+        const normed = norm?.ofValues ? eachPart(value, valueDim, unit) : value;
+        values.push(spec.valuesInKeys ? normed : kept(normed, valueDim));
         const query = prepare(row(parts.q, token), position, normQ);
         row(y, token).set(attended(query, keys, values, spec, sinks));
       }
@@ -313,7 +322,7 @@ export function createReferenceOps(
         const position = tokensBefore + token;
         const key = row(kv, token).slice();
         key.set(rmsNormed(key.slice(0, valueDim), norm, latent.epsilon));
-        keys.push(rotated(key, position, rope));
+        keys.push(kept(rotated(key, position, rope), headDim));
         const query = new Float64Array(heads * headDim);
         for (let head = 0; head < heads; head++) {
           const start = head * headDim;
@@ -437,6 +446,13 @@ function expectShape(name: string, x: ReferenceTensor, tokens: number, width: nu
     "shape-mismatch",
     `${name}: an activation is [${x.tokens}, ${x.width}], wanted [${tokens}, ${width}].`,
   );
+}
+
+/** A head as a cache gives it back. */
+function packed(head: Float64Array, format: CacheFormat): Float64Array {
+  const padded = new Float32Array(Math.ceil(head.length / format.headNumbers) * format.headNumbers);
+  padded.set(head);
+  return Float64Array.from(format.decode(format.encode(padded)).subarray(0, head.length));
 }
 
 /** `f` of each run of `width` values. */

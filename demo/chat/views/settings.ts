@@ -1,6 +1,13 @@
 import type { Actions } from "../controller.ts";
 import { byId, create } from "../dom.ts";
-import { DEFAULT_SETTINGS, PACINGS, POLICIES, PREDICTORS, readSettings } from "../settings.ts";
+import {
+  PACINGS,
+  POLICIES,
+  PREDICTORS,
+  RUNTIMES,
+  readSettings,
+  type Settings,
+} from "../settings.ts";
 import type { AppState } from "../state.ts";
 import type { Store } from "../store.ts";
 
@@ -11,6 +18,7 @@ export function mountSettings(store: Store<AppState>, actions: Actions): void {
   const form = byId("form", "settings");
   const again = byId("button", "load-again");
   for (const [id, choices] of Object.entries({
+    runtime: RUNTIMES,
     policy: POLICIES,
     predictor: PREDICTORS,
     pacing: PACINGS,
@@ -28,7 +36,7 @@ export function mountSettings(store: Store<AppState>, actions: Actions): void {
   );
   const show = () => {
     for (const field of fields) {
-      const value = store.state.settings[field.name as keyof typeof DEFAULT_SETTINGS];
+      const value = store.state.settings[field.name as keyof Settings];
       field.value = value === undefined ? "" : String(value);
     }
   };
@@ -37,7 +45,6 @@ export function mountSettings(store: Store<AppState>, actions: Actions): void {
     store.update({ settings: readSettings(texts) });
   };
 
-  store.update({ settings: DEFAULT_SETTINGS });
   show();
   form.addEventListener("input", read);
   form.addEventListener("change", () => {

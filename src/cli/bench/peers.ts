@@ -32,7 +32,7 @@ export interface LayerRow {
   /** Undefined where it does not run. */
   readonly ms?: Spread;
   readonly counts?: GpuCounts;
-  /** Largest difference from the layer in f64, over the largest output. */
+  /** Largest difference from the layer in f64, over the largest output, of the tokens that came out right. */
   readonly error?: number;
   /** A sentence: why it does not run, or how it ran. */
   readonly note?: string;

@@ -39,7 +39,7 @@ export async function dawn<Work extends Task>(
   });
   const source = await openLocation(job.model, hooks.signal);
   try {
-    const model = await engine.load(source, job.load, hooks);
+    const model = await engine.load(source, { ...job.load, runtime: "webgpu" }, hooks);
     hooks.onModel(model);
     return (await perform(job.task, engine, model, hooks)) as ResultOf<Work>;
   } finally {

@@ -37,8 +37,9 @@ export async function startPageServer(
     if (path === PAGE_PATHS.page) {
       send(response, "text/html", pageHtml(assets.runner));
     } else if (path === PAGE_PATHS.job) {
-      const { load, task } = job;
-      const pageJob: PageJob = { worker: assets.worker, model: pathOf(job.model), load, task };
+      const { task, model } = job;
+      const load = { ...job.load, runtime: "webgpu" } as const;
+      const pageJob: PageJob = { worker: assets.worker, model: pathOf(model), load, task };
       send(response, "application/json", JSON.stringify(pageJob));
     } else if (path === PAGE_PATHS.events) {
       for (const event of JSON.parse(await readBody(request)) as PageEvent[]) {

@@ -5,7 +5,6 @@ import { f32 } from "../../../src/formats/f32.ts";
 import { q4_0 } from "../../../src/formats/q4_0.ts";
 import type { GpuContext } from "../../../src/gpu/device.ts";
 import { Readback } from "../../../src/gpu/readback.ts";
-
 import { GpuOps } from "../../../src/ops/gpu-ops.ts";
 import type { ExpertArenas, GpuResources } from "../../../src/ops/gpu-resources.ts";
 import type { MoeSpec } from "../../../src/ops/ops.ts";
@@ -44,6 +43,7 @@ export async function createSluiceLayer(
   const x = ops.embed(INPUTS);
   const choice = ops.route(x, spec);
   ops.logits(ops.lastToken(ops.experts(x, choice, spec)));
+  ops.recordEnd();
   const program = await ops.finish();
   return new Layer(context, resources, program, tokens, hidden);
 }

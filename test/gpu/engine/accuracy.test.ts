@@ -24,6 +24,11 @@ const MODELS: Readonly<Record<string, TinyModelOptions>> = {
       "blk.1.ffn_gate_shexp.weight": "f32",
     },
   },
+  "latent attention": {
+    ...{ architecture: "deepseek2", format: "q8_0", seed: 3, hidden: 64, ffn: 64 },
+    ...{ heads: 2, headDim: 48, experts: 8, topK: 2 },
+    formats: { "blk.0.attn_kv_a_mqa.weight": "f32" },
+  },
 };
 
 /** Two passes of a prompt. */

@@ -3,16 +3,11 @@ import { afterAll, beforeAll, expect, test } from "vitest";
 import { commands } from "vitest/browser";
 import { evictionPolicies } from "../../../src/experts/policies/registry.ts";
 import { predictors } from "../../../src/experts/predictors/registry.ts";
-import {
-  type Budgets,
-  connect,
-  type LoadOptions,
-  type ModelInfo,
-  type SluiceEngine,
-} from "../../../src/index.ts";
+import type { Budgets, LoadOptions, ModelInfo, SluiceEngine } from "../../../src/index.ts";
 import { pacingRules } from "../../../src/scheduler/pacing/registry.ts";
 import { speculations } from "../../../src/speculation/registry.ts";
 import type { TinyModelOptions } from "../../helpers/tiny-models.ts";
+import { connectEngine } from "../../helpers/worker-engine.ts";
 
 /** Firefox takes longer, and what differs there is storage and the readback. */
 const RUNS = navigator.userAgent.includes("Firefox") ? 30 : 200;
@@ -45,8 +40,7 @@ let engine: SluiceEngine;
 const known: Known[] = [];
 
 beforeAll(async () => {
-  const url = new URL("../../../src/worker.ts", import.meta.url);
-  engine = await connect(new Worker(url, { type: "module" }));
+  engine = await connectEngine();
   for (const model of MODELS) {
     const { id, url } = await commands.serveModel(model);
     const info = await engine.load(url, { fill: "wait", diskBudget: 0 });

@@ -1,8 +1,9 @@
 import { expect, onTestFinished, test } from "vitest";
 import { commands } from "vitest/browser";
-import { connect, type LoadOptions, type SluiceEngine } from "../../../src/index.ts";
+import type { LoadOptions, SluiceEngine } from "../../../src/index.ts";
 import { createRandom } from "../../../src/numeric/random.ts";
 import type { ServerBehaviour } from "../../helpers/file-server.ts";
+import { startEngine } from "../../helpers/worker-engine.ts";
 
 const PATH = "test/models/sluice-tiny.gguf";
 const PROMPT = { tokens: [9, 310, 77] };
@@ -18,13 +19,6 @@ const EXPERTS = { start: 405_024, end: 1_031_712, layerBytes: 688_128 };
 function isOfExpert(start: number | undefined): boolean {
   if (start === undefined || start < EXPERTS.start) return false;
   return (start - EXPERTS.start) % EXPERTS.layerBytes < EXPERTS.end - EXPERTS.start;
-}
-
-async function startEngine(): Promise<SluiceEngine> {
-  const url = new URL("../../../src/worker.ts", import.meta.url);
-  const engine = await connect(new Worker(url, { type: "module" }));
-  onTestFinished(() => engine.dispose().catch(() => {}));
-  return engine;
 }
 
 async function serve(behaviour: ServerBehaviour = {}) {

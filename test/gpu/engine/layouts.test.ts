@@ -17,7 +17,7 @@ import { openReferenceModel } from "../../reference/model.ts";
 const SIZES = { hidden: 64, ffn: 32, heads: 2, kvHeads: 2, headDim: 32 } as const;
 const PROMPT = [5, 17, 99, 3, 250, 4];
 
-/** f32 in another order than f64's: see test/gpu/parity.test.ts, which measured 5e-5. */
+/** f32 in another order than f64's: see test/suites/parity.ts, which measured 5e-5. */
 const LOGPROB_TOLERANCE = 2e-3;
 
 const engine = createEngine({ gpu: navigator.gpu });

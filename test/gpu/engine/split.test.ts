@@ -1,16 +1,10 @@
 import { expect, onTestFinished, test } from "vitest";
 import { commands } from "vitest/browser";
-import { connect, type SluiceEngine } from "../../../src/index.ts";
+import type { SluiceEngine } from "../../../src/index.ts";
+import { startEngine } from "../../helpers/worker-engine.ts";
 
 const MODEL = { architecture: "olmoe", hidden: 64, ffn: 32, heads: 2, headDim: 32 } as const;
 const PROMPT = { tokens: [9, 310, 77] };
-
-async function startEngine(): Promise<SluiceEngine> {
-  const url = new URL("../../../src/worker.ts", import.meta.url);
-  const engine = await connect(new Worker(url, { type: "module" }));
-  onTestFinished(() => engine.dispose().catch(() => {}));
-  return engine;
-}
 
 async function serve() {
   const server = await commands.serveSplitModel(MODEL, [4, 9, 100]);

@@ -1,18 +1,16 @@
 import { describe, expect, onTestFinished, test } from "vitest";
-import { connect, type SluiceEngine, type TokenChunk } from "../../../src/index.ts";
+import { openGpu } from "../../../src/gpu/device.ts";
+import {
+  connect,
+  type RuntimeWanted,
+  type SluiceEngine,
+  type TokenChunk,
+} from "../../../src/index.ts";
 import { tinyModel } from "../../helpers/tiny-models.ts";
+import { startEngine } from "../../helpers/worker-engine.ts";
 
 const MODEL = tinyModel({ architecture: "smallthinker", experts: 4, contextTokens: 64 });
 const PROMPT = { tokens: [1, 2, 3] };
-
-/** An engine in a worker of its own, as a page makes it; the test's end disposes of it. */
-async function startEngine(
-  worker = new Worker(new URL("../../../src/worker.ts", import.meta.url), { type: "module" }),
-): Promise<SluiceEngine> {
-  const engine = await connect(worker);
-  onTestFinished(() => engine.dispose());
-  return engine;
-}
 
 function brokenWorker(script: string): Worker {
   const url = URL.createObjectURL(new Blob([script], { type: "text/javascript" }));
@@ -26,9 +24,9 @@ async function tokensOf(reply: AsyncIterable<TokenChunk>): Promise<number[]> {
   return tokens;
 }
 
-describe("a worker with an engine", () => {
+describe.for(["webgpu", "onnx"] as const)("a worker with an engine on %s", (runtime) => {
   test("loads a model, tells progress, and streams a reply", async () => {
-    const engine = await startEngine();
+    const engine = await startEngine({ runtime });
     const phases = new Set<string>();
 
     const model = await engine.load(new Blob([MODEL]), {
@@ -41,28 +39,16 @@ describe("a worker with an engine", () => {
     expect([...phases].at(-1)).toBe("ready");
     expect(tokens).toHaveLength(6);
     expect(await reply.result).toMatchObject({ tokens, finishReason: "length" });
-    expect(await engine.stats()).toMatchObject({ tokens: 6, promptTokens: 3 });
+    expect(await engine.stats()).toMatchObject({
+      tokens: 6,
+      promptTokens: 3,
+      runtime: { name: runtime, reason: "it was asked for" },
+    });
     expect((await engine.expertMap()).state).toHaveLength(2 * 4);
   });
 
-  test("keeps the variants that it found to be fastest, for the next visit", async () => {
-    const patient = new URL("./patient-worker.ts", import.meta.url);
-    const first = await startEngine(new Worker(patient, { type: "module" }));
-    const sources = async (engine: SluiceEngine) =>
-      new Set(Object.values(await engine.variants()).map(({ source }) => source));
-    await first.clearTuning();
-    await first.load(MODEL);
-    const { variants } = await first.stats();
-    const second = await startEngine();
-    await second.load(MODEL);
-
-    expect(await sources(first)).toContain("tuned");
-    expect(await sources(second)).toContain("kept");
-    expect((await second.stats()).variants).toEqual(variants);
-  });
-
   test("gives the same tokens when the budget changes during the reply", async () => {
-    const engine = await startEngine();
+    const engine = await startEngine({ runtime });
     await engine.load(MODEL, { gpuBudget: "100%" });
     const whole = await tokensOf(engine.generate(PROMPT, { maxTokens: 8 }));
 
@@ -76,7 +62,7 @@ describe("a worker with an engine", () => {
   });
 
   test("stops when the loop is left, and can reply again", async () => {
-    const engine = await startEngine();
+    const engine = await startEngine({ runtime });
     await engine.load(MODEL);
     const reply = engine.generate(PROMPT, { maxTokens: 30 });
 
@@ -87,7 +73,7 @@ describe("a worker with an engine", () => {
   });
 
   test("scores tokens, and stops when the signal fires", async () => {
-    const engine = await startEngine();
+    const engine = await startEngine({ runtime });
     await engine.load(MODEL);
     const tokens = Array.from({ length: 40 }, (_, index) => index + 1);
 
@@ -103,7 +89,7 @@ describe("a worker with an engine", () => {
   });
 
   test("answers in OpenAI's shape", async () => {
-    const engine = await startEngine();
+    const engine = await startEngine({ runtime });
     const template = "{% for message in messages %}{{ message.content }}{% endfor %}";
     await engine.load(withTemplate(template));
 
@@ -122,7 +108,7 @@ describe("a worker with an engine", () => {
   });
 
   test("keeps the codes of its errors", async () => {
-    const engine = await startEngine();
+    const engine = await startEngine({ runtime });
     const signal = AbortSignal.abort();
 
     await expect(engine.load(new Uint8Array(99))).rejects.toMatchObject({ code: "bad-file" });
@@ -130,6 +116,72 @@ describe("a worker with an engine", () => {
     await expect(tokensOf(engine.generate("x"))).rejects.toMatchObject({ code: "engine-state" });
     await expect(engine.load(MODEL, { gpuBudget: "1MB" })).rejects.toMatchObject({
       code: "budget-too-small",
+    });
+  });
+});
+
+describe("a worker with an engine", () => {
+  test("keeps the variants that it found to be fastest, for the next visit", async () => {
+    const patient = new URL("./patient-worker.ts", import.meta.url);
+    const first = await startEngine({ worker: new Worker(patient, { type: "module" }) });
+    const sources = async (engine: SluiceEngine) =>
+      new Set(Object.values(await engine.variants()).map(({ source }) => source));
+    await first.clearTuning();
+    await first.load(MODEL);
+    const { variants } = await first.stats();
+    const second = await startEngine();
+    await second.load(MODEL);
+
+    expect(await sources(first)).toContain("tuned");
+    expect(await sources(second)).toContain("kept");
+    expect((await second.stats()).variants).toEqual(variants);
+  });
+
+  test("computes in WebAssembly by itself where no GPU is behind WebGPU, and says why", async () => {
+    const { software, dispose } = await openGpu(navigator.gpu);
+    dispose();
+    const engine = await startEngine({ runtime: "auto" });
+
+    await engine.load(MODEL);
+
+    const { runtime, adapter } = await engine.stats();
+    expect(runtime.name).toBe(software ? "onnx" : "webgpu");
+    expect(runtime.reason).toContain(software ? "runs on the processor" : "there is an adapter");
+    expect(adapter.includes("WebAssembly")).toBe(software);
+  });
+});
+
+describe("a worker in a browser without WebGPU", () => {
+  const startGpuless = (runtime: RuntimeWanted) =>
+    startEngine({
+      runtime,
+      worker: new Worker(new URL("./gpuless-worker.ts", import.meta.url), { type: "module" }),
+    });
+
+  test("computes in WebAssembly, in as many threads as the page may have", async () => {
+    const engine = await startGpuless("auto");
+
+    await engine.load(MODEL);
+
+    expect(await tokensOf(engine.generate(PROMPT, { maxTokens: 6 }))).toHaveLength(6);
+    const { runtime } = await engine.stats();
+    expect(runtime).toMatchObject({ name: "onnx", reason: "this browser has no WebGPU" });
+    expect(runtime.threads! > 1).toBe(crossOriginIsolated && navigator.hardwareConcurrency > 1);
+  });
+
+  test("says so where nothing but WebGPU will do", async () => {
+    const engine = await startGpuless("webgpu");
+
+    await expect(engine.load(MODEL)).rejects.toMatchObject({ code: "no-adapter" });
+  });
+
+  test("says what is missing where WebAssembly's files are not there", async () => {
+    const engine = await startGpuless("auto");
+    const onnxFolder = new URL("/no-such-folder/", location.href).href;
+
+    await expect(engine.load(MODEL, { onnxFolder })).rejects.toMatchObject({
+      code: "missing-feature",
+      message: expect.stringMatching(/no-such-folder.*onnxFolder/),
     });
   });
 });

@@ -19,9 +19,11 @@ import {
   PACINGS,
   POLICIES,
   PREDICTORS,
+  readRuntime,
   readSettings,
   toEngineOptions,
   toGenerateOptions,
+  withRuntime,
 } from "../../../demo/chat/settings.ts";
 import { type AppState, describeStatus } from "../../../demo/chat/state.ts";
 import { createStore } from "../../../demo/chat/store.ts";
@@ -93,7 +95,7 @@ describe("settings", () => {
   test("are read from the fields of the form", () => {
     const fields = { temperature: "0", topK: "5", topP: "0.5", maxTokens: "64", seed: "7" };
 
-    const engine = { policy: "lru", predictor: "next-layer", pacing: "pass" };
+    const engine = { runtime: "onnx", policy: "lru", predictor: "next-layer", pacing: "pass" };
 
     expect(readSettings({ ...fields, ...engine, systemPrompt: "Be kind." })).toEqual({
       ...engine,
@@ -108,7 +110,9 @@ describe("settings", () => {
 
   test("keep their defaults where a field is empty or no number", () => {
     expect(readSettings({ temperature: "", topK: "many" })).toEqual(DEFAULT_SETTINGS);
-    expect(readSettings({ policy: "no such", pacing: "toString" })).toEqual(DEFAULT_SETTINGS);
+    expect(readSettings({ runtime: "gpu", policy: "no such", pacing: "toString" })).toEqual(
+      DEFAULT_SETTINGS,
+    );
   });
 
   test("stay within what the engine takes", () => {
@@ -126,11 +130,22 @@ describe("settings", () => {
     expect(Object.keys(PACINGS).sort()).toEqual(Object.keys(pacingRules).sort());
     expect(Object.keys(PREDICTORS).sort()).toEqual(["auto", "none", ...guessing].sort());
     expect(toEngineOptions(DEFAULT_SETTINGS)).toEqual({
+      runtime: "auto",
       policy: "lfu-decayed",
       predictor: "auto",
       pacing: "adaptive",
     });
     expect(toGenerateOptions(DEFAULT_SETTINGS)).not.toHaveProperty("policy");
+  });
+
+  test("have what computes from the page's address, and keep it there", () => {
+    const address = "https://example.com/chat?lang=en";
+
+    expect(readRuntime(address)).toBe("auto");
+    expect(readRuntime(`${address}&runtime=onnx`)).toBe("onnx");
+    expect(readRuntime(`${address}&runtime=abacus`)).toBe("auto");
+    expect(withRuntime(address, "webgpu")).toBe(`${address}&runtime=webgpu`);
+    expect(withRuntime(`${address}&runtime=webgpu`, "auto")).toBe(address);
   });
 
   test("leave the seed to the engine when there is none", () => {

@@ -18,6 +18,7 @@ test("the page's entry exports these names", () => {
 
   expect(names.sort()).toMatchInlineSnapshot(`
     [
+      "Accuracy",
       "Bound",
       "Budget",
       "BudgetBytes",
@@ -61,6 +62,8 @@ test("the page's entry exports these names", () => {
       "Prompt",
       "Reply",
       "RoutingTrace",
+      "RuntimeReport",
+      "RuntimeWanted",
       "SLUICE_ERROR_CODES",
       "ScoreCallOptions",
       "ScoreResult",

@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 import type { ModelSource } from "../../../src/rpc/api.ts";
-import { toWireSource } from "../../../src/rpc/source.ts";
+import { toWireFolder, toWireSource } from "../../../src/rpc/source.ts";
 
 test("the files of a split model cross as they are", () => {
   const files = [new Blob(["a"]), new Blob(["b"])];
@@ -18,6 +18,20 @@ test.for<[string, unknown]>([
     expect.objectContaining({
       code: "bad-input",
       message: expect.stringContaining("the Files of a split model"),
+    }),
+  );
+});
+
+test("a folder crosses with its slash, however it is written", () => {
+  expect(toWireFolder("https://example.com/onnx")).toBe("https://example.com/onnx/");
+  expect(toWireFolder("https://example.com/onnx/")).toBe("https://example.com/onnx/");
+});
+
+test("a folder that is no URL is refused with what can be given", () => {
+  expect(() => toWireFolder("https://")).toThrow(
+    expect.objectContaining({
+      code: "bad-input",
+      message: expect.stringContaining("a URL of a folder"),
     }),
   );
 });

@@ -1,0 +1,4 @@
+import { createOnnxEngine } from "../../helpers/engine.ts";
+import { testKvCaches } from "../../suites/kv-cache.ts";
+
+testKvCaches(() => createOnnxEngine());
