@@ -184,7 +184,7 @@ class OnnxPass {
         const table = this.#parts.angles(source.rope, source.part);
         const first = this.#position * half;
         const data = table.subarray(first, first + tokens * half);
-        return { type: "float32", data, dims: [tokens, 1, half] };
+        return { type: "float32", data, dims: [tokens, half] };
       }
       case "cache": {
         const cache = this.#parts.kvCaches.get(source.layer)!;
