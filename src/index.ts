@@ -22,6 +22,7 @@ export type {
   ChatCompletionUsage,
 } from "./faces/openai-types.ts";
 export type {
+  Accuracy,
   Bound,
   Budget,
   BudgetBytes,

@@ -8,8 +8,8 @@
 // read once for 4 rows. LANES lanes share a tile, ROWS tiles of the same tokens share a workgroup.
 // x has room for a multiple of 8 tokens; what it holds past the last one reaches no other token.
 // The sums of a token are added in the order of matvec.wgsl's.
-// Needs: load_weights (shaders/formats), squared, weighted and input_factor (input), row_sum4
-// (shaders/reduce), control (shaders/control).
+// Needs: load_weights (shaders/formats), input_unit and unit_dot (unit), input_factor (input),
+// row_sum4 (shaders/reduce), control (shaders/control).
 override LANES: u32 = 1u;
 override ROWS: u32 = 16u;
 
@@ -29,17 +29,17 @@ struct Params {
 }
 
 @group(0) @binding(0) var<uniform> params: Params;
-@group(0) @binding(1) var<storage, read> x: array<vec4f>;
+@group(0) @binding(1) var<storage, read> x: array<InputQuad>;
 @group(0) @binding(2) var<storage, read> vectors: array<vec4f>;
 @group(0) @binding(3) var<storage, read> residual: array<f32>;
 @group(0) @binding(4) var<storage, read_write> y: array<f32>;
 
-// Eight weights of each of four rows.
+// A unit of weights of each of four rows.
 struct Weights {
-  a: array<vec4f, 2>,
-  b: array<vec4f, 2>,
-  c: array<vec4f, 2>,
-  d: array<vec4f, 2>,
+  a: WeightUnit,
+  b: WeightUnit,
+  c: WeightUnit,
+  d: WeightUnit,
 }
 
 // A token's share of a tile: its products with the rows, and the squares of its input.
@@ -48,19 +48,16 @@ struct Share {
   squares: f32,
 }
 
-// `share` and what eight numbers of its token's input, from quad `quad` of x on, add to it.
+// `share` and what a unit of its token's input, which starts at quad `quad` of x, adds to it.
 fn added(share: Share, w: Weights, quad: u32, unit: u32) -> Share {
-  let raw_low = x[quad];
-  let raw_high = x[quad + 1u];
-  let low = weighted(raw_low, 2u * unit);
-  let high = weighted(raw_high, 2u * unit + 1u);
+  let input = input_unit(quad, unit);
   let sums = vec4f(
-    dot(w.a[0], low) + dot(w.a[1], high),
-    dot(w.b[0], low) + dot(w.b[1], high),
-    dot(w.c[0], low) + dot(w.c[1], high),
-    dot(w.d[0], low) + dot(w.d[1], high),
+    unit_dot(w.a, input),
+    unit_dot(w.b, input),
+    unit_dot(w.c, input),
+    unit_dot(w.d, input),
   );
-  return Share(share.sums + sums, share.squares + (squared(raw_low) + squared(raw_high)));
+  return Share(share.sums + sums, share.squares + input.squares);
 }
 
 // Adds up a token's share over the lanes, and writes what becomes of it.
@@ -97,12 +94,13 @@ fn main(
   }
   // Rows past the end compute the last one again: all lanes have to reach the barriers of row_sum4.
   let row = ((group.y * grid.x + group.x) * ROWS + local.y) * 4u;
-  let units = params.cols / 8u;
+  let units = params.cols / UNIT_COLS;
   let quads = params.cols / 4u;
   let count = params.rows * params.cols;
   let at = min(vec4u(row, row + 1u, row + 2u, row + 3u), vec4u(params.rows - 1u)) * units;
   // The same in the whole workgroup.
   let has_more = token + 4u < control.tokens;
+  let quad = token * quads;
   var first = Share();
   var second = Share();
   var third = Share();
@@ -118,7 +116,6 @@ fn main(
       load_weights(0u, count, at.z + unit),
       load_weights(0u, count, at.w + unit),
     );
-    let quad = token * quads + 2u * unit;
     first = added(first, w, quad, unit);
     second = added(second, w, quad + quads, unit);
     third = added(third, w, quad + 2u * quads, unit);

@@ -1,11 +1,21 @@
-// The products of a unit of one row, 8 weights, with the same columns of four inputs, added as
-// matvec adds them: so a result's bits do not depend on what shares its tile.
-// low and high: columns 0 to 3 and 4 to 7 of each input.
-fn tile_dots(w: array<vec4f, 2>, low: array<vec4f, 4>, high: array<vec4f, 4>) -> vec4f {
+// The products of a unit of one row with the same columns of four inputs, added as matvec adds
+// them: so a result's bits do not depend on what shares its tile.
+// Needs: unit_dot and input_unit (unit).
+fn tile_dots(w: WeightUnit, inputs: array<InputUnit, 4>) -> vec4f {
   return vec4f(
-    dot(w[0], low[0]) + dot(w[1], high[0]),
-    dot(w[0], low[1]) + dot(w[1], high[1]),
-    dot(w[0], low[2]) + dot(w[1], high[2]),
-    dot(w[0], low[3]) + dot(w[1], high[3]),
+    unit_dot(w, inputs[0]),
+    unit_dot(w, inputs[1]),
+    unit_dot(w, inputs[2]),
+    unit_dot(w, inputs[3]),
+  );
+}
+
+// Unit `unit` of the inputs that start at four quads of x.
+fn input_tile(first: vec4u, unit: u32) -> array<InputUnit, 4> {
+  return array<InputUnit, 4>(
+    input_unit(first.x, unit),
+    input_unit(first.y, unit),
+    input_unit(first.z, unit),
+    input_unit(first.w, unit),
   );
 }

@@ -15,8 +15,9 @@
 // LANES lanes share a tile of FOURS times four rows, FOURS being 1 or 2; ROWS tiles share a
 // workgroup. cols is a multiple of 8.
 // Needs: row_dots_gate and row_dots_up (shaders/linear/row_dots.wgsl), shared_gate_dots and
-// shared_up_dots (shared), input_factor (shaders/linear/input), row_sum and row_sum4
-// (shaders/reduce), gated and is_closed (shaders/act), control (shaders/control).
+// shared_up_dots (shared), input_quad (shaders/linear/unit), input_factor (shaders/linear/input),
+// row_sum and row_sum4 (shaders/reduce), gated and is_closed (shaders/act), control
+// (shaders/control).
 override LANES: u32 = 1u;
 override ROWS: u32 = 16u;
 override FOURS: u32 = 1u;
@@ -43,7 +44,7 @@ struct Params {
 }
 
 @group(0) @binding(0) var<uniform> params: Params;
-@group(0) @binding(1) var<storage, read> x: array<vec4f>;
+@group(0) @binding(1) var<storage, read> x: array<InputQuad>;
 @group(0) @binding(2) var<storage, read> vectors: array<vec4f>;
 @group(0) @binding(3) var<storage, read> slots: array<u32>;
 @group(0) @binding(4) var<storage, read_write> y: array<f32>;
@@ -58,8 +59,8 @@ fn compute_shared(token: u32, tile: u32, first: u32, local: vec3u) {
     let gate_first = params.shared_gate / 4u;
     for (var unit = local.x; unit < params.cols / 8u; unit += LANES) {
       let quad = 2u * unit;
-      weight += dot(vectors[gate_first + quad], weighted(x[first + quad], quad))
-        + dot(vectors[gate_first + quad + 1u], weighted(x[first + quad + 1u], quad + 1u));
+      weight += dot(vectors[gate_first + quad], input_quad(first, quad))
+        + dot(vectors[gate_first + quad + 1u], input_quad(first, quad + 1u));
     }
   }
   let factor = input_factor(gates.squares, local.x, local.y);

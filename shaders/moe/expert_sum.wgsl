@@ -11,8 +11,8 @@
 // bias_first.
 // LANES lanes share a tile of FOURS times four rows, FOURS being 1 or 2; ROWS tiles share a
 // workgroup. ffn and shared_ffn are multiples of 8.
-// Needs: weights, row_dots_down (shaders/linear/row_dots.wgsl), shared_down_dots (shared), row_sum4
-// (shaders/reduce), control (shaders/control).
+// Needs: weights, row_dots_down (shaders/linear/row_dots.wgsl), shared_down_dots (shared),
+// raw_number (shaders/linear/unit), row_sum4 (shaders/reduce), control (shaders/control).
 override LANES: u32 = 1u;
 override ROWS: u32 = 16u;
 override FOURS: u32 = 1u;
@@ -36,7 +36,7 @@ struct Params {
 }
 
 @group(0) @binding(0) var<uniform> params: Params;
-@group(0) @binding(1) var<storage, read> x: array<vec4f>;
+@group(0) @binding(1) var<storage, read> x: array<InputQuad>;
 @group(0) @binding(2) var<storage, read> slots: array<u32>;
 @group(0) @binding(3) var<storage, read> expert_weights: array<f32>;
 @group(0) @binding(4) var<storage, read> residual: array<f32>;
@@ -77,8 +77,7 @@ fn main(
     let first = (params.shared_first + token * params.shared_ffn) / 4u;
     shared_dots = shared_down_dots(tile, first, local.x);
     if (SHARED == 2u) {
-      let at = params.shared_weights_first + token;
-      shared_weight = x[at / 4u][at % 4u];
+      shared_weight = raw_number(params.shared_weights_first, token);
     }
   }
   for (var four = 0u; four < FOURS; four++) {

@@ -6,8 +6,8 @@
 // are computed (see grouped_gate_up.wgsl).
 // With BIASED, bias [hidden], f32, starts at bias_first within the slot.
 // LANES lanes share four rows, 4 * ROWS rows a workgroup. ffn is a multiple of 8.
-// Needs: weights and load_weights (shaders/formats), tile_dots (shaders/linear), row_sum4
-// (shaders/reduce), control (shaders/control).
+// Needs: weights and load_weights (shaders/formats), tile_dots and input_tile (shaders/linear),
+// row_sum4 (shaders/reduce), control (shaders/control).
 override LANES: u32 = 1u;
 override ROWS: u32 = 32u;
 override BIASED: u32 = 0u;
@@ -25,7 +25,7 @@ struct Params {
 }
 
 @group(0) @binding(0) var<uniform> params: Params;
-@group(0) @binding(1) var<storage, read> x: array<vec4f>;
+@group(0) @binding(1) var<storage, read> x: array<InputQuad>;
 @group(0) @binding(2) var<storage, read> pairs: array<u32>;
 @group(0) @binding(3) var<storage, read> tiles: array<vec4u>;
 @group(0) @binding(4) var<storage, read_write> y: array<f32>;
@@ -53,21 +53,19 @@ fn main(
   );
   let wanted = 4u * (group.x * ROWS + local.y);
   let row = min(wanted + vec4u(0u, 1u, 2u, 3u), vec4u(params.hidden - 1u));
-  let units = params.ffn / 8u;
+  let units = params.ffn / UNIT_COLS;
   let count = params.ffn * params.hidden;
   let base = slot * params.slot_words;
   let down_base = base + params.down_first;
-  let first = members * (2u * units);
+  let first = members * (params.ffn / 4u);
   var sums = array<vec4f, 4>();
   for (var unit = local.x; unit < units; unit += LANES) {
-    let at = first + 2u * unit;
-    let low = array<vec4f, 4>(x[at.x], x[at.y], x[at.z], x[at.w]);
-    let high = array<vec4f, 4>(x[at.x + 1u], x[at.y + 1u], x[at.z + 1u], x[at.w + 1u]);
+    let inputs = input_tile(first, unit);
     let units_of = row * units + unit;
-    sums[0] += tile_dots(load_weights(down_base, count, units_of.x), low, high);
-    sums[1] += tile_dots(load_weights(down_base, count, units_of.y), low, high);
-    sums[2] += tile_dots(load_weights(down_base, count, units_of.z), low, high);
-    sums[3] += tile_dots(load_weights(down_base, count, units_of.w), low, high);
+    sums[0] += tile_dots(load_weights(down_base, count, units_of.x), inputs);
+    sums[1] += tile_dots(load_weights(down_base, count, units_of.y), inputs);
+    sums[2] += tile_dots(load_weights(down_base, count, units_of.z), inputs);
+    sums[3] += tile_dots(load_weights(down_base, count, units_of.w), inputs);
   }
   finish(wanted, local, members, tile.z, base, sums[0]);
   finish(wanted + 1u, local, members, tile.z, base, sums[1]);

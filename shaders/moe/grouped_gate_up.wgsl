@@ -11,7 +11,7 @@
 // [arena_first, arena_first + arena_slots), are computed.
 // With BIASED, gate_bias and up_bias [ffn], f32, start at gate_bias_first and up_bias_first.
 // LANES lanes share two rows, 2 * ROWS rows a workgroup. cols is a multiple of 8.
-// Needs: load_gate and load_up (shaders/formats), tile_dots (shaders/linear), squared, weighted and
+// Needs: load_gate and load_up (shaders/formats), tile_dots and input_tile (shaders/linear),
 // input_factor (input), row_sum4 (shaders/reduce), gated (shaders/act), control (shaders/control).
 override LANES: u32 = 1u;
 override ROWS: u32 = 32u;
@@ -33,7 +33,7 @@ struct Params {
 }
 
 @group(0) @binding(0) var<uniform> params: Params;
-@group(0) @binding(1) var<storage, read> x: array<vec4f>;
+@group(0) @binding(1) var<storage, read> x: array<InputQuad>;
 @group(0) @binding(2) var<storage, read> vectors: array<vec4f>;
 @group(0) @binding(3) var<storage, read> pairs: array<u32>;
 @group(0) @binding(4) var<storage, read> tiles: array<vec4u>;
@@ -57,27 +57,28 @@ fn main(
   let wanted = 2u * (group.x * ROWS + local.y);
   // Rows past the end compute the last one again: all lanes have to reach the barriers of row_sum4.
   let row = min(vec2u(wanted, wanted + 1u), vec2u(params.ffn - 1u));
-  let units = params.cols / 8u;
+  let units = params.cols / UNIT_COLS;
   let count = params.ffn * params.cols;
   let base = slot * params.slot_words;
   let gate_base = base + params.gate_first;
   let up_base = base + params.up_first;
-  let first = members / params.top_k * (2u * units);
+  let first = members / params.top_k * (params.cols / 4u);
   var gates = array<vec4f, 2>();
   var ups = array<vec4f, 2>();
   var squares = vec4f();
   for (var unit = local.x; unit < units; unit += LANES) {
-    let at = first + 2u * unit;
-    let raw_low = array<vec4f, 4>(x[at.x], x[at.y], x[at.z], x[at.w]);
-    let raw_high = array<vec4f, 4>(x[at.x + 1u], x[at.y + 1u], x[at.z + 1u], x[at.w + 1u]);
-    squares += squares_of(raw_low, raw_high);
-    let low = weighted_tile(raw_low, 2u * unit);
-    let high = weighted_tile(raw_high, 2u * unit + 1u);
+    let inputs = input_tile(first, unit);
+    squares += vec4f(
+      inputs[0].squares,
+      inputs[1].squares,
+      inputs[2].squares,
+      inputs[3].squares,
+    );
     let units_of = row * units + unit;
-    gates[0] += tile_dots(load_gate(gate_base, count, units_of.x), low, high);
-    gates[1] += tile_dots(load_gate(gate_base, count, units_of.y), low, high);
-    ups[0] += tile_dots(load_up(up_base, count, units_of.x), low, high);
-    ups[1] += tile_dots(load_up(up_base, count, units_of.y), low, high);
+    gates[0] += tile_dots(load_gate(gate_base, count, units_of.x), inputs);
+    gates[1] += tile_dots(load_gate(gate_base, count, units_of.y), inputs);
+    ups[0] += tile_dots(load_up(up_base, count, units_of.x), inputs);
+    ups[1] += tile_dots(load_up(up_base, count, units_of.y), inputs);
   }
   let factors = vec4f(
     input_factor(squares.x, local.x, local.y),
@@ -102,24 +103,6 @@ fn members_of(tile: vec4u) -> vec4u {
     pairs[tile.y + min(1u, last)],
     pairs[tile.y + min(2u, last)],
     pairs[tile.y + last],
-  );
-}
-
-fn weighted_tile(raw: array<vec4f, 4>, quad: u32) -> array<vec4f, 4> {
-  return array<vec4f, 4>(
-    weighted(raw[0], quad),
-    weighted(raw[1], quad),
-    weighted(raw[2], quad),
-    weighted(raw[3], quad),
-  );
-}
-
-fn squares_of(low: array<vec4f, 4>, high: array<vec4f, 4>) -> vec4f {
-  return vec4f(
-    squared(low[0]) + squared(high[0]),
-    squared(low[1]) + squared(high[1]),
-    squared(low[2]) + squared(high[2]),
-    squared(low[3]) + squared(high[3]),
   );
 }
 

@@ -5,6 +5,7 @@ import { readWantedVariants } from "../engine/tuning/wanted.ts";
 import { SluiceError } from "../errors.ts";
 import { evictionPolicies } from "../experts/policies/registry.ts";
 import { predictors } from "../experts/predictors/registry.ts";
+import { accuracies } from "../formats/accuracy.ts";
 import {
   type CacheFormatName,
   cacheFormats,
@@ -33,6 +34,7 @@ export interface LoadFlags {
   readonly fill?: string;
   readonly context?: string;
   readonly kvCache?: string;
+  readonly accuracy?: string;
   readonly variants?: string;
   /** False with `--no-autotune`. */
   readonly autotune?: boolean;
@@ -74,6 +76,10 @@ export function addLoadFlags(command: Command): Command {
       `when empty slots are filled: ${FILLS.join(", ")} (default: background)`,
     )
     .option("--kv-cache <format>", KV_CACHE_HELP)
+    .option(
+      "--accuracy <name>",
+      `what products read of their input: ${accuracies.join(", ")} (default: exact)`,
+    )
     .option(
       "--variants <choice>",
       `kernel variants: ${VARIANTS.join(", ")} (default: auto), or family=name,… (see stats.variants)`,
@@ -149,6 +155,7 @@ export function readLoadOptions(flags: LoadFlags): LoadOptions {
     fill: readChoice("--fill", flags.fill, FILLS),
     contextTokens: readContextFlag(flags.context),
     kvCache: readKvCacheFlag(flags.kvCache),
+    accuracy: readChoice("--accuracy", flags.accuracy, accuracies),
     variants: readVariants(flags.variants),
     autotune: flags.autotune === false ? false : undefined,
     rules: readChoice("--rules", flags.rules, modelRules),

@@ -54,6 +54,8 @@ export async function inspectCommand(
 interface KeptVariants {
   readonly adapter: string;
   readonly runtime: string;
+  /** What its products multiply: `products in int8`. */
+  readonly products: string;
   readonly variants: Tuning["choice"];
   readonly medianMs: Tuning["medians"];
   readonly atMs: number;
@@ -65,16 +67,16 @@ async function findTunings(shape: string): Promise<KeptVariants[]> {
   return [...all]
     .filter(([key]) => key.includes(` | model ${shape}`))
     .map(([key, { choice, medians, atMs }]) => {
-      const [adapter = "", runtime = ""] = key.split(" | ");
-      return { adapter, runtime, variants: choice, medianMs: medians, atMs };
+      const [adapter = "", runtime = "", , , products = ""] = key.split(" | ");
+      return { adapter, runtime, products, variants: choice, medianMs: medians, atMs };
     });
 }
 
 function describeTunings(tunings: readonly KeptVariants[]): string[] {
   if (tunings.length === 0) return [];
-  const rows = tunings.map(({ adapter, runtime, variants }) => {
+  const rows = tunings.map(({ adapter, runtime, products, variants }) => {
     const names = Object.entries(variants).map(([family, name]) => `${family}=${name}`);
-    return `variants on ${adapter}, ${runtime}:\n  ${names.join(",")}`;
+    return `variants on ${adapter}, ${runtime}, ${products}:\n  ${names.join(",")}`;
   });
   return [rows.join("\n")];
 }

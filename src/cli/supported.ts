@@ -1,5 +1,6 @@
 import { evictionPolicies } from "../experts/policies/registry.ts";
 import { predictors } from "../experts/predictors/registry.ts";
+import { accuracies } from "../formats/accuracy.ts";
 import { cacheFormats } from "../formats/cache/registry.ts";
 import { weightFormats } from "../formats/registry.ts";
 import { architectures } from "../models/registry.ts";
@@ -15,6 +16,7 @@ const REGISTRIES = {
   architectures,
   "weight formats": weightFormats,
   "keys and values": cacheFormats,
+  accuracies: Object.fromEntries(accuracies.map((name) => [name, true])),
   tokenizers: tokenizerKinds,
   "pre-tokenizers": preTokenizers,
   routers: scoreFunctions,

@@ -72,6 +72,7 @@ export function unallocatedResources(
   return {
     context: UNALLOCATED,
     variant: variants.serial,
+    accuracy: "exact",
     contextTokens,
     control: NO_BUFFER,
     pageTable: NO_BUFFER,

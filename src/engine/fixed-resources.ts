@@ -1,3 +1,4 @@
+import type { Accuracy } from "../formats/accuracy.ts";
 import { type CacheFormatName, cacheFormats } from "../formats/cache/registry.ts";
 import type { GpuContext } from "../gpu/device.ts";
 import type { Variant } from "../kernels/parts.ts";
@@ -20,6 +21,7 @@ export interface FixedOptions {
   readonly contextTokens: number;
   readonly kvCache: CacheFormatName;
   readonly variant: Variant;
+  readonly accuracy: Accuracy;
   /** Passes over drafted tokens are wanted. */
   readonly verifies: boolean;
 }
@@ -113,6 +115,7 @@ export function allocateFixed(
     resources: {
       context,
       variant: options.variant,
+      accuracy: options.accuracy,
       contextTokens,
       control,
       pageTable,

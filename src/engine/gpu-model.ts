@@ -1,5 +1,6 @@
 import type { ExpertCache } from "../experts/expert-cache.ts";
 import type { EvictionPolicyName } from "../experts/policies/registry.ts";
+import type { Accuracy } from "../formats/accuracy.ts";
 import { type CacheFormatName, cacheFormats } from "../formats/cache/registry.ts";
 import type { GgufFile } from "../gguf/gguf.ts";
 import type { GpuContext } from "../gpu/device.ts";
@@ -59,6 +60,7 @@ export class GpuModel implements RunningModel, ChoosingModel {
   /** Tokens of a prompt that a pass computes, at most. */
   readonly chunkTokens: number;
   readonly kvCache: CacheFormatName;
+  readonly accuracy: Accuracy;
   readonly needs: GpuNeeds;
   readonly executor: Executor;
   readonly variants: VariantReport;
@@ -105,6 +107,7 @@ export class GpuModel implements RunningModel, ChoosingModel {
     this.contextTokens = parts.resources.contextTokens;
     this.chunkTokens = usedChunk(parts.spec, parts.context.software);
     this.kvCache = parts.options.kvCache;
+    this.accuracy = parts.options.accuracy;
     this.needs = parts.needs;
     this.executor = parts.executor;
     this.variants = parts.variants;

@@ -1,5 +1,6 @@
 import type { ExpertCache } from "../experts/expert-cache.ts";
 import type { EvictionPolicyName } from "../experts/policies/registry.ts";
+import type { Accuracy } from "../formats/accuracy.ts";
 import type { CacheFormatName } from "../formats/cache/registry.ts";
 import type { ModelSpec } from "../models/model.ts";
 import type { EngineProfile, MeasuredCosts, ProfileOptions, VariantReport } from "../rpc/api.ts";
@@ -21,6 +22,7 @@ export interface ModelOptions extends ExpertMemoryOptions {
   readonly pacing: PacingName;
   readonly contextTokens: number;
   readonly kvCache: CacheFormatName;
+  readonly accuracy: Accuracy;
   /** The spec has the block that predicts further tokens where that is wanted. */
   readonly speculation: SpeculationName;
   readonly signal: AbortSignal | undefined;
@@ -41,6 +43,8 @@ export interface RunningModel {
   /** Tokens of a prompt that a pass computes, at most. */
   readonly chunkTokens: number;
   readonly kvCache: CacheFormatName;
+  /** What products read. */
+  readonly accuracy: Accuracy;
   /** Of all layers. */
   readonly kvCacheBytes: number;
   readonly needs: GpuNeeds;

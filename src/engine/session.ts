@@ -5,6 +5,7 @@ import {
   evictionPolicies,
 } from "../experts/policies/registry.ts";
 import { predictors } from "../experts/predictors/registry.ts";
+import { type Accuracy, accuracies } from "../formats/accuracy.ts";
 import {
   type CacheFormatName,
   cacheFormats,
@@ -59,6 +60,7 @@ export interface OpenedModel {
   readonly tokenizer: TextTokenizer;
   readonly contextTokens: number;
   readonly kvCache: CacheFormatName;
+  readonly accuracy: Accuracy;
   readonly wanted: WantedMemory;
   readonly variants: WantedVariants;
   readonly speculation: SpeculationName;
@@ -79,7 +81,7 @@ export interface WantedMemory {
 export interface Session
   extends Omit<
     OpenedModel,
-    "contextTokens" | "kvCache" | "wanted" | "kept" | "variants" | "speculation"
+    "contextTokens" | "kvCache" | "accuracy" | "wanted" | "kept" | "variants" | "speculation"
   > {
   readonly runtime: RuntimeReport;
   readonly info: ModelInfo;
@@ -133,11 +135,12 @@ export async function openModel(
     const tokenizer = createTokenizer(file.metadata);
     const contextTokens = readContext(options.contextTokens, spec);
     const kvCache = readKvCache(options.kvCache);
+    const accuracy = readAccuracy(options.accuracy);
     const wanted = { ...budgets, ...readPolicies(options, spec) };
     const variants = readWantedVariants(options);
     throwIfAborted(signal, "Loading the model");
     const opened = { source, kept, file, spec, tokenizer, contextTokens, kvCache };
-    return { ...opened, wanted, variants, speculation };
+    return { ...opened, accuracy, wanted, variants, speculation };
   } catch (error) {
     await source.close?.();
     throw error;
@@ -152,8 +155,8 @@ export async function createSession(
   tuning: TuningPlace,
   hooks: LoadHooks,
 ): Promise<Session> {
-  const { source, kept, file, spec, tokenizer, contextTokens, kvCache, wanted, speculation } =
-    opened;
+  const { source, kept, file, spec, tokenizer, contextTokens, kvCache, accuracy } = opened;
+  const { wanted, speculation } = opened;
   const totalBytes = spec.resident.reduce(
     (sum, { name }) => sum + (file.tensors.get(name)?.bytes ?? 0),
     0,
@@ -175,6 +178,7 @@ export async function createSession(
       pacing: wanted.pacing,
       contextTokens,
       kvCache,
+      accuracy,
       speculation,
       signal: hooks.signal,
       onBytes(bytes) {
@@ -337,13 +341,14 @@ function readRules(wanted: ModelRules = "published"): ModelRules {
 
 async function plannedVariants(
   context: GpuContext,
-  { variants, file, spec, kvCache }: OpenedModel,
+  { variants, file, spec, kvCache, accuracy }: OpenedModel,
   { tunings, runtime, tuningMs }: TuningPlace,
 ): Promise<VariantPlan> {
   const { adapterName, adapterClass } = context;
   const device = { adapterClass, leastSubgroup: await usableSubgroups(context) };
   const { pinned } = variants;
-  const key = tuningKey({ adapterName, device, runtime, file, spec, kvCache, pinned });
+  const model = { file, spec, kvCache, accuracy };
+  const key = tuningKey({ adapterName, device, runtime, ...model, pinned });
   return planVariants({ wanted: variants, device, tunings, key, tuningMs });
 }
 
@@ -364,6 +369,12 @@ function readKvCache(wanted: CacheFormatName = DEFAULT_CACHE_FORMAT): CacheForma
   return wanted;
 }
 
+/** Throws "bad-input" for an accuracy that does not exist. */
+function readAccuracy(wanted: Accuracy = "exact"): Accuracy {
+  expectOneOf("accuracy", wanted, accuracies);
+  return wanted;
+}
+
 function describe(file: GgufFile, model: RunningModel, tokenizer: TextTokenizer): ModelInfo {
   const { spec, needs } = model;
   return {
@@ -378,6 +389,7 @@ function describe(file: GgufFile, model: RunningModel, tokenizer: TextTokenizer)
     contextTokens: model.contextTokens,
     kvCache: model.kvCache,
     kvCacheBytes: model.kvCacheBytes,
+    accuracy: model.accuracy,
     expertBytes: Math.max(0, ...needs.recordBytes),
     hasChatTemplate: file.metadata.has("tokenizer.chat_template"),
     minGpuBudgetBytes: model.minBudgetBytes,

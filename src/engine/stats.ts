@@ -84,6 +84,7 @@ export class ReplyMeter {
       adapter: model.adapter,
       runtime,
       variants: chosenVariants(model.variants),
+      accuracy: model.accuracy,
       promptTokens: this.#promptTokens,
       tokens: this.#tokens,
       prefillMs: first.atMs - start.atMs,

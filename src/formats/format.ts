@@ -25,6 +25,12 @@ export interface WeightFormat {
    */
   readonly parts: readonly string[];
   /**
+   * WGSL with `fn block_NAME(base: u32, count: u32, block: u32) -> WeightBlock`, and the shared parts that it calls, for
+   * products of integers. A format without them is always multiplied as it is. See
+   * `shaders/formats/shared/blocks.wgsl`.
+   */
+  readonly blockParts?: readonly string[];
+  /**
    * Writes the planes of the blocks in `blocks`.
    * @param planes one array for each plane, `blockCount * planeBlockBytes[p]` bytes long, owned by the caller
    */

@@ -1,9 +1,12 @@
+import block from "../../shaders/formats/blocks/iq4_nl.wgsl?raw";
 import source from "../../shaders/formats/iq4_nl.wgsl?raw";
+import blocks from "../../shaders/formats/shared/blocks.wgsl?raw";
 import bytes from "../../shaders/formats/shared/bytes.wgsl?raw";
 import half from "../../shaders/formats/shared/half.wgsl?raw";
 import halfPlane from "../../shaders/formats/shared/half_plane.wgsl?raw";
 import tables from "../../shaders/formats/shared/nibble_tables.wgsl?raw";
 import quants from "../../shaders/formats/shared/quants.wgsl?raw";
+import tableBlocks from "../../shaders/formats/shared/table_blocks.wgsl?raw";
 import { viewOf } from "../numeric/bits.ts";
 import { f16ToF32, f32ToF16Up } from "../numeric/f16.ts";
 import { bitRuns } from "./bit-runs.ts";
@@ -32,6 +35,7 @@ export const iq4_nl: WeightFormat = {
   ...SIZES,
   planeBlockBytes: [QUANT_BYTES, 2],
   parts: [source, bytes, quants, tables, half, halfPlane],
+  blockParts: [block, blocks, tableBlocks, tables, half, halfPlane],
 
   repack(blocks, planes) {
     const from = viewOf(blocks);

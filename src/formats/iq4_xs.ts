@@ -1,8 +1,11 @@
+import block from "../../shaders/formats/blocks/iq4_xs.wgsl?raw";
 import source from "../../shaders/formats/iq4_xs.wgsl?raw";
+import blocks from "../../shaders/formats/shared/blocks.wgsl?raw";
 import bytes from "../../shaders/formats/shared/bytes.wgsl?raw";
 import half from "../../shaders/formats/shared/half.wgsl?raw";
 import tables from "../../shaders/formats/shared/nibble_tables.wgsl?raw";
 import quants from "../../shaders/formats/shared/quants.wgsl?raw";
+import tableBlocks from "../../shaders/formats/shared/table_blocks.wgsl?raw";
 import { copyWords, viewOf } from "../numeric/bits.ts";
 import { f16ToF32 } from "../numeric/f16.ts";
 import { bitRuns } from "./bit-runs.ts";
@@ -40,6 +43,7 @@ export const iq4_xs: WeightFormat = {
   ...SIZES,
   planeBlockBytes: [QUANT_BYTES, QUANTS],
   parts: [source, bytes, quants, tables, half],
+  blockParts: [block, blocks, tableBlocks, tables, half],
 
   repack(blocks, planes) {
     const from = viewOf(blocks);

@@ -1,7 +1,10 @@
+import block from "../../shaders/formats/blocks/mxfp4.wgsl?raw";
 import source from "../../shaders/formats/mxfp4.wgsl?raw";
+import blocks from "../../shaders/formats/shared/blocks.wgsl?raw";
 import bytes from "../../shaders/formats/shared/bytes.wgsl?raw";
 import tables from "../../shaders/formats/shared/nibble_tables.wgsl?raw";
 import quants from "../../shaders/formats/shared/quants.wgsl?raw";
+import tableBlocks from "../../shaders/formats/shared/table_blocks.wgsl?raw";
 import { viewOf } from "../numeric/bits.ts";
 import { bitRuns } from "./bit-runs.ts";
 import { decodeBlocks, encodeBlocks } from "./blocks.ts";
@@ -34,6 +37,7 @@ export const mxfp4: WeightFormat = {
   ...SIZES,
   planeBlockBytes: [QUANT_BYTES, 1],
   parts: [source, bytes, quants, tables],
+  blockParts: [block, blocks, tableBlocks, tables],
 
   repack(blocks, planes) {
     const from = viewOf(blocks);

@@ -1,3 +1,4 @@
+import weightBlock from "../../shaders/formats/shared/weight_block.wgsl?raw";
 import weights from "../../shaders/formats/shared/weights.wgsl?raw";
 import type { WeightFormat } from "./format.ts";
 
@@ -16,24 +17,44 @@ export function weightParts(
   name = "load_weights",
   binding = 0,
 ): readonly string[] {
-  const parts = [weights, ...format.parts];
-  if (binding === 0) return [...parts, loader(name, `load_${format.name}`, format)];
-  const suffix = `_${binding}`;
-  return [
-    ...withSuffix(parts, suffix).map((part) =>
-      part.replace("@group(1) @binding(0)", `@group(1) @binding(${binding})`),
-    ),
-    loader(name, `load_${format.name}${suffix}`, format),
-  ];
+  return linkedParts(format, format.parts, "load", { name, binding });
 }
 
-/** WGSL has no alias for a function; compilers inline this one. */
-function loader(name: string, of: string, format: WeightFormat): string {
-  return `// ${name}: reads ${format.name}.
-fn ${name}(base: u32, count: u32, unit: u32) -> array<vec4f, 2> {
-  return ${of}(base, count, unit);
+/** The same for a kernel that reads blocks of 32 weights for products of integers: of a format that has `blockParts`. */
+export function blockParts(
+  format: WeightFormat,
+  name = "load_weights",
+  binding = 0,
+): readonly string[] {
+  if (!format.blockParts) throw new Error(`unreachable: ${format.name} has no blocks of integers`);
+  return linkedParts(format, [weightBlock, ...format.blockParts], "block", { name, binding });
+}
+
+/** What the functions of formats give. */
+const UNIT_TYPES = { load: "array<vec4f, 2>", block: "WeightBlock" } as const;
+
+/** `parts` of a format, and its function that gives units of one kind under the name that the kernel calls. */
+function linkedParts(
+  format: WeightFormat,
+  parts: readonly string[],
+  kind: keyof typeof UNIT_TYPES,
+  { name, binding }: { readonly name: string; readonly binding: number },
+): readonly string[] {
+  const all = [weights, ...parts];
+  const suffix = binding === 0 ? "" : `_${binding}`;
+  // WGSL has no alias for a function; compilers inline this one.
+  const loader = `// ${name}: reads ${format.name}.
+fn ${name}(base: u32, count: u32, unit: u32) -> ${UNIT_TYPES[kind]} {
+  return ${kind}_${format.name}${suffix}(base, count, unit);
 }
 `;
+  if (binding === 0) return [...all, loader];
+  return [
+    ...withSuffix(all, suffix).map((part) =>
+      part.replace("@group(1) @binding(0)", `@group(1) @binding(${binding})`),
+    ),
+    loader,
+  ];
 }
 
 /** What a part declares at its top level. */

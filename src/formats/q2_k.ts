@@ -1,4 +1,6 @@
+import block from "../../shaders/formats/blocks/q2_k.wgsl?raw";
 import source from "../../shaders/formats/q2_k.wgsl?raw";
+import blocks from "../../shaders/formats/shared/blocks.wgsl?raw";
 import bytes from "../../shaders/formats/shared/bytes.wgsl?raw";
 import half from "../../shaders/formats/shared/half.wgsl?raw";
 import quants from "../../shaders/formats/shared/quants.wgsl?raw";
@@ -37,6 +39,7 @@ export const q2_k: WeightFormat = {
   ...SIZES,
   planeBlockBytes: [QUANT_BYTES, GROUPS, 4],
   parts: [source, bytes, quants, half],
+  blockParts: [block, blocks, half],
 
   repack(blocks, planes) {
     const from = viewOf(blocks);

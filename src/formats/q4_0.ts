@@ -1,4 +1,6 @@
+import block from "../../shaders/formats/blocks/q4_0.wgsl?raw";
 import source from "../../shaders/formats/q4_0.wgsl?raw";
+import blocks from "../../shaders/formats/shared/blocks.wgsl?raw";
 import bytes from "../../shaders/formats/shared/bytes.wgsl?raw";
 import half from "../../shaders/formats/shared/half.wgsl?raw";
 import halfPlane from "../../shaders/formats/shared/half_plane.wgsl?raw";
@@ -33,6 +35,7 @@ export const q4_0: WeightFormat = {
   ...SIZES,
   planeBlockBytes: [QUANT_BYTES, 2],
   parts: [source, bytes, quants, half, halfPlane],
+  blockParts: [block, blocks, half, halfPlane],
 
   repack(blocks, planes) {
     const from = viewOf(blocks);

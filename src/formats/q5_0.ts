@@ -1,4 +1,6 @@
+import block from "../../shaders/formats/blocks/q5_0.wgsl?raw";
 import source from "../../shaders/formats/q5_0.wgsl?raw";
+import blocks from "../../shaders/formats/shared/blocks.wgsl?raw";
 import bytes from "../../shaders/formats/shared/bytes.wgsl?raw";
 import half from "../../shaders/formats/shared/half.wgsl?raw";
 import halfPlane from "../../shaders/formats/shared/half_plane.wgsl?raw";
@@ -31,6 +33,7 @@ export const q5_0: WeightFormat = {
   ...SIZES,
   planeBlockBytes: [...FIVE_BIT_PLANES, 2],
   parts: [source, bytes, quants, half, halfPlane],
+  blockParts: [block, blocks, half, halfPlane],
 
   repack(blocks, planes) {
     const from = viewOf(blocks);

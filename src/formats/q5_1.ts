@@ -1,4 +1,6 @@
+import block from "../../shaders/formats/blocks/q5_1.wgsl?raw";
 import source from "../../shaders/formats/q5_1.wgsl?raw";
+import blocks from "../../shaders/formats/shared/blocks.wgsl?raw";
 import bytes from "../../shaders/formats/shared/bytes.wgsl?raw";
 import half from "../../shaders/formats/shared/half.wgsl?raw";
 import quants from "../../shaders/formats/shared/quants.wgsl?raw";
@@ -30,6 +32,7 @@ export const q5_1: WeightFormat = {
   ...SIZES,
   planeBlockBytes: [...FIVE_BIT_PLANES, QUANTS],
   parts: [source, bytes, quants, half],
+  blockParts: [block, blocks, half],
 
   repack(blocks, planes) {
     const from = viewOf(blocks);

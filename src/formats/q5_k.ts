@@ -1,4 +1,6 @@
+import block from "../../shaders/formats/blocks/q5_k.wgsl?raw";
 import source from "../../shaders/formats/q5_k.wgsl?raw";
+import blocks from "../../shaders/formats/shared/blocks.wgsl?raw";
 import bytes from "../../shaders/formats/shared/bytes.wgsl?raw";
 import half from "../../shaders/formats/shared/half.wgsl?raw";
 import kScales from "../../shaders/formats/shared/k_scales.wgsl?raw";
@@ -37,6 +39,7 @@ export const q5_k: WeightFormat = {
   ...SIZES,
   planeBlockBytes: [LOW_BYTES, HIGH_BYTES, K_SCALE_BYTES],
   parts: [source, bytes, quants, kScales, half],
+  blockParts: [block, blocks, kScales, half],
 
   repack(blocks, planes) {
     const from = viewOf(blocks);

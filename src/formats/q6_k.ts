@@ -1,4 +1,6 @@
+import block from "../../shaders/formats/blocks/q6_k.wgsl?raw";
 import source from "../../shaders/formats/q6_k.wgsl?raw";
+import blocks from "../../shaders/formats/shared/blocks.wgsl?raw";
 import bytes from "../../shaders/formats/shared/bytes.wgsl?raw";
 import half from "../../shaders/formats/shared/half.wgsl?raw";
 import halfPlane from "../../shaders/formats/shared/half_plane.wgsl?raw";
@@ -42,6 +44,7 @@ export const q6_k: WeightFormat = {
   ...SIZES,
   planeBlockBytes: [LOW_BYTES, HIGH_BYTES, GROUPS, 2],
   parts: [source, bytes, quants, half, halfPlane],
+  blockParts: [block, blocks, half, halfPlane],
 
   repack(blocks, planes) {
     const from = viewOf(blocks);

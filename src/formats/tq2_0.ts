@@ -1,3 +1,5 @@
+import block from "../../shaders/formats/blocks/tq2_0.wgsl?raw";
+import blocks from "../../shaders/formats/shared/blocks.wgsl?raw";
 import bytes from "../../shaders/formats/shared/bytes.wgsl?raw";
 import half from "../../shaders/formats/shared/half.wgsl?raw";
 import halfPlane from "../../shaders/formats/shared/half_plane.wgsl?raw";
@@ -31,6 +33,7 @@ export const tq2_0: WeightFormat = {
   ...SIZES,
   planeBlockBytes: [QUANT_BYTES, 2],
   parts: [source, bytes, quants, half, halfPlane],
+  blockParts: [block, blocks, half, halfPlane],
 
   repack(blocks, planes) {
     const from = viewOf(blocks);

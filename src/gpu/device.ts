@@ -14,6 +14,8 @@ export interface GpuContext {
   readonly adapterClass: AdapterClass;
   /** The least number of lanes that a subgroup may have; undefined where the device has no subgroups. */
   readonly leastSubgroup: number | undefined;
+  /** Whether the device has an instruction for products of bytes, as far as is known: `dot4I8Packed` in WGSL. */
+  readonly packedDot: boolean;
   readonly memory: GpuMemory;
   readonly pipelines: PipelineCache;
   /** Resolves with the reason when the device is lost; never rejects. */
@@ -36,6 +38,9 @@ const WANTED_LIMITS = [
 
 /** Features that are asked for where the adapter has them: nothing must rely on one. */
 const WANTED_FEATURES: readonly GPUFeatureName[] = ["subgroups", "timestamp-query"];
+
+/** The language feature with `dot4I8Packed`. */
+const PACKED_DOT = "packed_4x8_integer_dot_product";
 
 /** The workgroup size and storage that the kernels are written for: WebGPU's guaranteed minimum. */
 const REQUIRED_LIMITS = {
@@ -85,6 +90,7 @@ export async function openGpu(gpu: GPU | undefined, maxBufferBytes?: number): Pr
     leastSubgroup: device.features.has("subgroups")
       ? (adapter.info.subgroupMinSize ?? 1)
       : undefined,
+    packedDot: !software && (gpu.wgslLanguageFeatures?.has(PACKED_DOT) ?? false),
     memory,
     pipelines: createPipelines(gpu, device, software),
     lost,

@@ -33,6 +33,7 @@ import { matmul } from "./matmul.ts";
 import { matvec } from "./matvec.ts";
 import { multiplyAdd } from "./multiply_add.ts";
 import { pickToken } from "./pick_token.ts";
+import { quantise } from "./quantise.ts";
 import { rmsNorm } from "./rms_norm.ts";
 import { rotateAppend } from "./rotate_append.ts";
 import { router } from "./router.ts";
@@ -80,6 +81,7 @@ export const kernels = [
   matvec,
   pickToken,
   multiplyAdd,
+  quantise,
   rmsNorm,
   rotateAppend,
   router,

@@ -9,6 +9,10 @@ import three from "../../shaders/linear/matrices/three.wgsl?raw";
 import two from "../../shaders/linear/matrices/two.wgsl?raw";
 import rowDots from "../../shaders/linear/row_dots.wgsl?raw";
 import rowDotsType from "../../shaders/linear/row_dots_type.wgsl?raw";
+import blockEights from "../../shaders/linear/unit/block_eights.wgsl?raw";
+import blockQuads from "../../shaders/linear/unit/block_quads.wgsl?raw";
+import blocks from "../../shaders/linear/unit/blocks.wgsl?raw";
+import eights from "../../shaders/linear/unit/eights.wgsl?raw";
 import sharedDown from "../../shaders/moe/shared/down.wgsl?raw";
 import sharedGateUp from "../../shaders/moe/shared/gate_up.wgsl?raw";
 import noSharedDown from "../../shaders/moe/shared/no_down.wgsl?raw";
@@ -21,7 +25,7 @@ import workgroup from "../../shaders/reduce/workgroup.wgsl?raw";
 import byLogit from "../../shaders/routing/rank/by_logit.wgsl?raw";
 import byScore from "../../shaders/routing/rank/by_score.wgsl?raw";
 import type { WeightFormat } from "../formats/format.ts";
-import { weightParts } from "../formats/parts.ts";
+import { blockParts, weightParts } from "../formats/parts.ts";
 import type { Constants } from "../gpu/kernel.ts";
 
 /** Shader parts of the activation functions. */
@@ -31,7 +35,18 @@ export const activationParts = { silu, relu, gelu, "swiglu-oai": swigluOai } as 
 export const rankingParts = { byLogit, byScore } as const;
 
 /** Shader parts of what a product reads: its input as it is, or the RMS norm of it. */
-export const inputParts = { plain, normed } as const;
+export const inputParts = {
+  plain: `${plain}\n${eights}`,
+  normed: `${normed}\n${eights}`,
+} as const;
+
+/**
+ * Shader parts of a product that reads what `quantise` wrote: with blocks of integers of its weights, or with numbers.
+ */
+export const blockInputParts = {
+  integers: `${blockQuads}\n${blocks}`,
+  numbers: `${blockQuads}\n${blockEights}`,
+} as const;
 
 /** Shader parts of a matvec of one, two or three matrices. */
 export const matricesParts = [one, two, three] as const;
@@ -50,6 +65,8 @@ export interface RowDotsOptions {
   readonly binding?: number;
   /** The constant that says how many lanes share a row. */
   readonly lanes?: string;
+  /** Whether the matrix is read in blocks of integers: the kernel's input is `blockInputParts.integers`. */
+  readonly integers?: boolean;
 }
 
 /**
@@ -61,14 +78,15 @@ export interface RowDotsOptions {
 export function rowDotsParts(
   format: WeightFormat,
   name: string,
-  { binding = 0, lanes = "LANES" }: RowDotsOptions = {},
+  { binding = 0, lanes = "LANES", integers = false }: RowDotsOptions = {},
 ): readonly string[] {
   const loader = `load_${name}`;
   const dots = rowDots
     .replaceAll("load_weights", loader)
     .replaceAll("row_dots", `row_dots_${name}`)
     .replaceAll("LANES", lanes);
-  return [rowDotsType, dots, ...weightParts(format, loader, binding)];
+  const weights = integers ? blockParts : weightParts;
+  return [rowDotsType, dots, ...weights(format, loader, binding)];
 }
 
 /** Shader parts of what goes into a causal convolution and what becomes of it. */

@@ -1,3 +1,4 @@
+import type { Accuracy } from "../formats/accuracy.ts";
 import type { CacheFormat } from "../formats/cache/format.ts";
 import type { WeightFormat } from "../formats/format.ts";
 import type { GpuContext } from "../gpu/device.ts";
@@ -64,6 +65,7 @@ export interface GpuKvCache {
 export interface GpuResources {
   readonly context: GpuContext;
   readonly variant: Variant;
+  readonly accuracy: Accuracy;
   readonly contextTokens: number;
   /** `control` block: see `shaders/control/read.wgsl`. */
   readonly control: GPUBuffer;

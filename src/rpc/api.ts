@@ -1,6 +1,7 @@
 import type { SluiceErrorCode } from "../errors.ts";
 import type { EvictionPolicyName } from "../experts/policies/registry.ts";
 import type { PredictorName } from "../experts/predictors/registry.ts";
+import type { Accuracy } from "../formats/accuracy.ts";
 import type { CacheFormatName } from "../formats/cache/registry.ts";
 import type { FamilyName } from "../kernels/parts.ts";
 import type { PacingName } from "../scheduler/pacing/registry.ts";
@@ -46,6 +47,12 @@ export interface LoadOptions {
    * `phimoe`. Default: `published`.
    */
   readonly rules?: "published" | "llama.cpp";
+  /**
+   * What products of weights read: numbers as they are (`exact`, the default), or blocks of 32 signed bytes with a scale
+   * (`int8`), which is not quite the same. Routers, attention and norms are exact with both, and in WebAssembly all
+   * is. What it costs, and where it is faster, is in `docs/measurements.md`.
+   */
+  readonly accuracy?: Accuracy;
   /**
    * Kernel variants. `auto` (the default) is what timing found to be fastest on this adapter, once; a kind pins all
    * families of kernels, an object those that it names. `EngineClient.variants` tells the names.
@@ -121,6 +128,7 @@ export interface FamilyReport {
 
 /** Names of the registries in `src/formats/cache`, `src/experts` and `src/scheduler`. */
 export type {
+  Accuracy,
   CacheFormatName,
   EvictionPolicyName,
   FamilyName,
@@ -152,6 +160,7 @@ export interface ModelInfo {
   readonly kvCache: CacheFormatName;
   /** Bytes of all layers' keys and values on the GPU. */
   readonly kvCacheBytes: number;
+  readonly accuracy: Accuracy;
   readonly expertBytes: number;
   readonly hasChatTemplate: boolean;
   /** The smallest GPU budget that can work, in bytes. */
@@ -270,6 +279,7 @@ export interface EngineStats {
   readonly runtime: RuntimeReport;
   /** Part of the result: the same ones give the same tokens on one adapter, bit for bit. */
   readonly variants: Readonly<Record<FamilyName, string>>;
+  readonly accuracy: Accuracy;
   readonly promptTokens: number;
   readonly tokens: number;
   readonly prefillMs: number;

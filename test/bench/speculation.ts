@@ -6,9 +6,10 @@
 import { readFile } from "node:fs/promises";
 import { basename } from "node:path";
 import { parseArgs } from "node:util";
-import { type Browser, chromium, type JSHandle } from "playwright-core";
+import { chromium } from "playwright-core";
 import type { ChatMessage, SpeculationName } from "../../src/rpc/api.ts";
 import { CHROMIUM_ARGS, findChromium } from "../../tools/browsers/chromium.ts";
+import { openBench } from "./open-bench.ts";
 import { servePage } from "./serve-page.ts";
 import type { bench, Sample } from "./speculation-page.ts";
 
@@ -42,7 +43,7 @@ export async function main(args: string[]): Promise<void> {
     args: [...CHROMIUM_ARGS],
   });
   try {
-    const page = await openPage(browser, server.url);
+    const page = await openBench<Bench>(browser, server.url);
     const loading = [`/${basename(values.model)}`, loadingFor(hows)] as const;
     await page.evaluate(
       (bench, [url, speculation]) => bench.open(url, { speculation, fill: "wait", diskBudget: 0 }),
@@ -126,12 +127,4 @@ function rowOf(
 function medianSpeed(samples: readonly Sample[]): number {
   const speeds = samples.map(({ stats }) => stats.tokensPerSecond).sort((a, b) => a - b);
   return speeds[speeds.length >> 1]!;
-}
-
-/** The page with its functions. */
-async function openPage(browser: Browser, url: string): Promise<JSHandle<Bench>> {
-  const page = await browser.newPage();
-  await page.goto(url);
-  await page.waitForFunction(() => "bench" in globalThis);
-  return page.evaluateHandle(() => (globalThis as unknown as { bench: Bench }).bench);
 }

@@ -10,17 +10,22 @@ const E2M1_TABLE = vec4u(0x03020100u, 0x0c080604u, 0xfdfeff00u, 0xf4f8fafcu);
 // The eight numbers of `table` that `quants` name (shared/quants.wgsl), times `scale`.
 fn table_weights(table: vec4u, quants: vec2u, scale: f32) -> array<vec4f, 2> {
   return array<vec4f, 2>(
-    table_numbers(table, unpack4xU8(quants.x)) * scale,
-    table_numbers(table, unpack4xU8(quants.y)) * scale,
+    vec4f(table_numbers(table, unpack4xU8(quants.x))) * scale,
+    vec4f(table_numbers(table, unpack4xU8(quants.y))) * scale,
   );
 }
 
-fn table_numbers(table: vec4u, index: vec4u) -> vec4f {
+// The same as signed bytes, four a word.
+fn table_bytes(table: vec4u, quants: u32) -> u32 {
+  return pack4xI8(table_numbers(table, unpack4xU8(quants)));
+}
+
+fn table_numbers(table: vec4u, index: vec4u) -> vec4i {
   let in_second = (index & vec4u(4u)) != vec4u();
   let lower = select(vec4u(table.x), vec4u(table.y), in_second);
   let upper = select(vec4u(table.z), vec4u(table.w), in_second);
   let words = select(lower, upper, index >= vec4u(8u));
   // The byte goes to the top of its word and comes down with its sign.
   let bytes = bitcast<vec4i>(words << (24u - 8u * (index & vec4u(3u))));
-  return vec4f(bytes >> vec4u(24u));
+  return bytes >> vec4u(24u);
 }

@@ -76,6 +76,8 @@ export class OnnxModel implements RunningModel {
     false,
     "in WebAssembly a pass of several tokens gains too little over as many alone",
   );
+  /** Whatever was asked for. */
+  readonly accuracy = "exact";
   readonly choosing = undefined;
   readonly measuredCosts: MeasuredCosts;
   readonly #runtime: OnnxRuntime;

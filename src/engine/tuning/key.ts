@@ -1,5 +1,7 @@
+import type { Accuracy } from "../../formats/accuracy.ts";
 import type { CacheFormatName } from "../../formats/cache/registry.ts";
-import { weightParts } from "../../formats/parts.ts";
+import type { WeightFormat } from "../../formats/format.ts";
+import { blockParts, weightParts } from "../../formats/parts.ts";
 import { weightFormats } from "../../formats/registry.ts";
 import type { GgufFile } from "../../gguf/gguf.ts";
 import { kernels } from "../../kernels/index.ts";
@@ -17,21 +19,23 @@ export interface TuningKeyParts {
   readonly file: Pick<GgufFile, "tensors">;
   readonly spec: ModelSpec;
   readonly kvCache: CacheFormatName;
+  readonly accuracy: Accuracy;
   readonly pinned: Partial<VariantChoice>;
 }
 
 /**
  * Names a tuning by what it depends on: adapter, runtime, the text of all kernels, the shapes and formats of the model,
- * and what was pinned. Nothing that changes while a model is used or from one load to the next: no budget, no policy, no
+ * what its products multiply, and what was pinned. Nothing that changes while a model is used or from one load to the next: no budget, no policy, no
  * length of context.
  */
 export function tuningKey(parts: TuningKeyParts): string {
-  const { adapterName, device, runtime, pinned } = parts;
+  const { adapterName, device, runtime, accuracy, pinned } = parts;
   return [
     `${adapterName} (${device.leastSubgroup ?? "no"} subgroups)`,
     runtime,
     `kernels ${hash(kernelTexts())}`,
     `model ${modelShape(parts)}`,
+    `products in ${accuracy}`,
     ...(Object.keys(pinned).length > 0 ? [`pinned ${JSON.stringify(pinned)}`] : []),
   ].join(" | ");
 }
@@ -55,7 +59,10 @@ export function modelShape({
 /** Everything that may change how fast a kernel is. */
 function kernelTexts(): string {
   const sources = kernels.map(({ name, source }) => [name, source]);
-  const formats = Object.values(weightFormats).map((format) => weightParts(format));
+  const formats = Object.values<WeightFormat>(weightFormats).map((format) => [
+    weightParts(format),
+    ...(format.blockParts ? [blockParts(format)] : []),
+  ]);
   return JSON.stringify([sources, formats, candidates]);
 }
 

@@ -4,19 +4,13 @@ import { expertDown } from "../../kernels/expert_down.ts";
 import { expertDownColumns } from "../../kernels/expert_down_columns.ts";
 import { expertGateUp } from "../../kernels/expert_gate_up.ts";
 import { expertSum } from "../../kernels/expert_sum.ts";
-import {
-  activationParts,
-  inputParts,
-  rowDotsConstants,
-  rowDotsParts,
-  sharedParts,
-} from "../../kernels/parts.ts";
+import { activationParts, rowDotsConstants, sharedParts } from "../../kernels/parts.ts";
 import { checkMultiple, checkWidth } from "../checks.ts";
 import type { ExpertArenas } from "../gpu-resources.ts";
 import type { MoeSpec } from "../ops.ts";
 import type { Scratch } from "../program.ts";
 import { isGrouped, recordGroupedProducts } from "./grouped.ts";
-import { productInput } from "./linear.ts";
+import { type ProductInput, productInput, rowDotsOf, unitsInput } from "./product-input.ts";
 import { FEW_TOKENS, type GpuTensor, type Recording, UNIT_WEIGHTS } from "./recording.ts";
 import type { RoutingBuffers } from "./routers.ts";
 import { type SharedExperts, sharedExpertsOf } from "./shared-experts.ts";
@@ -83,12 +77,21 @@ function recordSummed(
   const { gpu, recorder, maxTokens } = recording;
   const { spec, pool, choices } = layer;
   const { hidden, ffn, topK } = spec;
-  const shared = sharedExpertsOf(recording, x, spec, residual);
+  const shared = sharedExpertsOf(recording, x, layer, residual);
   const rest = shared ? shared.residual : residual;
   const restScratch = rest?.scratch;
   const units = planUnits(spec, maxTokens, shared);
   const inner = recorder.scratch(4 * units.width);
   const { first, end } = recordUnits(recording, x, layer, inner, shared);
+  const input = unitsInput(
+    recording,
+    inner,
+    {
+      cols: topK * ffn,
+      ...(shared && { moreCols: shared.gate.rows, hasRaw: shared.weight !== undefined }),
+    },
+    pool.downFormat,
+  );
   const y = recording.tensor(hidden);
   const { biases } = pool;
   recorder.dispatch(expertSum, {
@@ -108,20 +111,20 @@ function recordSummed(
       shared_scale: shared?.scale ?? 0,
     },
     buffers: {
-      x: inner,
+      x: input.scratch,
       slots: choices.buffers.slots,
       expert_weights: choices.buffers.weights,
       // What is not there is not read: any buffer does that is only read.
-      residual: restScratch ?? inner,
+      residual: restScratch ?? input.scratch,
       y: y.scratch,
     },
     weights: [pool.arenas[0]!, ...(shared ? [shared.down.parts[0]!.buffer] : [])],
     parts: [
-      ...rowDotsParts(pool.downFormat, "down"),
+      ...rowDotsOf(input, pool.downFormat, "down"),
       ...(shared
-        ? [...rowDotsParts(shared.down.format, "shared_down", { binding: 1 }), sharedParts.down]
+        ? [...rowDotsOf(input, shared.down.format, "shared_down", 1), sharedParts.down]
         : [sharedParts.noDown]),
-      inputParts.plain,
+      ...input.parts,
       gpu.variant.experts.reduce,
     ],
     constants: {
@@ -150,7 +153,7 @@ function recordPairs(
   const pairs = maxTokens * topK;
   const inner = recorder.scratch(4 * pairs * ffn);
   const outer = recorder.scratch(4 * pairs * hidden);
-  const input = productInput(x);
+  const input = unitInput(recording, x, pool);
   const first = recorder.length;
   if (isGrouped(maxTokens, pool)) {
     const { buffers, first: routingFirst } = choices;
@@ -195,13 +198,14 @@ function sharedMode(shared: SharedExperts | undefined): number {
 
 /** The gated units of all chosen experts: a dispatch for each arena. */
 function recordUnits(
-  { gpu, recorder, maxTokens }: Recording,
+  recording: Recording,
   x: GpuTensor,
   { spec, pool, choices }: Layer,
   inner: Scratch,
   shared: SharedExperts | undefined,
 ): { readonly first: number; readonly end: number } {
-  const input = productInput(x);
+  const { gpu, recorder, maxTokens } = recording;
+  const input = unitInput(recording, x, pool);
   const { biases } = pool;
   const units = planUnits(spec, maxTokens, shared);
   const vectors = [...input.vectors, ...(shared?.weight === undefined ? [] : [shared.weight])];
@@ -235,10 +239,10 @@ function recordUnits(
         ...(shared ? [shared.gate, shared.up].map(({ parts }) => parts[0]!.buffer) : []),
       ],
       parts: [
-        ...rowDotsParts(pool.gateFormat, "gate"),
-        ...rowDotsParts(pool.upFormat, "up"),
-        ...(shared ? sharedUnitParts(shared) : [sharedParts.noGateUp]),
-        input.part,
+        ...rowDotsOf(input, pool.gateFormat, "gate"),
+        ...rowDotsOf(input, pool.upFormat, "up"),
+        ...(shared ? sharedUnitParts(input, shared) : [sharedParts.noGateUp]),
+        ...input.parts,
         gpu.variant.experts.reduce,
         activationParts[spec.activation],
       ],
@@ -254,22 +258,31 @@ function recordUnits(
   return { first, end: recorder.length };
 }
 
-function sharedUnitParts({ gate, up }: SharedExperts): readonly string[] {
+/** What gate and up of a layer's experts read. */
+function unitInput(recording: Recording, x: GpuTensor, pool: ExpertArenas): ProductInput {
+  return productInput(recording, x, pool.gateFormat, pool.upFormat);
+}
+
+function sharedUnitParts(input: ProductInput, { gate, up }: SharedExperts): readonly string[] {
   return [
-    ...rowDotsParts(gate.format, "shared_gate", { binding: 1 }),
-    ...rowDotsParts(up.format, "shared_up", { binding: 2 }),
+    ...rowDotsOf(input, gate.format, "shared_gate", 1),
+    ...rowDotsOf(input, up.format, "shared_up", 2),
     sharedParts.gateUp,
   ];
 }
 
 /** The outputs of all chosen experts: a dispatch for each arena. */
 function recordDown(
-  { gpu, recorder }: Recording,
+  recording: Recording,
   { spec, pool, choices }: Layer,
   inner: Scratch,
   outer: Scratch,
 ): void {
+  const { gpu, recorder } = recording;
   const { biases, downFormat } = pool;
+  const input = pool.downByColumns
+    ? undefined
+    : unitsInput(recording, inner, { cols: spec.topK * spec.ffn }, downFormat);
   for (const [index, arena] of pool.arenas.entries()) {
     const params = {
       ...arenaParams(pool, index),
@@ -279,11 +292,11 @@ function recordDown(
       routing_first: choices.first,
       down_first: pool.downFirst,
     };
-    const buffers = { x: inner, slots: choices.buffers.slots, y: outer };
-    if (pool.downByColumns) {
+    const { slots } = choices.buffers;
+    if (!input) {
       recorder.dispatch(expertDownColumns, {
         params,
-        buffers,
+        buffers: { x: inner, slots, y: outer },
         weights: arena,
         parts: weightParts(downFormat),
         constants: gpu.variant.columns.constants,
@@ -292,9 +305,9 @@ function recordDown(
       const { experts } = gpu.variant;
       recorder.dispatch(expertDown, {
         params: { ...params, bias_first: biases?.downFirst ?? 0 },
-        buffers,
+        buffers: { x: input.scratch, slots, y: outer },
         weights: arena,
-        parts: [...rowDotsParts(downFormat, "down"), inputParts.plain, experts.reduce],
+        parts: [...rowDotsOf(input, downFormat, "down"), ...input.parts, experts.reduce],
         constants: { ...rowDotsConstants(experts), BIASED: biases ? 1 : 0 },
       });
     }

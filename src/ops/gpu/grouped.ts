@@ -7,7 +7,7 @@ import { activationParts } from "../../kernels/parts.ts";
 import type { ExpertArenas } from "../gpu-resources.ts";
 import type { MoeSpec } from "../ops.ts";
 import type { Scratch } from "../program.ts";
-import type { ProductInput } from "./linear.ts";
+import { loaderOf, type ProductInput, unitsInput } from "./product-input.ts";
 import { FEW_TOKENS, type Recording } from "./recording.ts";
 
 /** The products of a layer's experts, and where they lie. */
@@ -76,32 +76,34 @@ export function recordGroupedProducts(recording: Recording, products: GroupedPro
       buffers: { x: x.scratch, vectors, pairs, tiles, y: inner },
       weights: buffer,
       parts: [
-        ...weightParts(pool.gateFormat, "load_gate"),
-        ...weightParts(pool.upFormat, "load_up"),
-        x.part,
+        ...loaderOf(x, pool.gateFormat, "load_gate"),
+        ...loaderOf(x, pool.upFormat, "load_up"),
+        ...x.parts,
         reduce,
         activationParts[spec.activation],
       ],
       constants,
     });
   }
+  const units = pool.downByColumns
+    ? undefined
+    : unitsInput(recording, inner, { cols: topK * ffn }, pool.downFormat);
   for (const { buffer, params } of arenas) {
     const down = { ...params, hidden, down_first: pool.downFirst };
-    const loader = weightParts(pool.downFormat);
-    if (pool.downByColumns) {
+    if (!units) {
       recorder.dispatch(expertDownColumns, {
         params: { ...down, routing_first: routingFirst },
         buffers: { x: inner, slots, y: outer },
         weights: buffer,
-        parts: loader,
+        parts: weightParts(pool.downFormat),
         constants: gpu.variant.columns.constants,
       });
     } else {
       recorder.dispatch(groupedDown, {
         params: { ...down, bias_first: pool.biases?.downFirst ?? 0 },
-        buffers: { x: inner, pairs, tiles, y: outer },
+        buffers: { x: units.scratch, pairs, tiles, y: outer },
         weights: buffer,
-        parts: [...loader, reduce],
+        parts: [...loaderOf(units, pool.downFormat), ...units.parts, reduce],
         constants,
       });
     }

@@ -1,43 +1,14 @@
-import { weightParts } from "../../formats/parts.ts";
 import { gateUp } from "../../kernels/gate_up.ts";
 import { gatedUnit } from "../../kernels/gated_unit.ts";
 import { matmul } from "../../kernels/matmul.ts";
 import { matvec, NO_VECTOR } from "../../kernels/matvec.ts";
-import {
-  activationParts,
-  inputParts,
-  matricesParts,
-  rowDotsConstants,
-  rowDotsParts,
-} from "../../kernels/parts.ts";
+import { activationParts, matricesParts, rowDotsConstants } from "../../kernels/parts.ts";
 import { checkMultiple, checkWidth } from "../checks.ts";
 import type { GpuMatrix, GpuMatrixPart } from "../gpu-resources.ts";
 import type { ActivationName, LinearOptions } from "../ops.ts";
-import type { Scratch } from "../program.ts";
 import { lazyTensor, type PendingLinear, pendingOf } from "./lazy.ts";
+import { areAlike, loaderOf, productInput, rowDotsOf } from "./product-input.ts";
 import { type GpuTensor, type Recording, UNIT_WEIGHTS } from "./recording.ts";
-
-/** What a product reads: a buffer, the norm that is taken of it on the way, and the vectors that this needs. */
-export interface ProductInput {
-  readonly scratch: Scratch;
-  readonly part: string;
-  /** Names of vectors that the kernel's begin with. */
-  readonly vectors: readonly string[];
-  readonly epsilon: number;
-}
-
-/** A norm that nobody has computed is left to the product. */
-export function productInput(x: GpuTensor): ProductInput {
-  const norm = pendingOf(x, "norm");
-  return norm
-    ? {
-        scratch: norm.x.scratch,
-        part: inputParts.normed,
-        vectors: [norm.weight],
-        epsilon: norm.epsilon,
-      }
-    : { scratch: x.scratch, part: inputParts.plain, vectors: [], epsilon: 0 };
-}
 
 /** `Ops.linear`. */
 export function recordLinear(
@@ -63,7 +34,7 @@ function recordProduct(
 ): GpuTensor {
   const { gpu, recorder, maxTokens } = recording;
   const { rows, cols, format, parts } = gpu.matrix(weight);
-  const input = productInput(x);
+  const input = productInput(recording, x, format);
   const rest = residual?.scratch;
   const names = bias === undefined ? input.vectors : [...input.vectors, bias];
   const biasFirst = bias === undefined ? NO_VECTOR : input.vectors.length * cols;
@@ -91,7 +62,7 @@ function recordProduct(
       recorder.dispatch(matvec, {
         ...from,
         params: { ...shared, ...matrixParams([part], [partBias]), first_row: part.firstRow },
-        parts: [...rowDotsParts(format, "a"), matricesParts[0], input.part, matrix.reduce],
+        parts: [...rowDotsOf(input, format, "a"), matricesParts[0], ...input.parts, matrix.reduce],
         constants: rowDotsConstants(matrix),
       });
     } else {
@@ -99,7 +70,7 @@ function recordProduct(
       recorder.dispatch(matmul, {
         ...from,
         params: { ...shared, rows: part.rows, bias: partBias, first_row: part.firstRow },
-        parts: [...weightParts(format), input.part, reduce],
+        parts: [...loaderOf(input, format), ...input.parts, reduce],
         constants,
       });
     }
@@ -126,7 +97,8 @@ const MATRIX_NAMES = ["a", "b", "c"] as const;
 
 /**
  * Products with one input, side by side in one tensor, in one dispatch; undefined where they can't be: when the pass has
- * several tokens, or one of them is computed already, reads something else or is more than a product and a bias.
+ * several tokens, or one of them is computed already, reads something else, is more than a product and a bias, or is one
+ * of integers when others are not.
  */
 export function recordSideBySide(
   recording: Recording,
@@ -138,9 +110,10 @@ export function recordSideBySide(
   const products = tensors.map((tensor) => pendingOf(tensor, "linear"));
   if (!products.every((product) => product?.x === x && isPlain(product))) return undefined;
   const matrices = products.map((product) => gpu.matrix(product!.weight));
-  if (!matrices.every(isWhole)) return undefined;
+  const formats = matrices.map(({ format }) => format);
+  if (!matrices.every(isWhole) || !areAlike(gpu, formats)) return undefined;
 
-  const input = productInput(x);
+  const input = productInput(recording, x, ...formats);
   const names = [...input.vectors];
   let next = input.vectors.length * x.width;
   const biases = products.map((product, index) => {
@@ -175,11 +148,11 @@ export function recordSideBySide(
     },
     weights: matrices.map(({ parts }) => parts[0]!.buffer),
     parts: [
-      ...matrices.flatMap(({ format }, binding) =>
-        rowDotsParts(format, MATRIX_NAMES[binding]!, { binding }),
+      ...formats.flatMap((format, binding) =>
+        rowDotsOf(input, format, MATRIX_NAMES[binding]!, binding),
       ),
       matricesParts[matrices.length - 1]!,
-      input.part,
+      ...input.parts,
       matrix.reduce,
     ],
     constants: rowDotsConstants(matrix),
@@ -205,7 +178,7 @@ export interface GatePair {
   readonly up: GpuMatrix;
 }
 
-/** What `gate` and `up` are products of, if nobody has computed them. */
+/** What `gate` and `up` are products of, if nobody has computed them and one kernel may. */
 export function gatePairOf(
   { gpu }: Recording,
   gate: GpuTensor,
@@ -220,7 +193,8 @@ export function gatePairOf(
     GpuMatrix,
     GpuMatrix,
   ];
-  return isWhole(ofGate) && isWhole(ofUp) ? { x, gate: ofGate, up: ofUp } : undefined;
+  const fit = isWhole(ofGate) && isWhole(ofUp) && areAlike(gpu, [ofGate.format, ofUp.format]);
+  return fit ? { x, gate: ofGate, up: ofUp } : undefined;
 }
 
 /** `Ops.gatedUnit`. */
@@ -252,7 +226,7 @@ function recordGateUp(
   activation: ActivationName,
 ): GpuTensor {
   const { gpu, recorder } = recording;
-  const input = productInput(x);
+  const input = productInput(recording, x, gate.format, up.format);
   const y = recording.tensor(gate.rows);
   const { matrix } = gpu.variant;
   recorder.dispatch(gateUp, {
@@ -264,9 +238,9 @@ function recordGateUp(
     },
     weights: [gate.parts[0]!.buffer, up.parts[0]!.buffer],
     parts: [
-      ...rowDotsParts(gate.format, "gate"),
-      ...rowDotsParts(up.format, "up", { binding: 1 }),
-      input.part,
+      ...rowDotsOf(input, gate.format, "gate"),
+      ...rowDotsOf(input, up.format, "up", 1),
+      ...input.parts,
       activationParts[activation],
       matrix.reduce,
     ],

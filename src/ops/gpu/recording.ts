@@ -25,6 +25,8 @@ export class Recording {
   readonly gpu: GpuResources;
   readonly recorder: Recorder;
   readonly maxTokens: number;
+  /** Blocks of bytes of what products of integers have read. */
+  readonly quantised = new Map<GpuTensor, Scratch>();
 
   constructor(gpu: GpuResources, maxTokens: number) {
     this.gpu = gpu;

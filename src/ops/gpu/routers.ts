@@ -7,7 +7,7 @@ import { scoreFunctions } from "../../routing/registry.ts";
 import type { ScoreFunction } from "../../routing/router.ts";
 import { checkMost, checkMultiple, checkWidth } from "../checks.ts";
 import type { MoeSpec } from "../ops.ts";
-import { productInput } from "./linear.ts";
+import { exactInput } from "./product-input.ts";
 import { type GpuTensor, type Recording, UNIT_WEIGHTS } from "./recording.ts";
 
 /** Where a router writes; each `[MoE layers, max tokens, topK]`. */
@@ -78,7 +78,7 @@ export function recordRouter(
   if (ranksByScore(spec) && !score.growsWithLogit) {
     throw new Error(`unreachable: ${score.name} with a selection bias or groups`);
   }
-  const input = productInput(x);
+  const input = exactInput(x);
   const vectors = expertVectors(spec, input.vectors, input.vectors.length * cols);
   const params = {
     cols,
@@ -111,7 +111,7 @@ export function recordRouter(
     weights: parts[0]!.buffer,
     parts: [
       ...rowDotsParts(format, "router", { lanes: "PARTS" }),
-      input.part,
+      ...input.parts,
       // The kernel adds up the shares of its lanes by itself.
       variants.serial.matrix.reduce,
       ...score.parts,

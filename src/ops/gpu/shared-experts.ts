@@ -1,7 +1,8 @@
-import type { GpuMatrix } from "../gpu-resources.ts";
+import type { ExpertArenas, GpuMatrix } from "../gpu-resources.ts";
 import type { MoeSpec } from "../ops.ts";
 import { pendingOf } from "./lazy.ts";
 import { gatePairOf, isWhole } from "./linear.ts";
+import { areAlike } from "./product-input.ts";
 import type { GpuTensor, Recording } from "./recording.ts";
 
 /** A dense network of the experts' input that is added to what they give, so that their kernels may compute it. */
@@ -19,9 +20,25 @@ export interface SharedExperts {
 
 /**
  * The shared experts in `residual`: `down(gatedUnit(gate(x), up(x)))`, plain or in a gated sum, of which nothing is
- * computed yet. Undefined where it is anything else.
+ * computed yet. Undefined where it is anything else, or where some of its products are those of integers and some of the
+ * other experts' are not.
  */
 export function sharedExpertsOf(
+  recording: Recording,
+  x: GpuTensor,
+  { spec, pool }: { readonly spec: MoeSpec; readonly pool: ExpertArenas },
+  residual: GpuTensor | undefined,
+): SharedExperts | undefined {
+  const shared = networkOrSumOf(recording, x, spec, residual);
+  if (!shared) return undefined;
+  const { gate, up, down } = shared;
+  const units = [pool.gateFormat, pool.upFormat, gate.format, up.format];
+  const fits =
+    areAlike(recording.gpu, units) && areAlike(recording.gpu, [pool.downFormat, down.format]);
+  return fits ? shared : undefined;
+}
+
+function networkOrSumOf(
   recording: Recording,
   x: GpuTensor,
   spec: MoeSpec,

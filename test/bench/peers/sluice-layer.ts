@@ -150,6 +150,7 @@ function createResources(
   return {
     context,
     variant: variantOf(defaultChoice(context), context.leastSubgroup),
+    accuracy: "exact",
     contextTokens: tokens,
     control: context.memory.storage("control", 4 * (CONTROL_WORDS + tokens + 1)),
     pageTable: upload("page table", pageTable),

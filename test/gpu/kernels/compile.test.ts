@@ -1,7 +1,7 @@
 import { describe, expect } from "vitest";
 import { cacheFormats } from "../../../src/formats/cache/registry.ts";
 import type { WeightFormat } from "../../../src/formats/format.ts";
-import { weightParts } from "../../../src/formats/parts.ts";
+import { blockParts, weightParts } from "../../../src/formats/parts.ts";
 import { weightFormats } from "../../../src/formats/registry.ts";
 import { createPipelines } from "../../../src/gpu/device.ts";
 import type { Constants, Kernel } from "../../../src/gpu/kernel.ts";
@@ -11,6 +11,7 @@ import { kernels } from "../../../src/kernels/index.ts";
 import { latentAppend } from "../../../src/kernels/latent_append.ts";
 import {
   activationParts,
+  blockInputParts,
   convParts,
   inputParts,
   matricesParts,
@@ -25,6 +26,7 @@ import { rotateAppend } from "../../../src/kernels/rotate_append.ts";
 import { scoreFunctions } from "../../../src/routing/registry.ts";
 import { gpuTest } from "../../helpers/gpu.ts";
 import { hasSubgroups, variantCases } from "./cases.ts";
+import { unitNames } from "./units.ts";
 
 const formats = Object.values(weightFormats);
 
@@ -34,6 +36,8 @@ interface Choice {
   readonly loaded: readonly WeightFormat[];
   readonly reduce: string;
   readonly input?: string;
+  /** How kernels that can read their input in blocks do it. */
+  readonly units?: keyof typeof blockInputParts;
   /** How many matrices a matvec has. */
   readonly matrices?: number;
   /** Whether a layer has shared experts. */
@@ -76,6 +80,8 @@ function calls(sources: readonly string[], prefix: string): string[] {
 function partsFor(kernel: Kernel, choice: Choice): string[] {
   const { source } = kernel;
   const { loaded, reduce, input = inputParts.normed } = choice;
+  const units = source.includes("InputQuad") ? choice.units : undefined;
+  const integers = units === "integers";
   const products = productParts(kernel, choice);
   const lanes = kernel.name === "router" ? "PARTS" : "LANES";
   const parts = [
@@ -84,17 +90,16 @@ function partsFor(kernel: Kernel, choice: Choice): string[] {
       rowDotsParts(loaded[index % loaded.length]!, name, {
         binding: bindingOf(kernel, name),
         lanes,
+        integers,
       }),
     ),
     ...calls([source], "load_").flatMap((name, index) =>
-      weightParts(loaded[index % loaded.length]!, `load_${name}`),
+      (integers ? blockParts : weightParts)(loaded[index % loaded.length]!, `load_${name}`),
     ),
   ];
-  if (
-    /\b(?:input_factor|squared)\(/.test(source) ||
-    parts.some((part) => /\bsquared\(/.test(part))
-  ) {
-    parts.push(source.includes("vectors") ? input : inputParts.plain);
+  if ([source, ...parts].some((part) => /\binput_(?:unit|factor)\(/.test(part))) {
+    const numbers = source.includes("vectors") ? input : inputParts.plain;
+    parts.push(units ? blockInputParts[units] : numbers);
   }
   if (/row_(?:sum|barrier)/.test(source) || parts.includes(inputParts.normed)) parts.push(reduce);
   if (source.includes("conv_input(")) parts.push(convParts.gated);
@@ -224,9 +229,16 @@ describe.for(formats)("every kernel that reads weights is valid", (format) => {
   });
 });
 
-/** With one format and everything that a kernel may have, and with several and as little of it as it can. */
+/**
+ * With one format and everything that a kernel may have, and with several and as little of it as it can; of formats with
+ * blocks of integers also those.
+ */
 function choicesOf(one: readonly WeightFormat[], several: readonly WeightFormat[]): Choice[] {
+  const inBlocks = [one, several].filter((loaded) => loaded.every(({ blockParts }) => blockParts));
   return [
+    ...inBlocks.flatMap((loaded) =>
+      unitNames.map((units) => ({ loaded, reduce: serial, matrices: 3, shared: true, units })),
+    ),
     { loaded: one, reduce: serial, matrices: 3, shared: true },
     { loaded: several, reduce: serial, matrices: 3, shared: true, input: inputParts.plain },
     { loaded: several, reduce: serial, matrices: 2, shared: false },

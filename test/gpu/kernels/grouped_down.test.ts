@@ -4,7 +4,7 @@ import { weightParts } from "../../../src/formats/parts.ts";
 import { weightFormats } from "../../../src/formats/registry.ts";
 import { TILE_PAIRS } from "../../../src/kernels/group_tokens.ts";
 import { groupedDown } from "../../../src/kernels/grouped_down.ts";
-import { variants } from "../../../src/kernels/parts.ts";
+import { inputParts, variants } from "../../../src/kernels/parts.ts";
 import { createRandom } from "../../../src/numeric/random.ts";
 import { kernelTest } from "../../helpers/run-kernel.ts";
 import { expectWithin } from "../../helpers/within.ts";
@@ -33,7 +33,7 @@ const CASES = [
 
 describe.for(CASES)("grouped_down, $format.name, $name", ({ format, name }) => {
   const { constants: matrix, reduce } = variants[name].experts;
-  const parts = [...weightParts(format), reduce];
+  const parts = [...weightParts(format), inputParts.plain, reduce];
 
   kernelTest("agrees with f64, and to the bit with a pair by itself", async ({ run }) => {
     const shape = fc.record({

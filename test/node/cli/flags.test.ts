@@ -153,6 +153,7 @@ describe("options", () => {
     ["--context", { context: "0" }],
     ["--kv-cache", { kvCache: "f64" }],
     ["--variants", { variants: "fast" }],
+    ["--accuracy", { accuracy: "int4" }],
     ["--variants", { variants: "matrix=fast" }],
     ["--variants", { variants: "matrices=serial" }],
     ["--variants", { variants: "matrix=serial,router" }],

@@ -1,11 +1,12 @@
 import { describe, expect, test } from "vitest";
-import { weightParts } from "../../../src/formats/parts.ts";
+import type { WeightFormat } from "../../../src/formats/format.ts";
+import { blockParts, weightParts } from "../../../src/formats/parts.ts";
 import { weightFormats } from "../../../src/formats/registry.ts";
 import { linkWgsl } from "../../../src/gpu/link.ts";
 import { kernels } from "../../../src/kernels/index.ts";
 import { rowDotsParts } from "../../../src/kernels/parts.ts";
 
-const formats = Object.values(weightFormats);
+const formats: readonly WeightFormat[] = Object.values(weightFormats);
 
 /** What a module declares outside of functions and structs. */
 function declaredNames(wgsl: string): string[] {
@@ -28,6 +29,22 @@ describe.for(formats)("the parts of $name", (format) => {
     expect(declaredNames(linked)).toEqual(
       expect.arrayContaining(["weights", `load_${format.name}`, "load_gate"]),
     );
+  });
+
+  test.runIf(format.blockParts)("supply blocks of integers, in any binding", () => {
+    for (const other of formats.filter((each) => each.blockParts)) {
+      const linked = linkWgsl([
+        ...blockParts(format, "load_gate"),
+        ...blockParts(other, "load_up"),
+        ...blockParts(other, "load_down", 1),
+        ...blockParts(format, "load_more", 2),
+      ]);
+
+      expect(linked).toContain(
+        `fn block_${format.name}(base: u32, count: u32, block: u32) -> WeightBlock {`,
+      );
+      expect(repeated(declaredNames(linked)), other.name).toEqual([]);
+    }
   });
 
   test("share no name with those of another format but whole parts", () => {

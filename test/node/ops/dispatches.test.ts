@@ -200,6 +200,27 @@ describe("a decoded token's dispatches", () => {
   });
 });
 
+test("what products read in bytes is made once for all of them, by one dispatch more", async () => {
+  const model = { architecture: "qwen2moe", format: "q8_0", layers: 1 } as const;
+  const inBytes: Change = () => ({ accuracy: "int8" });
+
+  expect(await dispatches(model, DECODE, inBytes)).toEqual([
+    ...["embed", "quantise", "matvec", "rotate_append", "attention", "quantise", "matvec"],
+    ...["router", "quantise", "expert_gate_up", "quantise", "expert_sum"],
+    ...["quantise", ...HEAD],
+  ]);
+  expect(await dispatches({ ...model, format: "f16" }, DECODE, inBytes)).toEqual(
+    await dispatches({ ...model, format: "f16" }),
+  );
+  expect(await dispatches(model, { maxTokens: 32 }, inBytes)).toEqual([
+    ...["embed", "quantise", "matmul", "matmul", "matmul", "rotate_append", "attention"],
+    ...["quantise", "matmul", "router", "quantise", "matmul", "matmul", "gated_unit"],
+    ...["quantise", "matmul", "matmul", "add"],
+    ...["group_tokens", "grouped_gate_up", "quantise", "grouped_down", "combine"],
+    ...["last_token", "quantise", ...HEAD],
+  ]);
+});
+
 /** Dispatches of a layer that are of its experts. */
 function moeCount(layer: readonly string[]): number {
   return layer.filter((name) => MOE.includes(name)).length;

@@ -18,6 +18,7 @@ test("the page's entry exports these names", () => {
 
   expect(names.sort()).toMatchInlineSnapshot(`
     [
+      "Accuracy",
       "Bound",
       "Budget",
       "BudgetBytes",

@@ -1,0 +1,148 @@
+import type { WeightFormat } from "../../formats/format.ts";
+import { blockParts, weightParts } from "../../formats/parts.ts";
+import { blockInputParts, inputParts, rowDotsParts } from "../../kernels/parts.ts";
+import { BLOCK_BYTES, BLOCK_NUMBERS, quantise } from "../../kernels/quantise.ts";
+import { checkMultiple } from "../checks.ts";
+import type { GpuResources } from "../gpu-resources.ts";
+import type { Scratch } from "../program.ts";
+import { pendingOf } from "./lazy.ts";
+import type { GpuTensor, Recording } from "./recording.ts";
+
+/** What a product reads: a buffer, the norm that is taken of it on the way, and the vectors that this needs. */
+export interface ProductInput {
+  readonly scratch: Scratch;
+  readonly parts: readonly string[];
+  /** Names of vectors that the kernel's begin with. */
+  readonly vectors: readonly string[];
+  readonly epsilon: number;
+  /** Whether weights are read in blocks of integers. */
+  readonly integers: boolean;
+}
+
+/** Whether products of matrices in these formats read blocks of bytes: all formats have such blocks, and it was asked for. */
+function isInBlocks({ accuracy }: GpuResources, ...formats: WeightFormat[]): boolean {
+  return accuracy === "int8" && formats.every(({ blockParts }) => blockParts !== undefined);
+}
+
+/** Whether products of one input are all of one kind, so that one kernel may compute them. */
+export function areAlike(gpu: GpuResources, formats: readonly WeightFormat[]): boolean {
+  return new Set(formats.map((format) => isInBlocks(gpu, format))).size <= 1;
+}
+
+/** The input of what is no product of `formats`, or of one that is always exact. A norm that nobody has computed is left to it. */
+export function exactInput(x: GpuTensor): ProductInput {
+  const norm = pendingOf(x, "norm");
+  return norm
+    ? {
+        scratch: norm.x.scratch,
+        parts: [inputParts.normed],
+        vectors: [norm.weight],
+        epsilon: norm.epsilon,
+        integers: false,
+      }
+    : plainInput(x.scratch);
+}
+
+/** Numbers as they are. */
+function plainInput(scratch: Scratch): ProductInput {
+  return { scratch, parts: [inputParts.plain], vectors: [], epsilon: 0, integers: false };
+}
+
+/**
+ * The input of a kernel that multiplies it with matrices in `formats`. Where it is read in blocks of bytes, they are
+ * made first, once for all that read them.
+ */
+export function productInput(
+  recording: Recording,
+  x: GpuTensor,
+  ...formats: WeightFormat[]
+): ProductInput {
+  if (!isInBlocks(recording.gpu, ...formats)) return exactInput(x);
+  const { quantised } = recording;
+  let blocks = quantised.get(x);
+  if (!blocks) {
+    blocks = recordQuantise(recording, exactInput(x), { cols: x.width }, x.single);
+    quantised.set(x, blocks);
+  }
+  return blockInput(recording.gpu, blocks);
+}
+
+/** The numbers of each token in a buffer: see `quantise`. */
+export interface TokenNumbers {
+  readonly cols: number;
+  /** Others, which start behind the first ones of all tokens: how many each token has. */
+  readonly moreCols?: number;
+  /** Whether a number of each token follows that no product reads. */
+  readonly hasRaw?: boolean;
+}
+
+/** The same of what a kernel wrote that computes several experts at once, for those in which it is multiplied next. */
+export function unitsInput(
+  recording: Recording,
+  scratch: Scratch,
+  numbers: TokenNumbers,
+  ...formats: WeightFormat[]
+): ProductInput {
+  const plain = plainInput(scratch);
+  if (!isInBlocks(recording.gpu, ...formats)) return plain;
+  return blockInput(recording.gpu, recordQuantise(recording, plain, numbers, false));
+}
+
+function blockInput({ context }: GpuResources, scratch: Scratch): ProductInput {
+  const integers = context.packedDot;
+  const parts = [integers ? blockInputParts.integers : blockInputParts.numbers];
+  return { scratch, parts, vectors: [], epsilon: 0, integers };
+}
+
+function recordQuantise(
+  { gpu, recorder, maxTokens }: Recording,
+  x: ProductInput,
+  { cols, moreCols = 0, hasRaw = false }: TokenNumbers,
+  single: boolean,
+): Scratch {
+  checkMultiple("what becomes blocks of bytes", cols, BLOCK_NUMBERS);
+  const moreFirst = maxTokens * cols;
+  const rawFirst = moreFirst + maxTokens * moreCols;
+  // As much room in blocks as there is for numbers, and behind it quads of those that stay as they are.
+  const blocks = Math.ceil(x.scratch.bytes / 4 / BLOCK_NUMBERS);
+  const y = recorder.scratch(BLOCK_BYTES * blocks + (hasRaw ? 16 * Math.ceil(maxTokens / 4) : 0));
+  recorder.dispatch(quantise, {
+    params: {
+      cols,
+      more_first: moreFirst,
+      more_cols: moreCols,
+      raw_first: rawFirst,
+      has_raw: hasRaw ? 1 : 0,
+      epsilon: x.epsilon,
+    },
+    buffers: {
+      x: x.scratch,
+      // What is not there is not read: any buffer does that is only read.
+      vectors: x.vectors.length > 0 ? gpu.vectors(...x.vectors) : x.scratch,
+      y,
+    },
+    parts: [...x.parts, gpu.variant.norm.reduce],
+    constants: gpu.variant.norm.constants,
+    single,
+  });
+  return y;
+}
+
+/** The parts of `row_dots_NAME` of a matrix, for a kernel with such an input. */
+export function rowDotsOf(
+  { integers }: ProductInput,
+  format: WeightFormat,
+  name: string,
+  binding = 0,
+): readonly string[] {
+  return rowDotsParts(format, name, { binding, integers });
+}
+
+/** The parts of what gives a matrix's weights by units, for a kernel with such an input. */
+export function loaderOf(
+  { integers }: ProductInput,
+  format: WeightFormat,
+  name = "load_weights",
+): readonly string[] {
+  return integers ? blockParts(format, name) : weightParts(format, name);
+}
