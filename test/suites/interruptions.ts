@@ -70,6 +70,30 @@ export function testInterruptions(createEngine: CreateEngine): void {
     await expectWorks(all);
   });
 
+  test("a change of the budget gives up what is being fetched, and no reply waits for that", async () => {
+    await loadCold(engine, MODEL);
+    const all = await replyOf(engine, PROMPT, OPTIONS);
+    const source = watchedSource(MODEL);
+    let release = () => {};
+    const held = new Promise<void>((resolve) => {
+      release = resolve;
+    });
+    // Those of two slots in each of three layers come, three reads each; those for RAM do not.
+    let fills = 0;
+    source.before = async (options) => {
+      if (options?.priority === "fill" && ++fills > 18) await held;
+    };
+    await engine.load(source, { gpuBudget: "25%", ramBudget: "100%", fill: "wait" }, {});
+    await expect.poll(() => fills).toBeGreaterThan(18);
+
+    await engine.setBudget({ gpu: "37.5%" });
+    setTimeout(release, 500);
+    const { tokens, finishReason } = await replyOf(engine, PROMPT, OPTIONS);
+
+    expect(finishReason).toBe("length");
+    expect(tokens).toEqual(all.tokens);
+  });
+
   test("a read that fails ends the reply with its error, and the next one works", async () => {
     await loadCold(engine, MODEL);
     const all = await replyOf(engine, PROMPT, OPTIONS);
