@@ -41,12 +41,6 @@ export type BudgetInfo = Pick<
   "experts" | "topK" | "minGpuBudgetBytes" | "fullGpuBudgetBytes"
 >;
 
-/** Bytes of all experts: what 100 % of RAM or disk comes to. 0 where they cannot be told from the figures. */
-export function expertBytesOf(info: BudgetInfo): number {
-  const { minGpuBudgetBytes: least, fullGpuBudgetBytes: full, experts, topK } = info;
-  return experts > topK ? ((full - least) * experts) / (experts - topK) : 0;
-}
-
 /** What a tier holds of what it may. */
 export function describeUse(bytes: number, budgetBytes: number): string {
   return bytes === 0 && budgetBytes === 0
@@ -72,7 +66,7 @@ export function describeLower(
     kind,
   }: {
     readonly shares: Shares;
-    readonly model: BudgetInfo | undefined;
+    readonly model: Pick<ModelInfo, "allExpertBytes"> | undefined;
     readonly stats: Pick<EngineStats, "ramBudgetBytes" | "diskBudgetBytes"> | undefined;
     readonly kind: "bundled" | "url" | "file" | undefined;
   },
@@ -83,7 +77,7 @@ export function describeLower(
     const text = asked === undefined ? "automatic" : formatPercent(asked);
     return { percent: asked ?? 100, text, reason: "" };
   }
-  const all = expertBytesOf(model);
+  const all = model.allExpertBytes;
   const reason = reasonAgainst(tier, { all, kind, kept: budgetBytes > 0 || asked === 0 });
   if (reason !== "") return { percent: 0, text: "nothing", reason };
   const percent = asked ?? Math.min(100, Math.round((100 * budgetBytes) / all));

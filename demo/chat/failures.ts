@@ -22,13 +22,14 @@ const EXPLANATIONS: Readonly<Record<Exclude<SluiceErrorCode, "aborted">, Explana
   "no-adapter": {
     title: "This browser gives the page no GPU.",
     advice:
-      "Sluice needs WebGPU. Use a current Chrome, Edge, Firefox or Safari, open the page over https or from localhost, and check that hardware acceleration is on in the browser's settings.",
+      "WebGPU was asked for and is not here. Choose Automatic or WebAssembly under Settings, What computes, and try again. For WebGPU, use a current Chrome, Edge, Firefox or Safari over https or from localhost, with hardware acceleration on in the browser's settings.",
     remedies: ["load-again"],
   },
   "missing-feature": {
-    title: "This GPU lacks something the model needs.",
-    advice: "Update the browser and the graphics driver, or try another device.",
-    remedies: ["load-bundled"],
+    title: "This browser or device lacks something the model needs.",
+    advice:
+      "Update the browser and the graphics driver, choose something else under Settings, What computes, or try another device.",
+    remedies: ["restart", "load-bundled"],
   },
   "device-lost": {
     title: "The GPU went away.",
@@ -37,15 +38,15 @@ const EXPLANATIONS: Readonly<Record<Exclude<SluiceErrorCode, "aborted">, Explana
     remedies: ["reload"],
   },
   "gpu-error": {
-    title: "The GPU reported an error.",
+    title: "Something went wrong while computing.",
     advice:
       "What it computed cannot be trusted any more. Your conversation is kept: reload the model, and try another browser if it happens again.",
     remedies: ["reload"],
   },
   "out-of-memory": {
-    title: "The GPU has too little free memory.",
+    title: "There is too little free memory.",
     advice:
-      "Move the memory slider to the left and load the model again, or close other pages that use the GPU.",
+      "Move the memory slider to the left and load the model again, or close other pages that take memory.",
     remedies: ["load-again", "load-bundled"],
   },
   "budget-too-small": {

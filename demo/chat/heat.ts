@@ -1,5 +1,6 @@
 import type { ExpertMap } from "../../src/index.ts";
 import { formatCount, plural } from "./format.ts";
+import { type RuntimeName, WORDS } from "./words.ts";
 
 /**
  * Where a cell's expert is. `arriving`: being loaded, or loaded since the map was drawn last; `prefetched`: on the GPU on
@@ -31,6 +32,12 @@ export interface HeatFrame {
 /** How many experts are where: each is counted once, at the fastest place that has it. */
 export interface Places extends Readonly<Record<Below, number>> {
   readonly gpu: number;
+}
+
+/** A place of the map: a row and a column. */
+export interface Cell {
+  readonly layer: number;
+  readonly expert: number;
 }
 
 /** The numbers of one layer. */
@@ -76,11 +83,12 @@ export function listLayers(frame: HeatFrame): readonly LayerRow[] {
 }
 
 /** The map in a sentence, for who cannot see it. */
-export function summarise(frame: HeatFrame): string {
+export function summarise(frame: HeatFrame, runtime: RuntimeName): string {
+  const words = WORDS[runtime];
   const total = frame.states.length;
   const { gpu, ram, disk, source } = countPlaces(frame, 0, total);
   const others = [
-    [ram, "in RAM"],
+    [ram, words.ram],
     [disk, "on disk"],
     [source, "only at the source"],
   ] as const;
@@ -89,27 +97,35 @@ export function summarise(frame: HeatFrame): string {
     .map(([count, place]) => `, ${formatCount(count)} ${place}`)
     .join("");
   const used = formatCount(countNonZero(frame.uses));
-  return `${formatCount(gpu)} of ${plural(total, "expert")} on the GPU in ${plural(frame.layers, "layer")}${elsewhere}; ${used} used so far.`;
+  return `${formatCount(gpu)} of ${plural(total, "expert")} ${words.first} in ${plural(frame.layers, "layer")}${elsewhere}; ${used} used so far.`;
 }
 
-const WORDS: Readonly<Record<CellState, string>> = {
-  source: "only at the source",
-  disk: "on disk",
-  ram: "in RAM",
-  arriving: "arriving",
-  prefetched: "on the GPU ahead of its use",
-  resident: "on the GPU",
-};
+function describeState(state: CellState, runtime: RuntimeName): string {
+  const { ram, first, firstAhead } = WORDS[runtime];
+  const texts: Readonly<Record<CellState, string>> = {
+    source: "only at the source",
+    disk: "on disk",
+    ram,
+    arriving: "arriving",
+    prefetched: firstAhead,
+    resident: first,
+  };
+  return texts[state];
+}
 
 /** One cell, in the map's row `layer`, in a sentence. Layers and experts are counted from 0, as in the file. */
-export function describeCell(frame: HeatFrame, layer: number, expert: number): string {
+export function describeCell(
+  frame: HeatFrame,
+  { layer, expert }: Cell,
+  runtime: RuntimeName,
+): string {
   const index = layer * frame.experts + expert;
   const state = frame.states[index];
   if (state === undefined) return "";
   const uses = frame.uses[index] ?? 0;
   const often =
     uses === 0 ? "never used" : uses === 1 ? "used once" : `used ${formatCount(uses)} times`;
-  return `Layer ${frame.layerNumbers[layer] ?? layer}, expert ${expert}: ${WORDS[state]}, ${often}.`;
+  return `Layer ${frame.layerNumbers[layer] ?? layer}, expert ${expert}: ${describeState(state, runtime)}, ${often}.`;
 }
 
 function countPlaces({ resident, below }: HeatFrame, start: number, end: number): Places {

@@ -20,6 +20,8 @@ import { mountSettings } from "./views/settings.ts";
 import { mountAlert, mountOffline, mountStatus } from "./views/status.ts";
 import { mountStorage } from "./views/storage.ts";
 import { mountTurns } from "./views/turns.ts";
+import { mountWords } from "./views/words.ts";
+import { expectRuntime } from "./words.ts";
 
 const TURNS_KEY = "sluice.turns";
 
@@ -27,6 +29,7 @@ const bundled = chooseBundled(
   import.meta.glob<string>("../models/*.gguf", { query: "?url", import: "default", eager: true }),
 );
 
+const wanted = readRuntime(location.href);
 const store = createStore<AppState>({
   phase: "idle",
   bundled,
@@ -38,7 +41,8 @@ const store = createStore<AppState>({
   turns: readTurns(sessionStorage.getItem(TURNS_KEY)),
   shares: DEFAULT_SHARES,
   budgetProblem: "",
-  settings: { ...DEFAULT_SETTINGS, runtime: readRuntime(location.href) },
+  settings: { ...DEFAULT_SETTINGS, runtime: wanted },
+  runtime: expectRuntime(wanted, navigator.gpu !== undefined),
   stats: undefined,
   frame: undefined,
   kept: NOTHING_KEPT,
@@ -64,6 +68,7 @@ mountNumbers(store);
 mountStorage(store, actions);
 mountSettings(store, actions);
 mountPanel(store);
+mountWords(store);
 document.documentElement.dataset.started = "true";
 
 // What a screen reader is told: that a model is ready, and a reply once it is whole.

@@ -37,7 +37,7 @@ export function createMonitor(store: Store<AppState>, link: EngineLink): Monitor
       const engine = await link.engine();
       const [stats, map] = await Promise.all([engine.stats(), engine.expertMap()]);
       if (store.state.model !== model) return;
-      store.update({ stats, frame: planFrame(map, before) });
+      store.update({ stats, frame: planFrame(map, before), runtime: stats.runtime.name });
       previous = map;
       const holds = [stats.residentExperts, stats.ramBytes, stats.diskBytes].join();
       quietLooks = holds === held ? quietLooks + 1 : 0;

@@ -1,5 +1,6 @@
 import type { EngineStats } from "../../src/index.ts";
 import { formatBytes, formatCount, formatMs, formatPercent, formatRate, plural } from "./format.ts";
+import { type RuntimeName, WORDS } from "./words.ts";
 
 /** A figure with its name. */
 export interface NamedNumber {
@@ -16,19 +17,25 @@ export interface NumberGroup {
 }
 
 /** The figures of the last or current reply that people ask for first. */
-export function listNumbers(stats: EngineStats | undefined): readonly NamedNumber[] {
+export function listNumbers(
+  stats: EngineStats | undefined,
+  runtime: RuntimeName,
+): readonly NamedNumber[] {
   const above = (value: number, format: (value: number) => string) =>
     value > 0 ? format(value) : NONE;
   return [
     row("Tokens a second", stats && above(stats.tokensPerSecond, formatRate)),
     row("First token", stats && above(stats.firstTokenMs, formatMs)),
-    row("Found on the GPU", stats && formatHitRate(stats)),
+    row(WORDS[runtime].found, stats && formatHitRate(stats)),
     row("Waited for experts", stats && (lookups(stats) > 0 ? formatMs(stats.stallMs) : NONE)),
   ];
 }
 
 /** The other figures: what experts and their bytes did, and what the GPU was given to do. */
-export function listDetails(stats: EngineStats | undefined): readonly NumberGroup[] {
+export function listDetails(
+  stats: EngineStats | undefined,
+  runtime: RuntimeName,
+): readonly NumberGroup[] {
   const count = (value: number | undefined) => (value === undefined ? NONE : formatCount(value));
   const bytes = (value: number | undefined) => (value === undefined ? NONE : formatBytes(value));
   return [
@@ -48,7 +55,7 @@ export function listDetails(stats: EngineStats | undefined): readonly NumberGrou
       rows: [
         row("From the network", bytes(stats?.bytesFromNetwork)),
         row("From disk", bytes(stats?.bytesFromDisk)),
-        row("Uploaded to the GPU", bytes(stats?.bytesUploaded)),
+        row(WORDS[runtime].brought, bytes(stats?.bytesUploaded)),
       ],
     },
     {
@@ -56,10 +63,13 @@ export function listDetails(stats: EngineStats | undefined): readonly NumberGrou
       rows: [
         row("Policy", stats?.policy),
         row("Predictor", stats?.predictor),
-        row("Pacing", stats?.pacing),
+        row("Pacing", runtime === "webgpu" ? stats?.pacing : undefined),
         row("Faults", count(stats?.faults)),
-        row("Dispatches a token", stats && formatRate(stats.dispatchesPerToken)),
-        row("Readbacks a token", stats && formatRate(stats.readbacksPerToken)),
+        row(WORDS[runtime].steps, stats && formatRate(stats.dispatchesPerToken)),
+        row(
+          "Readbacks a token",
+          runtime === "webgpu" ? stats && formatRate(stats.readbacksPerToken) : undefined,
+        ),
       ],
     },
   ];

@@ -7,6 +7,7 @@ import type { ModelChoice } from "./models.ts";
 import type { LoadReports } from "./progress.ts";
 import type { Settings } from "./settings.ts";
 import type { Turn } from "./turns.ts";
+import { describeAdapter, type RuntimeName } from "./words.ts";
 
 /** What the engine is doing. `idle`: no model is loaded and none is on its way. */
 export type Phase = "idle" | "loading" | "ready" | "replying";
@@ -29,6 +30,8 @@ export interface AppState {
   /** Why the last change of a budget did not work; empty when it did. */
   readonly budgetProblem: string;
   readonly settings: Settings;
+  /** What computes, or is expected to. */
+  readonly runtime: RuntimeName;
   readonly stats: EngineStats | undefined;
   readonly frame: HeatFrame | undefined;
   readonly kept: Kept;
@@ -39,7 +42,7 @@ export function describeStatus(state: AppState): {
   readonly text: string;
   readonly tone: "busy" | "good" | "bad" | "calm";
 } {
-  const adapter = state.stats?.adapter;
+  const adapter = state.stats && describeAdapter(state.stats);
   const model = state.model?.name || (state.choice?.label ?? "model");
   switch (state.phase) {
     case "loading":

@@ -391,6 +391,7 @@ function describe(file: GgufFile, model: RunningModel, tokenizer: TextTokenizer)
     kvCacheBytes: model.kvCacheBytes,
     accuracy: model.accuracy,
     expertBytes: Math.max(0, ...needs.recordBytes),
+    allExpertBytes: model.expertPlan.expertBytes,
     hasChatTemplate: file.metadata.has("tokenizer.chat_template"),
     minGpuBudgetBytes: model.minBudgetBytes,
     fullGpuBudgetBytes: model.fullBudgetBytes,

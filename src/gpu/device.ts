@@ -65,7 +65,7 @@ export async function openGpu(gpu: GPU | undefined, maxBufferBytes?: number): Pr
   if (!adapter) {
     throw new SluiceError(
       "no-adapter",
-      "WebGPU is here but offers no adapter. Turn on hardware acceleration in the browser's settings, update the graphics driver, or start the browser with a software adapter.",
+      "This browser has WebGPU but no adapter for it. Turn on hardware acceleration in the browser's settings, update the graphics driver, or start the browser with a software adapter.",
     );
   }
   const { device, lost } = await requestDevice(adapter);

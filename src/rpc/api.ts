@@ -162,6 +162,8 @@ export interface ModelInfo {
   readonly kvCacheBytes: number;
   readonly accuracy: Accuracy;
   readonly expertBytes: number;
+  /** Bytes of all experts as RAM and disk keep them: what budgets there are shares of. */
+  readonly allExpertBytes: number;
   readonly hasChatTemplate: boolean;
   /** The smallest GPU budget that can work, in bytes. */
   readonly minGpuBudgetBytes: number;

@@ -16,6 +16,11 @@ export function launchChromium(options: LaunchOptions = {}): Promise<Browser> {
   });
 }
 
+/** How the page calls a tier, on WebGPU or in WebAssembly. */
+export type TierWords = "on the GPU" | "ready to compute" | "in RAM" | "packed in RAM" | "on disk";
+
+const LOWER_TIERS: readonly TierWords[] = ["in RAM", "packed in RAM", "on disk"];
+
 /** The chat page in a browser, as a person uses it. Closed with its context by `await using`. */
 export class ChatPage implements AsyncDisposable {
   readonly page: Page;
@@ -84,6 +89,13 @@ export class ChatPage implements AsyncDisposable {
     await this.page.getByLabel("Most tokens in a reply").fill(String(maxTokens));
   }
 
+  /** Chooses from a list of the settings that count from the next load on. */
+  async choose(list: string, option: string): Promise<void> {
+    await this.unfold("settings-block");
+    await this.unfold("load-settings");
+    await this.page.getByLabel(list).selectOption(option);
+  }
+
   /** Types a message and presses Enter; a short reply may be over by the time that this resolves. */
   async ask(text: string): Promise<void> {
     const questions = this.page.locator(".turn.user");
@@ -111,8 +123,8 @@ export class ChatPage implements AsyncDisposable {
   }
 
   /** Moves the slider of a tier by keys, whatever is under way. */
-  async pressSlider(tier: "on the GPU" | "in RAM" | "on disk", key: "Home" | "End"): Promise<void> {
-    if (tier !== "on the GPU") await this.unfold("lower-block");
+  async pressSlider(tier: TierWords, key: "Home" | "End"): Promise<void> {
+    if (LOWER_TIERS.includes(tier)) await this.unfold("lower-block");
     const slider = this.page.getByLabel(`Share of the experts kept ${tier}`);
     await slider.press(key);
     await slider.blur();

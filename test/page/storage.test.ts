@@ -160,7 +160,7 @@ test("a device that is offline is told of, and goes on with what is kept", async
 
   await expect.poll(() => offline.textContent(), SLOW).toContain("This device is offline.");
   await chat.setGreedy(4);
-  await page.getByText("How experts are kept").click();
+  await chat.unfold("load-settings");
   await chat.press("Load the model again");
   await chat.filled();
   await chat.ask("Hello.");

@@ -138,7 +138,7 @@ describe("the budgets", () => {
     await chat.filled();
     await chat.pressSlider("in RAM", "End");
     await chat.setGreedy(4);
-    await chat.page.getByText("How experts are kept").click();
+    await chat.unfold("load-settings");
     await chat.page.getByLabel("Which expert leaves").selectOption("lru");
     await chat.page.getByLabel("Who says which experts").selectOption("token-table");
 

@@ -1,6 +1,7 @@
 import { CELL_SHAPES, pathOf } from "../cell-shapes.ts";
 import { byId, create, drawing } from "../dom.ts";
 import {
+  type Cell,
   type CellState,
   describeCell,
   type HeatFrame,
@@ -12,12 +13,6 @@ import { drawMap, readPalette } from "../map-drawing.ts";
 import { describeFinds } from "../numbers.ts";
 import type { AppState } from "../state.ts";
 import type { Store } from "../store.ts";
-
-/** A cell of the map. */
-interface Cell {
-  readonly layer: number;
-  readonly expert: number;
-}
 
 const STEPS: Readonly<Record<string, Cell>> = {
   ArrowUp: { layer: -1, expert: 0 },
@@ -46,11 +41,11 @@ export function mountMap(store: Store<AppState>): void {
   let cell: Cell | undefined;
 
   const draw = () => {
-    const { frame } = store.state;
+    const { frame, runtime } = store.state;
     map.classList.toggle("empty", frame === undefined);
     if (!frame) return;
     drawMap(canvas, frame, palette, cell);
-    readout.textContent = cell ? describeCell(frame, cell.layer, cell.expert) : hint;
+    readout.textContent = cell ? describeCell(frame, cell, runtime) : hint;
   };
   const moveTo = (next: Cell | undefined) => {
     cell = next;
@@ -82,7 +77,12 @@ export function mountMap(store: Store<AppState>): void {
 
 function mountLegend(): void {
   const items = LEGEND.map(([state, label]) =>
-    create("li", {}, drawing(pathOf(CELL_SHAPES[state]), `swatch ${state}`), label),
+    create(
+      "li",
+      {},
+      drawing(pathOf(CELL_SHAPES[state]), `swatch ${state}`),
+      create("span", state === "ram" ? { "data-word": "ram" } : {}, label),
+    ),
   );
   byId("ul", "map-legend").append(...items);
 }
@@ -123,9 +123,9 @@ function mountAlternatives(store: Store<AppState>): void {
   let shown = "";
   store.watch(
     ({ phase, filling, frame }) => (phase === "ready" && !filling ? frame : undefined),
-    (frame) => {
+    (frame, { runtime }) => {
       if (!frame) return;
-      const text = summarise(frame);
+      const text = summarise(frame, runtime);
       if (summary.textContent !== text) summary.textContent = text;
       const rows = listLayers(frame);
       // A table that is being read must not be made anew for nothing.

@@ -7,8 +7,12 @@ import type { Store } from "../store.ts";
 export function mountNumbers(store: Store<AppState>): void {
   const rowsOf = (numbers: readonly NamedNumber[]) =>
     definitionRows(numbers.map(({ label, value }) => [label, value]));
-  const first = rowsOf(listNumbers(undefined));
-  const groups = listDetails(undefined).map(({ title, rows }) => ({ title, rows: rowsOf(rows) }));
+  const { runtime } = store.state;
+  const first = rowsOf(listNumbers(undefined, runtime));
+  const groups = listDetails(undefined, runtime).map(({ title, rows }) => ({
+    title,
+    rows: rowsOf(rows),
+  }));
   byId("dl", "numbers").append(...first);
   byId("div", "numbers-more").append(
     ...groups.flatMap(({ title, rows }) => [
@@ -19,12 +23,17 @@ export function mountNumbers(store: Store<AppState>): void {
   const places = [...first, ...groups.flatMap(({ rows }) => rows)];
   store.watch(
     (state) => state.stats,
-    (stats) => {
-      const details = listDetails(stats).flatMap(({ rows }) => rows);
-      [...listNumbers(stats), ...details].forEach(({ value }, index) => {
-        const place = places[index]?.lastElementChild;
-        if (place && place.textContent !== value) place.textContent = value;
+    (stats, { runtime }) => {
+      const details = listDetails(stats, runtime).flatMap(({ rows }) => rows);
+      [...listNumbers(stats, runtime), ...details].forEach(({ label, value }, index) => {
+        const place = places[index];
+        show(place?.firstElementChild, label);
+        show(place?.lastElementChild, value);
       });
     },
   );
+}
+
+function show(place: Element | null | undefined, text: string): void {
+  if (place && place.textContent !== text) place.textContent = text;
 }

@@ -95,6 +95,9 @@ interface Turn {
 /** Time after which a pass lets the thread do something else: loads land, and a stop is heard. */
 const BREATH_MS = 16;
 
+/** When a pass did so last: of the thread, since many short passes hold it as long as a long one. */
+let breathedAt = 0;
+
 class OnnxPass {
   readonly #parts: OnnxPassParts;
   readonly #tokens: readonly number[];
@@ -107,7 +110,6 @@ class OnnxPass {
   /** Layers that have chosen and were not computed. */
   readonly #due = new Set<number>();
   readonly #masks = new Map<number, HostTensor>();
-  #breathed = performance.now();
 
   constructor(
     parts: OnnxPassParts,
@@ -403,7 +405,7 @@ class OnnxPass {
   }
 
   async #breathe(): Promise<void> {
-    if (performance.now() - this.#breathed < BREATH_MS) return;
+    if (performance.now() - breathedAt < BREATH_MS) return;
     await new Promise<void>((resolve) => {
       const { port1, port2 } = new MessageChannel();
       port1.onmessage = () => {
@@ -412,7 +414,7 @@ class OnnxPass {
       };
       port2.postMessage(undefined);
     });
-    this.#breathed = performance.now();
+    breathedAt = performance.now();
     throwIfAborted(this.#options.signal, "The pass");
   }
 }

@@ -9,8 +9,12 @@ import {
 import { tinyModel } from "../../helpers/tiny-models.ts";
 import { startEngine } from "../../helpers/worker-engine.ts";
 
-const MODEL = tinyModel({ architecture: "smallthinker", experts: 4, contextTokens: 64 });
+const TINY = { architecture: "smallthinker", experts: 4, contextTokens: 64 } as const;
+const MODEL = tinyModel(TINY);
 const PROMPT = { tokens: [1, 2, 3] };
+
+/** Enough for a score not to be over before it can be stopped. */
+const SCORED_TOKENS = { webgpu: 40, onnx: 2000 } as const;
 
 function brokenWorker(script: string): Worker {
   const url = URL.createObjectURL(new Blob([script], { type: "text/javascript" }));
@@ -74,8 +78,9 @@ describe.for(["webgpu", "onnx"] as const)("a worker with an engine on %s", (runt
 
   test("scores tokens, and stops when the signal fires", async () => {
     const engine = await startEngine({ runtime });
-    await engine.load(MODEL);
-    const tokens = Array.from({ length: 40 }, (_, index) => index + 1);
+    const length = SCORED_TOKENS[runtime];
+    await engine.load(tinyModel({ ...TINY, contextTokens: length }));
+    const tokens = Array.from({ length }, (_, index) => 1 + (index % 40));
 
     const { logprobs, stats } = await engine.score(tokens);
     const controller = new AbortController();
@@ -83,8 +88,8 @@ describe.for(["webgpu", "onnx"] as const)("a worker with an engine on %s", (runt
     controller.abort();
 
     await expect(scoring).rejects.toMatchObject({ code: "aborted" });
-    expect(logprobs).toHaveLength(39);
-    expect(stats).toMatchObject({ promptTokens: 40, tokens: 0 });
+    expect(logprobs).toHaveLength(length - 1);
+    expect(stats).toMatchObject({ promptTokens: length, tokens: 0 });
     expect((await engine.score(tokens)).logprobs).toEqual(logprobs);
   });
 
@@ -235,5 +240,5 @@ describe("a worker that fails", () => {
 
 function withTemplate(template: string): Uint8Array<ArrayBuffer> {
   const keys = { "tokenizer.chat_template": { type: "string", value: template } } as const;
-  return tinyModel({ architecture: "smallthinker", experts: 4, contextTokens: 64, keys });
+  return tinyModel({ ...TINY, keys });
 }

@@ -4,7 +4,6 @@ import {
   DEFAULT_SHARES,
   describeLower,
   describeUse,
-  expertBytesOf,
   leastPercent,
   reportFill,
   slotsAt,
@@ -97,15 +96,10 @@ describe("the budgets of RAM and disk", () => {
   const all = 32 * 52_000;
   const known = {
     shares: DEFAULT_SHARES,
-    model: INFO,
+    model: { allExpertBytes: all },
     stats: { ramBudgetBytes: all / 2, diskBudgetBytes: all },
     kind: "url",
   } as const;
-
-  test("are shares of all experts' bytes", () => {
-    expect(expertBytesOf(INFO)).toBeCloseTo(all, 3);
-    expect(expertBytesOf(DENSE)).toBe(0);
-  });
 
   test("stand where the engine put them until someone moves them", () => {
     const automatic = describeLower("ram", known);
@@ -134,7 +128,9 @@ describe("the budgets of RAM and disk", () => {
     expect(describeLower("disk", { ...none, kind: "file" }).reason).toContain("nothing is copied");
     expect(describeLower("disk", none).reason).toContain("keeps nothing");
     expect(describeLower("ram", none).reason).toBe("");
-    expect(describeLower("ram", { ...known, model: DENSE }).reason).toContain("no experts");
+    expect(describeLower("ram", { ...known, model: { allExpertBytes: 0 } }).reason).toContain(
+      "no experts",
+    );
     const zero = { ...none, shares: { ...DEFAULT_SHARES, disk: 0 } };
     expect(describeLower("disk", zero).reason).toBe("");
   });

@@ -99,7 +99,9 @@ describe("the expert map", () => {
     );
 
     expect(listLayers(frame).map(({ layer }) => layer)).toEqual([1, 3]);
-    expect(describeCell(frame, 1, 0)).toBe("Layer 3, expert 0: on the GPU, used once.");
+    expect(describeCell(frame, { layer: 1, expert: 0 }, "webgpu")).toBe(
+      "Layer 3, expert 0: on the GPU, used once.",
+    );
   });
 
   test("can be read as a table", () => {
@@ -120,23 +122,51 @@ describe("the expert map", () => {
   test("can be read as a sentence", () => {
     const frame = planFrame(MAP);
 
-    expect(summarise(frame)).toBe(
+    expect(summarise(frame, "webgpu")).toBe(
       "3 of 6 experts on the GPU in 2 layers, 3 only at the source; 2 used so far.",
     );
-    expect(describeCell(frame, 0, 2)).toBe("Layer 0, expert 2: on the GPU, used 7 times.");
-    expect(describeCell(frame, 1, 0)).toBe("Layer 1, expert 0: on the GPU, used once.");
-    expect(describeCell(frame, 0, 1)).toBe("Layer 0, expert 1: arriving, never used.");
-    expect(describeCell(frame, 9, 9)).toBe("");
+    expect(describeCell(frame, { layer: 0, expert: 2 }, "webgpu")).toBe(
+      "Layer 0, expert 2: on the GPU, used 7 times.",
+    );
+    expect(describeCell(frame, { layer: 1, expert: 0 }, "webgpu")).toBe(
+      "Layer 1, expert 0: on the GPU, used once.",
+    );
+    expect(describeCell(frame, { layer: 0, expert: 1 }, "webgpu")).toBe(
+      "Layer 0, expert 1: arriving, never used.",
+    );
+    expect(describeCell(frame, { layer: 9, expert: 9 }, "webgpu")).toBe("");
 
     const tiers = planFrame(TIERS);
-    expect(summarise(tiers)).toBe(
+    expect(summarise(tiers, "webgpu")).toBe(
       "2 of 6 experts on the GPU in 2 layers, 1 in RAM, 2 on disk, 1 only at the source; 3 used so far.",
     );
-    expect(describeCell(tiers, 0, 0)).toBe("Layer 0, expert 0: in RAM, never used.");
-    expect(describeCell(tiers, 0, 1)).toBe("Layer 0, expert 1: on disk, used once.");
-    expect(describeCell(tiers, 0, 2)).toBe("Layer 0, expert 2: only at the source, used 2 times.");
-    expect(describeCell(tiers, 1, 1)).toBe(
+    expect(describeCell(tiers, { layer: 0, expert: 0 }, "webgpu")).toBe(
+      "Layer 0, expert 0: in RAM, never used.",
+    );
+    expect(describeCell(tiers, { layer: 0, expert: 1 }, "webgpu")).toBe(
+      "Layer 0, expert 1: on disk, used once.",
+    );
+    expect(describeCell(tiers, { layer: 0, expert: 2 }, "webgpu")).toBe(
+      "Layer 0, expert 2: only at the source, used 2 times.",
+    );
+    expect(describeCell(tiers, { layer: 1, expert: 1 }, "webgpu")).toBe(
       "Layer 1, expert 1: on the GPU ahead of its use, never used.",
+    );
+  });
+});
+
+describe("the map under WebAssembly", () => {
+  test("calls what it computes from ready, and what it makes that of packed", () => {
+    const tiers = planFrame(TIERS);
+
+    expect(summarise(tiers, "onnx")).toBe(
+      "2 of 6 experts ready to compute in 2 layers, 1 packed in RAM, 2 on disk, 1 only at the source; 3 used so far.",
+    );
+    expect(describeCell(tiers, { layer: 0, expert: 0 }, "onnx")).toBe(
+      "Layer 0, expert 0: packed in RAM, never used.",
+    );
+    expect(describeCell(tiers, { layer: 1, expert: 1 }, "onnx")).toBe(
+      "Layer 1, expert 1: made ready ahead of its use, never used.",
     );
   });
 });

@@ -27,6 +27,7 @@ import {
 } from "../../../demo/chat/settings.ts";
 import { type AppState, describeStatus } from "../../../demo/chat/state.ts";
 import { createStore } from "../../../demo/chat/store.ts";
+import { describeRuntime, expectRuntime, type RuntimeName } from "../../../demo/chat/words.ts";
 import { evictionPolicies } from "../../../src/experts/policies/registry.ts";
 import { predictors } from "../../../src/experts/predictors/registry.ts";
 import {
@@ -205,13 +206,43 @@ const STATS = {
   predictor: "none",
   pacing: "adaptive",
   adapter: "Some GPU",
+  runtime: { name: "webgpu", reason: "there is an adapter" },
 } as EngineStats;
+const WASM_STATS: EngineStats = {
+  ...STATS,
+  adapter: "some build of onnxruntime-web",
+  runtime: { name: "onnx", reason: "it was asked for", threads: 2 },
+};
+
+describe("what computes", () => {
+  test("is told with its reason", () => {
+    const reason = "this browser has no WebGPU";
+
+    expect(describeRuntime(undefined)).toBe("");
+    expect(describeRuntime({ runtime: { name: "onnx", reason, threads: 2 } })).toBe(
+      "Runs in WebAssembly (2 threads): this browser has no WebGPU.",
+    );
+    expect(describeRuntime({ runtime: { name: "onnx", reason, threads: 1 } })).toContain(
+      "(1 thread)",
+    );
+    expect(describeRuntime({ runtime: { name: "webgpu", reason: "it was asked for" } })).toBe(
+      "Runs on WebGPU: it was asked for.",
+    );
+  });
+
+  test("is expected to be what was asked for, and otherwise what the browser has", () => {
+    expect(expectRuntime("onnx", true)).toBe("onnx");
+    expect(expectRuntime("webgpu", false)).toBe("webgpu");
+    expect(expectRuntime("auto", true)).toBe("webgpu");
+    expect(expectRuntime("auto", false)).toBe("onnx");
+  });
+});
 
 describe("numbers", () => {
   /** Values by label. */
-  const valuesOf = (stats: EngineStats | undefined) => {
-    const details = listDetails(stats).flatMap(({ rows }) => rows);
-    const all = [...listNumbers(stats), ...details];
+  const valuesOf = (stats: EngineStats | undefined, runtime: RuntimeName = "webgpu") => {
+    const details = listDetails(stats, runtime).flatMap(({ rows }) => rows);
+    const all = [...listNumbers(stats, runtime), ...details];
     return new Map(all.map(({ label, value }) => [label, value.replaceAll("\u00a0", " ")]));
   };
 
@@ -233,6 +264,15 @@ describe("numbers", () => {
       "From disk": "2.00 MB",
       Policy: "lru",
     });
+  });
+
+  test("have other names under WebAssembly, and leave out what only a GPU has", () => {
+    const values = valuesOf({ ...STATS, readbacksPerToken: 0 }, "onnx");
+
+    expect(values.get("Found ready")).toBe("90 %");
+    expect(values.has("Found on the GPU")).toBe(false);
+    expect(values.get("Readbacks a token")).toBe("–");
+    expect(values.get("Pacing")).toBe("–");
   });
 
   test("tell of no hit rate where nothing was looked for, and of no prefetch where there was none", () => {
@@ -278,6 +318,7 @@ describe("the status", () => {
     [{ ...state, phase: "loading" }, "Loading m", "busy"],
     [{ ...state, phase: "ready" }, "m", "good"],
     [{ ...state, phase: "ready", stats: STATS }, "m · Some GPU", "good"],
+    [{ ...state, phase: "ready", stats: WASM_STATS }, "m · WebAssembly (2 threads)", "good"],
     [{ ...state, phase: "replying", model: { name: "M" } as ModelInfo }, "M", "busy"],
   ] as const)("is told by the header's pill, case %#", ([of, text, tone]) => {
     expect(describeStatus(of)).toEqual({ text, tone });
