@@ -4,12 +4,15 @@
 // their low 4 bits.
 // Needs: nibble_quants (shared/quants.wgsl), table_weights (shared/nibble_tables.wgsl),
 // half_to_float (shared/half.wgsl).
-fn load_iq4_xs(base: u32, count: u32, unit: u32) -> array<vec4f, 2> {
+fn scale_iq4_xs(base: u32, count: u32, unit: u32) -> vec2f {
   let scales = base + (count >> 3u) + 2u * (unit >> 5u);
   let group = (unit >> 2u) & 7u;
   let first = weights[scales];
   let low_scale = (weights[scales + 1u] >> (4u * group)) & 15u;
   let high_scale = (first >> (16u + 2u * group)) & 3u;
-  let scale = half_to_float(first) * (f32(low_scale | (high_scale << 4u)) - 32.0);
-  return table_weights(IQ4_TABLE, nibble_quants(weights[base + unit]), scale);
+  return vec2f(half_to_float(first) * (f32(low_scale | (high_scale << 4u)) - 32.0), 0.0);
+}
+
+fn unit_iq4_xs(base: u32, count: u32, unit: u32, scale: vec2f) -> array<vec4f, 2> {
+  return table_weights(IQ4_TABLE, nibble_quants(weights[base + unit]), scale.x);
 }

@@ -2,6 +2,7 @@
 // four rows, from `row` on, of a matrix [rows, cols] that starts at word `base` of its buffer, with
 // the input that starts at quad `first` of x. Rows past the last are the last one. The rows share
 // what is read of the input.
+// row_dots_scaled.wgsl is linked in its place where it suits the matrix's format.
 // Linked once for each matrix of a kernel, load_weights and row_dots under names of the matrix's
 // (src/kernels/parts.ts).
 // Needs: load_weights (shaders/formats), input_unit and unit_dot (unit), RowDots.

@@ -85,12 +85,15 @@ export class Records {
   ): Promise<Uint8Array<ArrayBuffer>> {
     if (this.inRam(pool, expert)) return this.fromRam(pool, expert);
     const key = keyOf(pool, expert);
-    let coming = this.#coming.get(key);
-    if (coming) raiseRecord(this.#file, this.#pools[pool]!, expert, priority);
-    else {
-      coming = this.#fetch(pool, expert, priority).finally(() => this.#coming.delete(key));
-      this.#coming.set(key, coming);
+    const known = this.#coming.get(key);
+    if (known) {
+      raiseRecord(this.#file, this.#pools[pool]!, expert, priority);
+      return known;
     }
+    const coming = this.#fetch(pool, expert, priority).finally(() => {
+      if (this.#coming.get(key) === coming) this.#coming.delete(key);
+    });
+    this.#coming.set(key, coming);
     return coming;
   }
 
@@ -121,10 +124,11 @@ export class Records {
     return coldest && keyOf(coldest.pool, coldest.expert);
   }
 
-  /** Gives up every record that is under way. */
+  /** Gives up every record that is under way: whoever asks from now on shares none of them, however slowly they end. */
   stop(): void {
     this.#stop.abort();
     this.#stop = new AbortController();
+    this.#coming.clear();
   }
 
   /** A token waits for a record that is under way. */

@@ -25,6 +25,12 @@ export interface WeightFormat {
    */
   readonly parts: readonly string[];
   /**
+   * Whether `parts` have, in the place of `load_NAME`, `fn scale_NAME(base: u32, count: u32, unit: u32) -> vec2f`, which is
+   * the same for four units from a multiple of four on, and `fn unit_NAME(base: u32, count: u32, unit: u32, scale: vec2f)
+   * -> array<vec4f, 2>`.
+   */
+  readonly isScaled?: boolean;
+  /**
    * WGSL with `fn block_NAME(base: u32, count: u32, block: u32) -> WeightBlock`, and the shared parts that it calls, for
    * products of integers. A format without them is always multiplied as it is. See
    * `shaders/formats/shared/blocks.wgsl`.

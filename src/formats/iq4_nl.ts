@@ -35,6 +35,7 @@ export const iq4_nl: WeightFormat = {
   ...SIZES,
   planeBlockBytes: [QUANT_BYTES, 2],
   parts: [source, bytes, quants, tables, half, halfPlane],
+  isScaled: true,
   blockParts: [block, blocks, tableBlocks, tables, half, halfPlane],
 
   repack(blocks, planes) {

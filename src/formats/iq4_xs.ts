@@ -43,6 +43,7 @@ export const iq4_xs: WeightFormat = {
   ...SIZES,
   planeBlockBytes: [QUANT_BYTES, QUANTS],
   parts: [source, bytes, quants, tables, half],
+  isScaled: true,
   blockParts: [block, blocks, tableBlocks, tables, half],
 
   repack(blocks, planes) {

@@ -37,6 +37,7 @@ export const mxfp4: WeightFormat = {
   ...SIZES,
   planeBlockBytes: [QUANT_BYTES, 1],
   parts: [source, bytes, quants, tables],
+  isScaled: true,
   blockParts: [block, blocks, tableBlocks, tables],
 
   repack(blocks, planes) {

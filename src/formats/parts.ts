@@ -42,12 +42,8 @@ function linkedParts(
 ): readonly string[] {
   const all = [weights, ...parts];
   const suffix = binding === 0 ? "" : `_${binding}`;
-  // WGSL has no alias for a function; compilers inline this one.
   const loader = `// ${name}: reads ${format.name}.
-fn ${name}(base: u32, count: u32, unit: u32) -> ${UNIT_TYPES[kind]} {
-  return ${kind}_${format.name}${suffix}(base, count, unit);
-}
-`;
+${loaderOf(name, `${format.name}${suffix}`, kind, kind === "load" && format.isScaled)}`;
   if (binding === 0) return [...all, loader];
   return [
     ...withSuffix(all, suffix).map((part) =>
@@ -55,6 +51,39 @@ fn ${name}(base: u32, count: u32, unit: u32) -> ${UNIT_TYPES[kind]} {
     ),
     loader,
   ];
+}
+
+/**
+ * What a kernel calls: `load_NAME`, and of a scaled format `scale_NAME`, what four units share, and `unit_NAME`, one of
+ * them. WGSL has no alias for a function; compilers inline these.
+ */
+function loaderOf(
+  name: string,
+  format: string,
+  kind: keyof typeof UNIT_TYPES,
+  scaled = false,
+): string {
+  const type = UNIT_TYPES[kind];
+  const place = "base: u32, count: u32, unit: u32";
+  if (!scaled) {
+    return `fn ${name}(${place}) -> ${type} {
+  return ${kind}_${format}(base, count, unit);
+}
+`;
+  }
+  const matrix = name.replace(/^load_/, "");
+  return `fn scale_${matrix}(${place}) -> vec2f {
+  return scale_${format}(base, count, unit);
+}
+
+fn unit_${matrix}(${place}, scale: vec2f) -> ${type} {
+  return unit_${format}(base, count, unit, scale);
+}
+
+fn ${name}(${place}) -> ${type} {
+  return unit_${matrix}(base, count, unit, scale_${matrix}(base, count, unit));
+}
+`;
 }
 
 /** What a part declares at its top level. */

@@ -34,6 +34,7 @@ export const q4_1: WeightFormat = {
   ...SIZES,
   planeBlockBytes: [QUANT_BYTES, QUANTS],
   parts: [source, bytes, quants, half],
+  isScaled: true,
   blockParts: [block, blocks, half],
 
   repack(blocks, planes) {

@@ -36,6 +36,7 @@ export const q4_k: WeightFormat = {
   ...SIZES,
   planeBlockBytes: [QUANT_BYTES, K_SCALE_BYTES],
   parts: [source, bytes, quants, kScales, half],
+  isScaled: true,
   blockParts: [block, blocks, kScales, half],
 
   repack(blocks, planes) {

@@ -33,6 +33,7 @@ export const q5_0: WeightFormat = {
   ...SIZES,
   planeBlockBytes: [...FIVE_BIT_PLANES, 2],
   parts: [source, bytes, quants, half, halfPlane],
+  isScaled: true,
   blockParts: [block, blocks, half, halfPlane],
 
   repack(blocks, planes) {

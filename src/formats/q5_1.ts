@@ -32,6 +32,7 @@ export const q5_1: WeightFormat = {
   ...SIZES,
   planeBlockBytes: [...FIVE_BIT_PLANES, QUANTS],
   parts: [source, bytes, quants, half],
+  isScaled: true,
   blockParts: [block, blocks, half],
 
   repack(blocks, planes) {

@@ -39,6 +39,7 @@ export const q5_k: WeightFormat = {
   ...SIZES,
   planeBlockBytes: [LOW_BYTES, HIGH_BYTES, K_SCALE_BYTES],
   parts: [source, bytes, quants, kScales, half],
+  isScaled: true,
   blockParts: [block, blocks, kScales, half],
 
   repack(blocks, planes) {

@@ -31,6 +31,7 @@ export const q8_0: WeightFormat = {
   ...SIZES,
   planeBlockBytes: [QUANT_BYTES, 2],
   parts: [source, bytes, half, halfPlane],
+  isScaled: true,
   blockParts: [block, blocks, half, halfPlane],
 
   repack(blocks, planes) {

@@ -33,6 +33,7 @@ export const tq2_0: WeightFormat = {
   ...SIZES,
   planeBlockBytes: [QUANT_BYTES, 2],
   parts: [source, bytes, quants, half, halfPlane],
+  isScaled: true,
   blockParts: [block, blocks, half, halfPlane],
 
   repack(blocks, planes) {

@@ -8,6 +8,7 @@ import one from "../../shaders/linear/matrices/one.wgsl?raw";
 import three from "../../shaders/linear/matrices/three.wgsl?raw";
 import two from "../../shaders/linear/matrices/two.wgsl?raw";
 import rowDots from "../../shaders/linear/row_dots.wgsl?raw";
+import rowDotsScaled from "../../shaders/linear/row_dots_scaled.wgsl?raw";
 import rowDotsType from "../../shaders/linear/row_dots_type.wgsl?raw";
 import blockEights from "../../shaders/linear/unit/block_eights.wgsl?raw";
 import blockQuads from "../../shaders/linear/unit/block_quads.wgsl?raw";
@@ -81,8 +82,9 @@ export function rowDotsParts(
   { binding = 0, lanes = "LANES", integers = false }: RowDotsOptions = {},
 ): readonly string[] {
   const loader = `load_${name}`;
-  const dots = rowDots
-    .replaceAll("load_weights", loader)
+  const text = format.isScaled && !integers ? rowDotsScaled : rowDots;
+  const dots = text
+    .replace(/\b(load|scale|unit)_weights\b/g, `$1_${name}`)
     .replaceAll("row_dots", `row_dots_${name}`)
     .replaceAll("LANES", lanes);
   const weights = integers ? blockParts : weightParts;

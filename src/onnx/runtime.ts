@@ -152,7 +152,7 @@ function usualThreads(): number {
 function notLoaded(cause: unknown): SluiceError {
   return new SluiceError(
     "missing-feature",
-    `onnxruntime-web could not be loaded (${textOf(cause)}). Serve its files ort-wasm-simd-threaded.mjs and .wasm beside the page's own, or say with onnxFolder where they are.`,
+    `onnxruntime-web could not be loaded (${textOf(cause)}). Serve its files ort-wasm-simd-threaded.mjs and .wasm beside the page's own, or say with onnxFolder where they are, and load the page again.`,
     { cause },
   );
 }

@@ -386,23 +386,36 @@ export function encodeSteps(
   program: Program,
   { first, end, tokens, chosenByHost }: StepRange,
 ): number {
+  const bound: (GPUBindGroup | undefined)[] = [];
   for (let index = first; index < end; index++) {
     const router = program.routers.get(index);
     const step = router && chosenByHost.has(router.moe) ? router.chooser : program.steps[index]!;
-    encodeStep(pass, step, tokens);
+    encodeStep(pass, step, tokens, bound);
   }
   return Math.max(0, end - first);
 }
 
-/** Encodes one step for a pass of `tokens` tokens. */
-export function encodeStep(pass: GPUComputePassEncoder, step: Step, tokens: number): void {
+/**
+ * Encodes one step for a pass of `tokens` tokens.
+ * @param bound the groups that steps before it have left in their places, which stay: most steps share the control block's
+ */
+export function encodeStep(
+  pass: GPUComputePassEncoder,
+  step: Step,
+  tokens: number,
+  bound: (GPUBindGroup | undefined)[] = [],
+): void {
   pass.setPipeline(step.pipeline);
   if (step.immediates) pass.setImmediates(0, step.immediates);
-  for (let group = 0; group < step.groups.length; group++) {
-    const bound = step.groups[group];
-    if (!bound) continue;
-    if (group === 0) pass.setBindGroup(0, bound, step.offsets, 0, step.offsets.length);
-    else pass.setBindGroup(group, bound);
+  for (let index = 0; index < step.groups.length; index++) {
+    const group = step.groups[index];
+    if (!group) continue;
+    if (index === 0) {
+      pass.setBindGroup(0, group, step.offsets, 0, step.offsets.length);
+    } else if (bound[index] !== group) {
+      pass.setBindGroup(index, group);
+      bound[index] = group;
+    }
   }
   const [x, y, z] = step.grid(tokens);
   pass.dispatchWorkgroups(x, y, z);

@@ -12,8 +12,8 @@ import type {
 export type CreateEngine = () => Engine;
 
 /** An engine whose models are computed on the GPU. */
-export function createGpuEngine(): Engine {
-  return createEngine({ gpu: navigator.gpu });
+export function createGpuEngine(host: Partial<EngineHost> = {}): Engine {
+  return createEngine({ gpu: navigator.gpu, ...host });
 }
 
 /** An engine whose models are computed in WebAssembly. */

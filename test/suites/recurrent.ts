@@ -1,8 +1,8 @@
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import type { Engine } from "../../src/engine/types.ts";
-import { memorySource } from "../../src/storage/memory-source.ts";
 import { type CreateEngine, loadCold, replyOf } from "../helpers/engine.ts";
 import { tinyModel } from "../helpers/tiny-models.ts";
+import { watchedSource } from "../helpers/watched-source.ts";
 
 const PROMPT = Array.from({ length: 37 }, (_, index) => (index * 37 + 5) % 300);
 const EXPERTS = 8;
@@ -67,19 +67,14 @@ export function testRecurrentStates(createEngine: CreateEngine): void {
     });
 
     test("starts anew after a pass that was aborted half-way", async () => {
-      const source = { ...memorySource(model), onRead: () => {} };
-      const { read } = source;
-      source.read = (...asked) => {
-        source.onRead();
-        return read.apply(source, asked);
-      };
+      const source = watchedSource(model);
       await loadCold(engine, source, { gpuBudget: `${(100 * TOP_K) / EXPERTS}%`, ramBudget: 0 });
       const first = await replyOf(engine, { tokens: PROMPT }, OPTIONS);
       const longer = { tokens: [...PROMPT, ...first.tokens, 7, 8] };
       const controller = new AbortController();
-      source.onRead = () => controller.abort();
+      source.before = () => controller.abort();
       const aborted = await replyOf(engine, longer, OPTIONS, controller.signal);
-      source.onRead = () => {};
+      source.before = () => {};
       const again = await replyOf(engine, longer, OPTIONS);
 
       await loadCold(engine, model);

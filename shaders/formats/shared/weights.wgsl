@@ -3,11 +3,14 @@
 // A format X supplies one function over them:
 //   load_X(base, count, unit) = weights [8 * unit, 8 * unit + 8) of a matrix,
 //   base: word at which the matrix starts in `weights`;
-//   count: how many weights the matrix has (tells the planes' offsets).
+//   count: how many weights the matrix has (tells the planes' offsets);
+// or, where 32 weights from a multiple of 32 on have one scale, or one and an offset, two:
+//   scale_X(base, count, unit) = these, the same for four units;
+//   unit_X(base, count, unit, scale) = what load_X would give.
 // Planes follow one another, each padded to 4 words.
 //
-// A kernel calls it by a name of its own, load_weights or load_gate, that begins with load_ and is
-// linked to the matrix's format (src/formats/parts.ts).
+// A kernel calls them by names of its own, load_weights, scale_weights and unit_weights, or
+// load_gate and so on, that are linked to the matrix's format (src/formats/parts.ts).
 //
 // These functions run for every eight weights. They shift and mask where they could divide:
 // software adapters divide, even by a constant, one lane after the other.

@@ -39,17 +39,21 @@ export class ExpertGraphSet {
   }
 
   async dispose(): Promise<void> {
-    for (const graphs of this.#graphs.values()) {
-      const { one, all } = await graphs;
-      await one.dispose();
-      await all.dispose();
+    for (const compiled of await Promise.allSettled(this.#graphs.values())) {
+      if (compiled.status === "rejected") continue;
+      await compiled.value.one.dispose();
+      await compiled.value.all.dispose();
     }
   }
 
   async #compile(layout: ColumnsLayout, spec: MoeSpec): Promise<ExpertGraphs> {
     const one = await this.#compileGraph(layout, spec, 1, false);
-    const all = await this.#compileGraph(layout, spec, spec.topK, true);
-    return { one, all };
+    try {
+      return { one, all: await this.#compileGraph(layout, spec, spec.topK, true) };
+    } catch (error) {
+      await one.dispose();
+      throw error;
+    }
   }
 
   async #compileGraph(

@@ -1,4 +1,4 @@
 import { createGpuEngine } from "../../helpers/engine.ts";
 import { testBudgets } from "../../suites/budgets.ts";
 
-testBudgets(createGpuEngine);
+testBudgets(() => createGpuEngine());

@@ -1,4 +1,4 @@
 import { createGpuEngine } from "../../helpers/engine.ts";
 import { testChunks } from "../../suites/chunks.ts";
 
-testChunks(createGpuEngine);
+testChunks(() => createGpuEngine());

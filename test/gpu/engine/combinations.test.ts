@@ -1,17 +1,19 @@
 import fc from "fast-check";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { commands } from "vitest/browser";
-import { evictionPolicies } from "../../../src/experts/policies/registry.ts";
-import { predictors } from "../../../src/experts/predictors/registry.ts";
-import type { Budgets, LoadOptions, ModelInfo, SluiceEngine } from "../../../src/index.ts";
-import { pacingRules } from "../../../src/scheduler/pacing/registry.ts";
+import type { LoadOptions, ModelInfo, SluiceEngine } from "../../../src/index.ts";
 import { speculations } from "../../../src/speculation/registry.ts";
+import {
+  budgetChanges,
+  type Change,
+  memoryOptions,
+  replyWith,
+} from "../../helpers/combinations.ts";
 import type { TinyModelOptions } from "../../helpers/tiny-models.ts";
 import { connectEngine } from "../../helpers/worker-engine.ts";
 
 /** Firefox takes longer, and what differs there is storage and the readback. */
 const RUNS = navigator.userAgent.includes("Firefox") ? 30 : 200;
-const MAX_TOKENS = 10;
 const PROMPT = { tokens: [9, 310, 77, 520, 33, 1200, 641, 5, 88, 402, 1999, 64, 7, 310, 25, 90] };
 
 /** The trained models of this repository, and a random one whose experts follow from token ids: every kind of router. */
@@ -44,7 +46,7 @@ beforeAll(async () => {
   for (const model of MODELS) {
     const { id, url } = await commands.serveModel(model);
     const info = await engine.load(url, { fill: "wait", diskBudget: 0 });
-    known.push({ id, url, info, tokens: await reply() });
+    known.push({ id, url, info, tokens: await replyWith(engine, PROMPT) });
   }
 });
 
@@ -52,25 +54,6 @@ afterAll(async () => {
   await engine?.dispose();
   for (const { id } of known) await commands.stopServer(id);
 });
-
-/** A greedy reply, with changes of the budgets after some of its tokens. */
-async function reply(changes: readonly Change[] = []): Promise<number[]> {
-  const tokens: number[] = [];
-  const made: Promise<unknown>[] = [];
-  for await (const chunk of engine.generate(PROMPT, { maxTokens: MAX_TOKENS })) {
-    tokens.push(...chunk.tokens);
-    for (const { after, budgets } of changes) {
-      if (after === tokens.length) made.push(engine.setBudget(budgets));
-    }
-  }
-  await Promise.all(made);
-  return tokens;
-}
-
-interface Change {
-  readonly after: number;
-  readonly budgets: Budgets;
-}
 
 /** Everything that must not matter. */
 interface Combination {
@@ -83,42 +66,15 @@ interface Combination {
   readonly bytesPerSecond: number;
 }
 
-/** Of the experts, from what one token uses (4 of 16) to all. */
-const gpuShare = fc.integer({ min: 4, max: 16 }).map((slots) => `${(100 * slots) / 16}%`);
-const lowerShare = fc.constantFrom("0%", "20%", "60%", "100%");
-const guesses = Object.entries(predictors).filter(([, { kind }]) => kind === "guess");
-const names = <Name extends string>(registry: Record<Name, unknown>) =>
-  fc.constantFrom(...(Object.keys(registry) as Name[]));
-
 const combination: fc.Arbitrary<Combination> = fc.record({
   model: fc.integer({ min: 0, max: MODELS.length - 1 }),
-  options: fc.record(
-    {
-      gpuBudget: gpuShare,
-      ramBudget: lowerShare,
-      diskBudget: lowerShare,
-      policy: names(evictionPolicies),
-      pacing: names(pacingRules),
-      speculation: fc.constantFrom(...speculations.filter((name) => name !== "mtp")),
-      predictor: fc.constantFrom(
-        "auto" as const,
-        "none" as const,
-        ...guesses.map(([name]) => name as keyof typeof predictors),
-      ),
-      fill: fc.constantFrom("background" as const, "wait" as const, "off" as const),
-    },
-    { requiredKeys: [] },
-  ),
-  changes: fc.array(
-    fc.record({
-      after: fc.integer({ min: 1, max: MAX_TOKENS - 1 }),
-      budgets: fc.record(
-        { gpu: gpuShare, ram: lowerShare, disk: lowerShare },
-        { requiredKeys: [] },
-      ),
-    }),
-    { maxLength: 3 },
-  ),
+  options: fc
+    .tuple(memoryOptions, fc.constantFrom(undefined, ...speculations))
+    .map(([options, speculation]) => ({
+      ...options,
+      ...(speculation !== undefined && speculation !== "mtp" && { speculation }),
+    })),
+  changes: budgetChanges,
   warm: fc.boolean(),
   delayMs: fc.constantFrom(0, 5, 20),
   bytesPerSecond: fc.constantFrom(4e6, 20e6, 1e9),
@@ -143,7 +99,7 @@ test("no budget, policy, predictor, pacing, speculation or storage changes a tok
       if (!warm) await forgetAll();
 
       await engine.load(url, options);
-      const got = await reply(changes);
+      const got = await replyWith(engine, PROMPT, changes);
 
       const stats = await engine.stats();
       expect(got).toEqual(tokens);

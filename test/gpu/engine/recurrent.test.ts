@@ -1,4 +1,4 @@
 import { createGpuEngine } from "../../helpers/engine.ts";
 import { testRecurrentStates } from "../../suites/recurrent.ts";
 
-testRecurrentStates(createGpuEngine);
+testRecurrentStates(() => createGpuEngine());

@@ -1,4 +1,4 @@
 import { createGpuEngine } from "../../helpers/engine.ts";
 import { testScores } from "../../suites/score.ts";
 
-testScores(createGpuEngine);
+testScores(() => createGpuEngine());

@@ -1,4 +1,4 @@
 import { createGpuEngine } from "../../helpers/engine.ts";
 import { testSimulated } from "../../suites/simulated.ts";
 
-testSimulated(createGpuEngine);
+testSimulated(() => createGpuEngine());

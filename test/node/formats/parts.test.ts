@@ -23,11 +23,19 @@ describe.for(formats)("the parts of $name", (format) => {
   test("supply the loader that kernels are linked to", () => {
     const linked = linkWgsl(weightParts(format, "load_gate"));
 
-    expect(linked).toContain(
-      `fn load_${format.name}(base: u32, count: u32, unit: u32) -> array<vec4f, 2> {`,
-    );
+    const own = format.isScaled
+      ? [
+          `fn scale_${format.name}(base: u32, count: u32, unit: u32) -> vec2f {`,
+          `fn unit_${format.name}(base: u32, count: u32, unit: u32, scale: vec2f) -> array<vec4f, 2> {`,
+        ]
+      : [`fn load_${format.name}(base: u32, count: u32, unit: u32) -> array<vec4f, 2> {`];
+    for (const declaration of own) expect(linked).toContain(declaration);
     expect(declaredNames(linked)).toEqual(
-      expect.arrayContaining(["weights", `load_${format.name}`, "load_gate"]),
+      expect.arrayContaining([
+        "weights",
+        "load_gate",
+        ...(format.isScaled ? ["scale_gate", "unit_gate"] : []),
+      ]),
     );
   });
 
@@ -76,7 +84,9 @@ describe.for(formats)("the parts of $name", (format) => {
     const own = new Set(declaredNames(linked));
     const others = declaredNames(linkWgsl(weightParts(format))).filter((name) => !own.has(name));
     const words = linked.replace(/\/\/.*$/gm, "").match(/\b[A-Za-z_]\w*\b/g)!;
-    expect(others).toEqual(expect.arrayContaining(["weights", `load_${format.name}`]));
+    expect(others).toEqual(
+      expect.arrayContaining(["weights", `${format.isScaled ? "unit" : "load"}_${format.name}`]),
+    );
     expect(words.filter((word) => others.includes(word))).toEqual([]);
   });
 
