@@ -16,13 +16,20 @@ const vite = await createServer({
   // Packages are served as they are, so no cache is written that two runs could fight over.
   optimizeDeps: { noDiscovery: true, include: [] },
 });
+/** Vite lets code that imports what it computes import this; it would open a socket that nobody answers. */
+const VITE_CLIENT = "/@vite/client";
+const CLIENT_CODE = "export const injectQuery = (url) => url;";
+
 const { runCli } = await vite.ssrLoadModule("/src/cli/main.ts");
 const status = await runCli(process.argv.slice(2), {
   runner: "/src/cli/page/runner.ts",
   worker: "/src/cli/page/worker.ts",
   peers: "/test/bench/peers/page.ts",
   bundledModel: join(root, "demo/models/sluice-small.gguf"),
-  handle: vite.middlewares,
+  handle(request, response) {
+    if (request.url !== VITE_CLIENT) return vite.middlewares(request, response);
+    response.setHeader("Content-Type", "text/javascript").end(CLIENT_CODE);
+  },
 });
 // Not by letting the loop run empty: Dawn and Vite hold handles.
 process.exit(status);

@@ -1,6 +1,11 @@
 import { writeFile } from "node:fs/promises";
 import { parseArgs } from "node:util";
+import { openGguf } from "../../src/gguf/gguf.ts";
+import { memorySource } from "../../src/storage/memory-source.ts";
 import { tinyModel } from "../helpers/tiny-models.ts";
+
+/** Ids of printable ASCII, which are its bytes. */
+const PRINTABLE = { first: 32, last: 126 };
 
 /**
  * Writes the model that WebAssembly engines are compared by, with random weights: 8 layers of hidden size 512 with 32
@@ -15,6 +20,21 @@ export async function main(flags: readonly string[]): Promise<void> {
     ...{ layers: 8, hidden: 512, ffn: 256, experts: 32, topK: 4 },
     ...{ heads: 8, kvHeads: 4, headDim: 64, format: "q4_0", contextTokens: 2048 },
   });
+  await silenceUnprintable(model);
   await writeFile(out, model);
   console.log(`${out}: ${model.length} bytes`);
+}
+
+/** Gives all tokens but printable ones a logit of 0: wllama breaks off at bytes that are no UTF-8. */
+async function silenceUnprintable(model: Uint8Array): Promise<void> {
+  const { tensors } = await openGguf(memorySource(model));
+  const head = tensors.get("output.weight");
+  if (!head) throw new Error("unreachable: the model's head is its embedding");
+  const rows = head.shape[0]!;
+  const rowBytes = head.bytes / rows;
+  for (let row = 0; row < rows; row++) {
+    if (row >= PRINTABLE.first && row <= PRINTABLE.last) continue;
+    const start = head.byteOffset + row * rowBytes;
+    model.fill(0, start, start + rowBytes);
+  }
 }

@@ -5,11 +5,6 @@ import { type CacheFormatName, cacheFormats } from "../../formats/cache/registry
 import type { GgufFile } from "../../gguf/gguf.ts";
 import { type ModelSpec, ownMoe } from "../../models/model.ts";
 import type { HostTensor, OnnxRuntime } from "../../onnx/runtime.ts";
-import type { HostStep, OnnxProgram } from "../../ops/onnx/program.ts";
-import { OnnxOps } from "../../ops/onnx-ops.ts";
-import type { MoeSpec, RopeSpec } from "../../ops/ops.ts";
-import { stateValues } from "../../ops/recurrent.ts";
-import type { ExpertVectors } from "../../routing/choose.ts";
 import type { MeasuredCosts, VariantReport } from "../../rpc/api.ts";
 import {
   fullBudgetBytes,
@@ -28,7 +23,6 @@ import type { PassResult } from "../pass.ts";
 import { type PoolLayout, planPools } from "../pool-layout.ts";
 import { Prefetch } from "../prefetch.ts";
 import { expertsOf } from "../programs.ts";
-import { ropeAngles, ropeFactors } from "../rope.ts";
 import { Speculation } from "../speculation/speculation.ts";
 import { byFamily } from "../tuning/choices.ts";
 import { calibrateOnnx } from "./calibration.ts";
@@ -37,11 +31,18 @@ import { ExpertGraphSet } from "./expert-graphs.ts";
 import { EXPANDED_BYTES, HostWeights } from "./host-weights.ts";
 import { HostKvCache } from "./kv-rows.ts";
 import {
+  angleTables,
+  checkRoom,
+  compileSteps,
+  recordProgram,
+  statesOf,
+  vectorsOf,
+} from "./loading.ts";
+import {
   type CompiledStep,
   type OnnxPassOptions,
   type OnnxPassParts,
   runOnnxPass,
-  stateKey,
 } from "./onnx-pass.ts";
 
 /** What {@link OnnxModel.load} needs beside the options of any model. */
@@ -327,104 +328,4 @@ class Counters {
   get all(): ExecutorCounters {
     return { ...this.#all };
   }
-}
-
-function recordProgram(
-  spec: ModelSpec,
-  weights: HostWeights,
-  options: OnnxModelOptions,
-): OnnxProgram {
-  const ops = new OnnxOps({
-    weights,
-    moe: spec.moe,
-    kvCache: cacheFormats[options.kvCache],
-    guesses: options.predictor.needsGpuGuesses,
-  });
-  spec.forward(ops);
-  return ops.finish();
-}
-
-/** Makes the graphs ready one by one; each one's weights are given up before those of the next are expanded. */
-async function compileSteps(
-  runtime: OnnxRuntime,
-  { steps }: OnnxProgram,
-  weights: HostWeights,
-  compiled: CompiledStep[],
-): Promise<readonly (CompiledStep | HostStep)[]> {
-  const ready: (CompiledStep | HostStep)[] = [];
-  const tables = new Set<string>();
-  for (const step of steps) {
-    if (step.kind !== "graph") {
-      if (step.kind === "embed") tables.add(step.table);
-      ready.push(step);
-      continue;
-    }
-    const { graph, ...rest } = step;
-    const done = { ...rest, compiled: await runtime.compile(graph, { folds: weights.expands }) };
-    compiled.push(done);
-    ready.push(done);
-  }
-  weights.keepOnly(tables);
-  return ready;
-}
-
-/** Throws "out-of-memory" where slots would take more than may be taken unasked. */
-function checkRoom(
-  { residentBytes, recordBytes }: GpuNeeds,
-  cache: ExpertCache,
-  { budget, memoryLimitBytes }: OnnxModelOptions,
-): void {
-  if (budget) return;
-  const slots = recordBytes.reduce((sum, bytes, pool) => sum + bytes * cache.slotCount(pool), 0);
-  if (residentBytes + slots <= memoryLimitBytes) return;
-  throw new SluiceError(
-    "out-of-memory",
-    `The model takes ${residentBytes + slots} bytes of memory, of which ${memoryLimitBytes} are assumed to be free. Give a budget.`,
-  );
-}
-
-/** Every recurrent layer's state before the first token. */
-function statesOf({ recurrent }: ModelSpec): Map<string, HostTensor> {
-  const states = new Map<string, HostTensor>();
-  for (const spec of recurrent) {
-    const { inputs, scan } = stateValues(spec);
-    const channels = inputs / (spec.taps - 1);
-    states.set(stateKey(spec.layer, "inputs"), {
-      type: "float32",
-      data: new Float32Array(inputs),
-      dims: [spec.taps - 1, channels],
-    });
-    if (scan === undefined || spec.kind !== "mamba2") continue;
-    states.set(stateKey(spec.layer, "scan"), {
-      type: "float32",
-      data: new Float32Array(scan),
-      dims: [spec.heads, spec.headDim, spec.stateDim],
-    });
-  }
-  return states;
-}
-
-function vectorsOf({ selectionBias, expertScale }: MoeSpec, weights: HostWeights): ExpertVectors {
-  const values = (name: string | undefined) =>
-    name === undefined ? undefined : weights.values(name);
-  return { selectionBias: values(selectionBias), scale: values(expertScale) };
-}
-
-/** Looks up cosines and sines, which are computed when they are first asked for. */
-function angleTables(weights: HostWeights, contextTokens: number): OnnxPassParts["angles"] {
-  const tables = new Map<string, Record<"cos" | "sin", Float32Array>>();
-  return (rope: RopeSpec, part) => {
-    const key = JSON.stringify(rope);
-    let table = tables.get(key);
-    if (!table) {
-      const tensor = ropeFactors(rope, contextTokens);
-      const factors = tensor === undefined ? undefined : weights.values(tensor);
-      const pairs = ropeAngles(rope, contextTokens, factors as Float32Array<ArrayBuffer>);
-      const every = (first: number) =>
-        Float32Array.from({ length: pairs.length / 2 }, (_, index) => pairs[2 * index + first]!);
-      table = { cos: every(0), sin: every(1) };
-      tables.set(key, table);
-    }
-    return table[part];
-  };
 }

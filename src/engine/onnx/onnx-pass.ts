@@ -1,18 +1,12 @@
 import { throwIfAborted } from "../../errors.ts";
-import type { ExpertCache } from "../../experts/expert-cache.ts";
-import { ABSENT } from "../../experts/page-table.ts";
-import type { ModelSpec } from "../../models/model.ts";
 import type { CompiledGraph, HostTensor } from "../../onnx/runtime.ts";
 import type { GraphStep, HostStep, InputSource } from "../../ops/onnx/program.ts";
 import type { RopeSpec } from "../../ops/ops.ts";
 import { chooseExperts, type ExpertVectors } from "../../routing/choose.ts";
-import type { ExpertStore } from "../expert-store.ts";
 import { type PassOptions, type PassResult, unusableNumbers } from "../pass.ts";
-import { type ExpertsPlace, PassExperts, type ResidentExperts } from "../pass-experts.ts";
-import type { ColumnSlots } from "./expert-columns.ts";
-import type { ExpertGraphs } from "./expert-graphs.ts";
 import type { HostWeights } from "./host-weights.ts";
 import type { HostKvCache } from "./kv-rows.ts";
+import { type Choice, LayerExperts, type LayerExpertsParts } from "./layer-experts.ts";
 import { logprobOf, mostProbable } from "./logits.ts";
 
 /** A graph of the program, ready to run. */
@@ -21,8 +15,7 @@ export interface CompiledStep extends Omit<GraphStep, "graph"> {
 }
 
 /** What passes run on; all of it is the model's. */
-export interface OnnxPassParts {
-  readonly spec: ModelSpec;
+export interface OnnxPassParts extends LayerExpertsParts {
   readonly steps: readonly (CompiledStep | HostStep)[];
   readonly logits: string;
   readonly weights: HostWeights;
@@ -32,15 +25,7 @@ export interface OnnxPassParts {
   /** Cosines or sines of all positions: `[context, dims / 2]`. */
   readonly angles: (rope: RopeSpec, part: "cos" | "sin") => Float32Array;
   /** Of each MoE layer. */
-  readonly graphs: readonly ExpertGraphs[];
   readonly vectors: readonly ExpertVectors[];
-  readonly cache: ExpertCache;
-  readonly store: ExpertStore;
-  readonly slots: ColumnSlots;
-  readonly count: (
-    what: "faults" | "stallMs" | "exactLoads" | "dispatches",
-    amount: number,
-  ) => void;
 }
 
 /** What of a pass's options means something here; `ahead` brings experts as soon as they are known. */
@@ -74,24 +59,6 @@ export async function runOnnxPass(
   }
 }
 
-/** What a layer chose: for each token, best first. */
-interface Choice {
-  /** `[tokens, topK]` */
-  readonly ids: Uint32Array;
-  readonly weights: Float32Array;
-  /** Experts that are being brought before their turn. */
-  early: Promise<ResidentExperts> | undefined;
-}
-
-/** What a layer's experts read, when it is their turn. */
-interface Turn {
-  readonly x: HostTensor;
-  readonly residual: Float32Array;
-  readonly choice: Choice;
-  /** What each pair (token, k) came to, until they are added up: `[tokens * topK, hidden]`; once one was computed alone. */
-  pairs: Float32Array | undefined;
-}
-
 /** Time after which a pass lets the thread do something else: loads land, and a stop is heard. */
 const BREATH_MS = 16;
 
@@ -105,10 +72,7 @@ class OnnxPass {
   readonly #options: OnnxPassOptions;
   readonly #values = new Map<string, HostTensor>();
   readonly #choices: Choice[] = [];
-  readonly #experts: PassExperts<ExpertsPlace>;
-  readonly #turns = new Map<number, Waiting<Turn>>();
-  /** Layers that have chosen and were not computed. */
-  readonly #due = new Set<number>();
+  readonly #experts: LayerExperts;
   readonly #masks = new Map<number, HostTensor>();
 
   constructor(
@@ -121,15 +85,11 @@ class OnnxPass {
     this.#tokens = tokens;
     this.#position = position;
     this.#options = options;
-    const { cache, store, count, spec } = parts;
-    this.#experts = new PassExperts(
-      { moe: spec.moe, cache, store, count },
-      {
-        tokens: tokens.length,
-        signal: options.signal,
-        submit: async ({ moe }, slots) => this.#compute(moe, slots, await this.#turn(moe).arrived),
-      },
-    );
+    this.#experts = new LayerExperts(parts, {
+      tokens: tokens.length,
+      signal: options.signal,
+      breathe: () => this.#breathe(),
+    });
   }
 
   async run(): Promise<PassResult> {
@@ -142,8 +102,7 @@ class OnnxPass {
 
   /** Lets go of everything, also in the middle. */
   close(): void {
-    for (const turn of this.#turns.values()) turn.cancel();
-    for (const { early } of this.#choices) early?.then(({ release }) => release()).catch(() => {});
+    this.#experts.close();
   }
 
   #take(step: CompiledStep | HostStep): Promise<void> | void {
@@ -184,7 +143,7 @@ class OnnxPass {
         const table = this.#parts.angles(source.rope, source.part);
         const first = this.#position * half;
         const data = table.subarray(first, first + tokens * half);
-        return { type: "float32", data, dims: [tokens, 1, half] };
+        return { type: "float32", data, dims: [tokens, half] };
       }
       case "cache": {
         const cache = this.#parts.kvCaches.get(source.layer)!;
@@ -228,7 +187,6 @@ class OnnxPass {
     const choice: Choice = {
       ids: new Uint32Array(pairs),
       weights: new Float32Array(pairs),
-      early: undefined,
     };
     if (logits === undefined) {
       choice.ids.set(weights.tableRows(rule.router, this.#tokens));
@@ -247,12 +205,7 @@ class OnnxPass {
     if (this.#options.withoutExperts) return;
     this.#options.onAsked?.(moe, choice.ids);
     store.use(pool, choice.ids);
-    // Of layers that share a pool, one at a time brings its experts: two might want more slots than there are.
-    const isTaken = [...this.#due].some((other) => spec.moe[other]!.pool === pool);
-    this.#due.add(moe);
-    if (!this.#options.ahead || isTaken) return;
-    choice.early = this.#experts.makeResident({ moe, sums: false }, choice.ids, true);
-    choice.early.catch(() => {});
+    this.#experts.chosen(moe, choice, this.#options.ahead);
   }
 
   async #runExperts(step: Extract<HostStep, { kind: "experts" }>): Promise<void> {
@@ -260,86 +213,12 @@ class OnnxPass {
     const { moe } = step;
     const { hidden } = spec.moe[moe]!;
     const tokens = this.#tokens.length;
-    const choice = this.#choices[moe]!;
     const residual =
       step.residual === undefined ? new Float32Array(tokens * hidden) : this.#floats(step.residual);
     if (this.#options.withoutExperts) return this.#set(step.to, residual, hidden);
     this.#options.onChosen?.(moe, this.#ids(), this.#guess(moe + 1, step.guess));
-    const early = choice.early;
-    choice.early = undefined;
-    const turn: Turn = {
-      x: this.#value(step.x),
-      residual,
-      choice,
-      pairs: undefined,
-    };
-    this.#turn(moe).arrive(turn);
-    const { slots, submitted, release } = await (early ??
-      this.#experts.makeResident({ moe, sums: false }, choice.ids, false));
-    try {
-      const isWhole = !submitted && slots && tokens === 1;
-      const y = isWhole
-        ? await this.#computeWhole(moe, slots, turn)
-        : await this.#addUp(moe, submitted ? undefined : slots, turn);
-      this.#set(step.to, y, hidden);
-    } finally {
-      this.#due.delete(moe);
-      release();
-    }
-  }
-
-  /** All experts of one token in one graph. */
-  async #computeWhole(moe: number, slots: Uint32Array, turn: Turn): Promise<Float32Array> {
-    const { graphs, slots: columns, spec } = this.#parts;
-    const { pool, hidden } = spec.moe[moe]!;
-    const experts = Array.from(slots, (slot) => columns.expert(pool, slot));
-    this.#parts.count("dispatches", 1);
-    return graphs[moe]!.all.run(turn.x, experts, {
-      residual: { type: "float32", data: turn.residual, dims: [1, hidden] },
-      weights: turn.choice.weights,
-    });
-  }
-
-  /** Computes what is still to be computed, and adds up what each token's experts came to, in the order of its choice. */
-  async #addUp(moe: number, slots: Uint32Array | undefined, turn: Turn): Promise<Float32Array> {
-    const { hidden, topK } = this.#parts.spec.moe[moe]!;
-    if (slots) await this.#compute(moe, slots, turn);
-    const y = turn.residual.slice();
-    const { weights } = turn.choice;
-    const pairs = turn.pairs!;
-    for (let pair = 0; pair < weights.length; pair++) {
-      const first = Math.floor(pair / topK) * hidden;
-      const from = pair * hidden;
-      const weight = weights[pair]!;
-      for (let i = 0; i < hidden; i++) {
-        // Rounded as the graph of one token does.
-        y[first + i] = y[first + i]! + Math.fround(weight * pairs[from + i]!);
-      }
-    }
-    return y;
-  }
-
-  /** Computes the pairs that have a slot, expert by expert. */
-  async #compute(moe: number, slots: Uint32Array, turn: Turn): Promise<void> {
-    const { graphs, slots: columns, spec } = this.#parts;
-    const { pool, hidden, topK } = spec.moe[moe]!;
-    turn.pairs ??= new Float32Array(slots.length * hidden);
-    const { pairs } = turn;
-    const all = turn.x.data as Float32Array;
-    for (const [slot, own] of pairsBySlot(slots)) {
-      const rows = new Float32Array(own.length * hidden);
-      for (const [index, pair] of own.entries()) {
-        const first = Math.floor(pair / topK) * hidden;
-        rows.set(all.subarray(first, first + hidden), index * hidden);
-      }
-      const input: HostTensor = { type: "float32", data: rows, dims: [own.length, hidden] };
-      const y = await graphs[moe]!.one.run(input, [columns.expert(pool, slot)]);
-      this.#parts.count("dispatches", 1);
-      for (const [index, pair] of own.entries()) {
-        pairs.set(y.subarray(index * hidden, (index + 1) * hidden), pair * hidden);
-      }
-      await this.#breathe();
-    }
+    const y = await this.#experts.run(moe, this.#value(step.x), residual);
+    this.#set(step.to, y, hidden);
   }
 
   /** The choice that a layer's router would make of what the layer before reads. */
@@ -381,15 +260,6 @@ class OnnxPass {
     return this.#choices.map(({ ids }) => ids);
   }
 
-  #turn(moe: number): Waiting<Turn> {
-    let turn = this.#turns.get(moe);
-    if (!turn) {
-      turn = waiting();
-      this.#turns.set(moe, turn);
-    }
-    return turn;
-  }
-
   #set(name: string, data: Float32Array, width: number): void {
     this.#values.set(name, { type: "float32", data, dims: [data.length / width, width] });
   }
@@ -417,35 +287,4 @@ class OnnxPass {
     breathedAt = performance.now();
     throwIfAborted(this.#options.signal, "The pass");
   }
-}
-
-/** The pairs (token, k) of each slot. */
-function pairsBySlot(slots: Uint32Array): Map<number, number[]> {
-  const found = new Map<number, number[]>();
-  for (const [pair, slot] of slots.entries()) {
-    if (slot === ABSENT) continue;
-    const own = found.get(slot);
-    if (own) own.push(pair);
-    else found.set(slot, [pair]);
-  }
-  return found;
-}
-
-/** Something that comes later. */
-interface Waiting<Thing> {
-  readonly arrived: Promise<Thing>;
-  arrive(thing: Thing): void;
-  /** It will not come. */
-  cancel(): void;
-}
-
-function waiting<Thing>(): Waiting<Thing> {
-  let arrive: (thing: Thing) => void = () => {};
-  let cancel = () => {};
-  const arrived = new Promise<Thing>((resolve, reject) => {
-    arrive = resolve;
-    cancel = () => reject(new Error("unreachable: the pass is over"));
-  });
-  arrived.catch(() => {});
-  return { arrived, arrive, cancel };
 }

@@ -1,5 +1,5 @@
-import type { CacheFormat } from "../../formats/cache/format.ts";
-import { BLOCK_NUMBERS } from "../../formats/cache/format.ts";
+import { BLOCK_NUMBERS, type CacheFormat } from "../../formats/cache/format.ts";
+import { MICROSOFT } from "../../onnx/graph.ts";
 import { checkWidth } from "../checks.ts";
 import { valueDimOf } from "../kv-layout.ts";
 import type { AttentionSpec, LatentAttentionSpec, LatentInputs, RopeSpec } from "../ops.ts";
@@ -54,7 +54,7 @@ export function recordLatentAttention(
     { axis: 2 },
   );
   const joined = graph.node("Concat", [ofHeads(absorbed, valueDim), turned], { axis: 2 });
-  const queries = rotated(recording, joined, headDim, rope);
+  const queries = rotated(recording, joined, heads, headDim, rope);
   const [compressed, end] = graph.manyOf(
     "Split",
     [recording.use(kv), graph.integers(valueDim, headDim - valueDim)],
@@ -68,7 +68,7 @@ export function recordLatentAttention(
   );
   const row = graph.node("Concat", [normed, end], { axis: 1 });
   const ofRow = graph.node("Reshape", [row, graph.integers(-1, 1, headDim)]);
-  const keys = rotated(recording, ofRow, headDim, rope);
+  const keys = rotated(recording, ofRow, 1, headDim, rope);
   return attend(recording, { queries, keys, values: undefined, rope, spec, format });
 }
 
@@ -210,7 +210,7 @@ function prepared(
     const weight = recording.vector(normName, heads * headDim);
     parts = ofHeads(recording.rmsNormed(x, weight, norm.epsilon));
   }
-  return rope ? rotated(recording, parts, headDim, rope) : parts;
+  return rope ? rotated(recording, parts, heads, headDim, rope) : parts;
 }
 
 /** Values normalised over each head, without weights: `[tokens, kvHeads * valueDim]`. */
@@ -224,9 +224,16 @@ function normedValues(recording: OnnxRecording, v: string, spec: AttentionSpec):
 }
 
 /** Heads turned by their positions' angles. x `[tokens, heads, headDim]` */
-function rotated(recording: OnnxRecording, x: string, headDim: number, rope: RopeSpec): string {
+function rotated(
+  recording: OnnxRecording,
+  x: string,
+  heads: number,
+  headDim: number,
+  rope: RopeSpec,
+): string {
   const { graph } = recording;
   const { dims, first = 0, pairing } = rope;
+  if (first === 0) return rotatedAtOnce(recording, x, heads, headDim, rope);
   const behind = headDim - first - dims;
   const lengths = [first, dims, behind].filter((length) => length > 0);
   const pieces =
@@ -238,6 +245,34 @@ function rotated(recording: OnnxRecording, x: string, headDim: number, rope: Rop
   return pieces.length === 1 ? pieces[0]! : graph.node("Concat", pieces, { axis: 2 });
 }
 
+/** One operator rotates the first dimensions of all heads. x `[tokens, heads, headDim]` */
+function rotatedAtOnce(
+  recording: OnnxRecording,
+  x: string,
+  heads: number,
+  headDim: number,
+  rope: RopeSpec,
+): string {
+  const { graph } = recording;
+  const batch = graph.node("Reshape", [x, graph.integers(1, -1, heads * headDim)]);
+  const attributes = {
+    interleaved: rope.pairing === "interleaved" ? 1 : 0,
+    num_heads: heads,
+    ...(rope.dims < headDim && { rotary_embedding_dim: rope.dims }),
+  };
+  // The angles are those of the pass's own positions: its first token is at their start.
+  const inputs = [batch, graph.integers(0), ...anglesOf(recording, rope)];
+  const turned = graph.node("RotaryEmbedding", inputs, attributes, MICROSOFT);
+  return graph.node("Reshape", [turned, graph.integers(-1, heads, headDim)]);
+}
+
+/** Cosines and sines of the pass's positions: `[tokens, dims / 2]`. */
+function anglesOf(recording: OnnxRecording, rope: RopeSpec): [string, string] {
+  const part = (part: "cos" | "sin") =>
+    recording.input({ kind: "angles", rope, part }, "float32", ["tokens", rope.dims / 2]);
+  return [part("cos"), part("sin")];
+}
+
 /** x `[tokens, heads, dims]` */
 function turned(
   recording: OnnxRecording,
@@ -247,9 +282,9 @@ function turned(
 ): string {
   const { graph } = recording;
   const half = rope.dims / 2;
-  const angle = (part: "cos" | "sin") =>
-    recording.input({ kind: "angles", rope, part }, "float32", ["tokens", 1, half]);
-  const [cos, sin] = [angle("cos"), angle("sin")];
+  const [cos, sin] = anglesOf(recording, rope).map((angles) =>
+    graph.node("Unsqueeze", [angles, graph.integers(1)]),
+  ) as [string, string];
   const interleaved = pairing === "interleaved";
   // Pairs side by side lie on an axis of their own: [tokens, heads, half, 2].
   const shaped = interleaved ? graph.node("Reshape", [x, graph.integers(0, 0, half, 2)]) : x;

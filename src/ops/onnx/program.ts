@@ -6,7 +6,7 @@ import type { StateValues } from "../recurrent.ts";
 export type InputSource =
   /** A value that a graph or the host made before in the pass, under the input's name. */
   | { readonly kind: "value" }
-  /** Cosines or sines of the pass's positions: `[tokens, 1, dims / 2]`. */
+  /** Cosines or sines of the pass's positions: `[tokens, dims / 2]`. */
   | { readonly kind: "angles"; readonly rope: RopeSpec; readonly part: "cos" | "sin" }
   /** What the layer's cache holds that a query of the pass may see: `[keys, width]`, and what its format has besides. */
   | {
