@@ -41,6 +41,7 @@ export interface LoadFlags {
   readonly clearTuning?: boolean;
   readonly rules?: string;
   readonly speculation?: string;
+  readonly threads?: string;
 }
 
 /** The flags of `generate` as they stand on the command line; those with a default are always there. */
@@ -93,6 +94,10 @@ export function addLoadFlags(command: Command): Command {
     .option(
       "--speculation <how>",
       `how tokens are drafted, which changes none: ${speculations.join(", ")} (default: off)`,
+    )
+    .option(
+      "--threads <count>",
+      "threads of --runtime onnx (default: as many as there are cores, at most 8)",
     );
 }
 
@@ -160,6 +165,7 @@ export function readLoadOptions(flags: LoadFlags): LoadOptions {
     autotune: flags.autotune === false ? false : undefined,
     rules: readChoice("--rules", flags.rules, modelRules),
     speculation: readChoice("--speculation", flags.speculation, speculations),
+    onnxThreads: flags.threads === undefined ? undefined : readCount("--threads", flags.threads),
   });
 }
 

@@ -19,7 +19,7 @@ const WANTED: readonly RuntimeWanted[] = ["auto", "webgpu", "onnx"];
 /** What the runtime depends on. */
 export interface RuntimeOptions
   extends Pick<LoadOptions, "runtime" | "onnxFolder" | "onnxThreads"> {
-  readonly host: Pick<EngineHost, "fallsBack" | "expandedBytes">;
+  readonly host: Pick<EngineHost, "fallsBack" | "expandedBytes" | "importOnnx">;
   /** Opens the GPU. Throws as `openGpu`. */
   readonly open: () => Promise<GpuContext>;
 }
@@ -47,9 +47,13 @@ export async function chooseRuntime({
       `onnxThreads is ${onnxThreads}; it must be a whole number, at least 1.`,
     );
   }
-  const { fallsBack, expandedBytes } = host;
+  const { fallsBack, expandedBytes, importOnnx: importModule } = host;
   const onnxFor = async (reason: string): Promise<Runtime> => {
-    const onnx = await OnnxRuntime.load({ folder: onnxFolder, threads: onnxThreads });
+    const onnx = await OnnxRuntime.load({
+      folder: onnxFolder,
+      threads: onnxThreads,
+      importModule,
+    });
     return { name: "onnx", reason, onnx, expandedBytes };
   };
   const asked = "it was asked for";

@@ -1,3 +1,4 @@
+import type { OnnxModule } from "../onnx/runtime.ts";
 import type {
   BudgetBytes,
   Budgets,
@@ -96,6 +97,8 @@ export interface EngineHost {
   readonly tuningMs?: number;
   /** Whether onnxruntime-web is chosen by itself where WebGPU has no GPU. Default: only when it is asked for. */
   readonly fallsBack?: boolean;
+  /** Imports onnxruntime-web. Default: its build for browsers, which in Node has one thread. */
+  readonly importOnnx?: () => Promise<OnnxModule>;
   /**
    * Below so many bytes onnxruntime-web holds what every token needs in f32, which is faster: to try what a larger model
    * does.

@@ -3,12 +3,17 @@ import { SluiceError } from "../errors.ts";
 import { type ElementType, Graph, Names } from "./graph.ts";
 import { WEIGHTS_FILE, writeModel } from "./proto.ts";
 
+/** onnxruntime-web's module. */
+export type OnnxModule = typeof import("onnxruntime-web/wasm");
+
 /** Where onnxruntime-web's files lie, and how it may run. */
 export interface OnnxOptions {
   /** A folder's URL, with its slash: `ort-wasm-simd-threaded.mjs` and `.wasm` are in it. Default: beside the package. */
   readonly folder?: string | undefined;
   /** Default: as many as the machine has cores, where memory can be shared among threads; otherwise 1. */
   readonly threads?: number | undefined;
+  /** Default: the build for browsers, which in Node has one thread. */
+  readonly importModule?: (() => Promise<OnnxModule>) | undefined;
 }
 
 /** Numbers, with the lengths of their axes. */
@@ -28,20 +33,24 @@ export interface CompileOptions {
 }
 
 /** Most threads that pay: products are small. */
-const MOST_THREADS = 8;
+export const MOST_THREADS = 8;
 
 /** onnxruntime-web's WebAssembly, loaded. There is one in a thread; it stays. */
 export class OnnxRuntime {
-  readonly #ort: typeof import("onnxruntime-web/wasm");
+  readonly #ort: OnnxModule;
 
-  private constructor(ort: typeof import("onnxruntime-web/wasm")) {
+  private constructor(ort: OnnxModule) {
     this.#ort = ort;
   }
 
   /** Loads it, files and all. Throws "missing-feature" where that fails. The options count the first time alone. */
-  static async load({ folder, threads }: OnnxOptions = {}): Promise<OnnxRuntime> {
+  static async load({
+    folder,
+    threads,
+    importModule = () => import("onnxruntime-web/wasm"),
+  }: OnnxOptions = {}): Promise<OnnxRuntime> {
     try {
-      const ort = await import("onnxruntime-web/wasm");
+      const ort = await importModule();
       if (folder !== undefined) ort.env.wasm.wasmPaths = folder;
       ort.env.wasm.numThreads ||= canShareMemory() ? (threads ?? usualThreads()) : 1;
       ort.env.logLevel = "error";
@@ -88,10 +97,10 @@ export class OnnxRuntime {
 
 /** A graph that is ready to run. Owned by its maker. */
 export class CompiledGraph {
-  readonly #ort: typeof import("onnxruntime-web/wasm");
+  readonly #ort: OnnxModule;
   readonly #session: InferenceSession;
 
-  constructor(ort: typeof import("onnxruntime-web/wasm"), session: InferenceSession) {
+  constructor(ort: OnnxModule, session: InferenceSession) {
     this.#ort = ort;
     this.#session = session;
   }

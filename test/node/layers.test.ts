@@ -25,7 +25,7 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
   engine: [...COMPUTE, ...BYTES, ...PURE, "models"],
   rpc: ["errors"],
   faces: ["errors", "rpc"],
-  worker: ["errors", "engine", "rpc"],
+  worker: ["errors", "onnx", "engine", "rpc"],
   index: ["errors", "rpc", "faces"],
   cli: [...COMPUTE, ...BYTES, ...PURE, "models", "engine", "rpc", "faces", "index", "tools"],
   // The demo uses the package as anybody would: by its entries.

@@ -82,7 +82,7 @@ async function comparePeers(
   flags: BenchFlags,
   { assets, output, signal }: CommandContext,
 ): Promise<void> {
-  if (runtime === "dawn") {
+  if (runtime === "dawn" || runtime === "onnx") {
     throw new SluiceError("bad-input", "--peers needs a browser: --runtime chromium or firefox.");
   }
   if (assets.peers === undefined) {

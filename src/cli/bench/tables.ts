@@ -10,24 +10,31 @@ export type Table = readonly (readonly (string | number)[])[];
 export interface Section {
   readonly title: string;
   readonly rows: Table;
+  /** A sentence below it. */
+  readonly note?: string;
 }
+
+const NO_KERNELS =
+  "Kernels can be timed on WebGPU alone, so there is no table of them: WebAssembly computed here.";
 
 /** Everything that a bench found, as tables. */
 export function sectionsOf(model: ModelInfo, result: BenchResult): Section[] {
-  const { adapter, variants, profile } = result;
+  const { adapter, profile } = result;
   const { name, architecture, layers, experts, topK } = model;
   const deep = layers === 1 ? "1 layer" : `${layers} layers`;
   const shape = experts > 0 ? `${deep}, ${experts} experts top-${topK}` : deep;
-  return [
-    {
-      title: `${name} (${architecture}, ${shape}) on ${adapter}, ${describeVariants(variants)}`,
-      rows: speedTable(result),
-    },
-    ...(result.depths.length > 0
+  const what = `${name} (${architecture}, ${shape}) on ${adapter}`;
+  const depths =
+    result.depths.length > 0
       ? [{ title: "decode by tokens in the KV cache", rows: depthTable(result) }]
-      : []),
+      : [];
+  if (!profile)
+    return [{ title: what, rows: plainSpeedTable(result), note: NO_KERNELS }, ...depths];
+  return [
+    { title: `${what}, ${describeVariants(result.variants)}`, rows: speedTable(result) },
+    ...depths,
     { title: "the device's measured ceilings", rows: ceilingTable(profile) },
-    { title: "the least time of a pass, by each ceiling", rows: floorTable(result) },
+    { title: "the least time of a pass, by each ceiling", rows: floorTable(profile, result) },
     {
       title: kernelTitle("a decoded token", profile.decode, profile),
       rows: kernelTable(profile.decode),
@@ -49,17 +56,23 @@ export function describeVariants(variants: BenchResult["variants"]): string {
 
 /** `sections` for a terminal. */
 export function formatSections(sections: readonly Section[]): string {
-  return sections.map(({ title, rows }) => `${title}\n\n${formatTable(rows)}\n`).join("\n");
+  return sections
+    .map(({ title, rows, note }) => `${title}\n\n${formatTable(rows)}\n${noteText(note)}`)
+    .join("\n");
 }
 
 /** `sections` as Markdown. */
 export function markdownSections(sections: readonly Section[]): string {
   return sections
     .map(
-      ({ title, rows }) =>
-        `${title.charAt(0).toUpperCase()}${title.slice(1)}:\n\n${markdownTable(rows)}\n`,
+      ({ title, rows, note }) =>
+        `${title.charAt(0).toUpperCase()}${title.slice(1)}:\n\n${markdownTable(rows)}\n${noteText(note)}`,
     )
     .join("\n");
+}
+
+function noteText(note: string | undefined): string {
+  return note === undefined ? "" : `\n${note}\n`;
 }
 
 /** A table in Markdown. */
@@ -67,6 +80,14 @@ export function markdownTable([head = [], ...rows]: Table): string {
   const line = (cells: readonly (string | number)[]) => `| ${cells.join(" | ")} |`;
   return [line(head), line(head.map(() => "---")), ...rows.map(line)].join("\n");
 }
+
+/** The speeds alone: where there is no GPU, nothing is asked of it. */
+function plainSpeedTable(result: BenchResult): Table {
+  return speedTable(result).map((cells) => cells.slice(0, SPEED_CELLS));
+}
+
+/** Cells of a speed's row: its name, and the speed's spread. */
+const SPEED_CELLS = 4;
 
 function speedTable({ prefill, decode }: BenchResult): Table {
   const row = (name: string, phase: PhaseReport) => [
@@ -110,7 +131,7 @@ function ceilingTable({ ceilings }: EngineProfile): Table {
   ];
 }
 
-function floorTable({ profile, decode, prefill }: BenchResult): Table {
+function floorTable(profile: EngineProfile, { decode, prefill }: BenchResult): Table {
   const row = (name: string, pass: PassProfile, measuredMs: number) => {
     const { bytesMs, multiplyAddsMs, dispatchesMs } = pass.floor;
     return [

@@ -47,7 +47,8 @@ export interface BenchResult {
   readonly decode: PhaseReport;
   /** Decode speed by the tokens in the KV cache. */
   readonly depths: readonly { readonly depth: number; readonly tokensPerSecond: Spread }[];
-  readonly profile: EngineProfile;
+  /** Undefined in WebAssembly, where kernels cannot be timed. */
+  readonly profile: EngineProfile | undefined;
 }
 
 /** Any text of common words does: speed depends on it by the experts that it is routed to. */
@@ -111,12 +112,16 @@ export async function runBench(
     curve.push({ depth, tokensPerSecond: spreadOf(rates) });
   }
 
+  const phases = phasesOf(measured);
+  if (measured.at(-1)?.runtime.name === "onnx") {
+    return { ...phases, depths: curve, profile: undefined };
+  }
   onStatus("timing kernels");
   const profile = await engine.profile({
     depth: promptTokens,
     tokens: promptAt(0, promptTokens),
   });
-  return { ...phasesOf(measured), depths: curve, profile };
+  return { ...phases, depths: curve, profile };
 }
 
 /** Replies whose tokens are counted. */

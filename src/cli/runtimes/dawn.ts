@@ -4,20 +4,10 @@ import { createRequire } from "node:module";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { findChromium } from "../../../tools/browsers/chromium.ts";
-import type { Engine } from "../../engine/types.ts";
-import type {
-  GenerateOptions,
-  GenerateResult,
-  ModelInfo,
-  ProfileOptions,
-  Prompt,
-} from "../../rpc/api.ts";
-import { runBench } from "../bench/task.ts";
 import type { Job, JobHooks, ResultOf, Task } from "../job.ts";
-import { openLocation } from "../location.ts";
-import { scoreText } from "../score-text.ts";
 import { tuningsFile } from "../tunings.ts";
 import { hasGpu, importTool } from "./driver.ts";
+import { runInProcess } from "./in-process.ts";
 
 /** Dawn rounds timestamps, so that no page can tell much by them; here nobody has to be kept from that. */
 const DAWN_OPTIONS = ["disable-dawn-features=timestamp_quantization"] as const;
@@ -30,22 +20,12 @@ export async function dawn<Work extends Task>(
   chooseVulkanDriver();
   const { create, globals } = await importTool("webgpu", () => import("webgpu"));
   Object.assign(globalThis, globals);
-  const { createEngine } = await import("../../engine/engine.ts");
-
-  const engine = createEngine({
+  const host = {
     gpu: create([...DAWN_OPTIONS]),
     tunings: tuningsFile(),
     runtime: `Dawn of webgpu ${dawnVersion()}, Node.js ${process.version}`,
-  });
-  const source = await openLocation(job.model, hooks.signal);
-  try {
-    const model = await engine.load(source, { ...job.load, runtime: "webgpu" }, hooks);
-    hooks.onModel(model);
-    return (await perform(job.task, engine, model, hooks)) as ResultOf<Work>;
-  } finally {
-    await engine.dispose();
-    await source.close?.();
-  }
+  };
+  return runInProcess(host, { ...job, load: { ...job.load, runtime: "webgpu" } }, hooks);
 }
 
 /** The version of the npm package. */
@@ -55,44 +35,6 @@ function dawnVersion(): string {
     return (require("webgpu/package.json") as { version: string }).version;
   } catch {
     return "of unknown version";
-  }
-}
-
-async function perform(
-  task: Task,
-  engine: Engine,
-  model: ModelInfo,
-  hooks: JobHooks,
-): Promise<ResultOf<Task>> {
-  const { signal } = hooks;
-  if (task.kind === "peers") throw new Error("unreachable: peers run in a browser");
-  if (task.kind === "bench") {
-    const host = {
-      tokenize: (text: string) => engine.tokenize(text),
-      reply: (prompt: Prompt, options: GenerateOptions) =>
-        wholeReply(engine.generate(prompt, options, signal)),
-      profile: (options: ProfileOptions) => engine.profile(options),
-    };
-    return runBench(host, model, task, hooks.onStatus);
-  }
-  if (task.kind === "score") {
-    const scoring = {
-      tokenize: (text: string) => engine.tokenize(text),
-      score: (tokens: readonly number[]) => engine.score(tokens, signal),
-    };
-    return scoreText(scoring, task, (window) => hooks.onWindow?.(window));
-  }
-  return wholeReply(engine.generate(task.prompt, task.options, signal), hooks.onChunk);
-}
-
-async function wholeReply(
-  reply: ReturnType<Engine["generate"]>,
-  onChunk: JobHooks["onChunk"] = () => {},
-): Promise<GenerateResult> {
-  for (;;) {
-    const step = await reply.next();
-    if (step.done) return step.value;
-    onChunk(step.value);
   }
 }
 

@@ -65,8 +65,10 @@ const PROFILE: EngineProfile = {
   prefill: { ...PASS, tokens: 32 },
 };
 
+type RuntimeName = EngineStats["runtime"]["name"];
+
 /** An engine whose first reply is slow, and which decodes `lengths` tokens in turn. */
-function fakeEngine(lengths: readonly number[]) {
+function fakeEngine(lengths: readonly number[], runtime: RuntimeName = "webgpu") {
   const prompts: (readonly number[])[] = [];
   const engine: BenchEngine = {
     tokenize: () => Array.from({ length: 50 }, (_, index) => index),
@@ -76,6 +78,7 @@ function fakeEngine(lengths: readonly number[]) {
       const tokens = Math.min(maxTokens!, lengths[reply % lengths.length]!);
       const stats: Partial<EngineStats> = {
         ...{ adapter: "some GPU", variants: VARIANTS, tokens, promptTokens: prompt.tokens.length },
+        runtime: { name: runtime, reason: "it was asked for" },
         ...{ prefillMs: reply === 0 ? 1e6 : 100, tokensPerSecond: reply === 0 ? 0.1 : 10 + reply },
         ...{ dispatchesPerToken: 76, submitsPerToken: 1, readbacksPerToken: 1 },
         ...{ bytesWrittenPerToken: 24, bytesUploaded: 0 },
@@ -190,6 +193,20 @@ describe("a report", () => {
       "| tokens | tokens/s | least | most |\n| --- | --- | --- | --- |\n| 30 |",
     );
   });
+
+  test("in WebAssembly has speeds alone, and says why", async () => {
+    const { engine } = fakeEngine([9], "onnx");
+    const result: BenchResult = await runBench(engine, MODEL, { ...TASK, depths: [30] });
+    const sections = sectionsOf({ ...MODEL, layers: 2, experts: 8, topK: 2 }, result);
+
+    expect(result.profile).toBeUndefined();
+    for (const text of [formatSections(sections), markdownSections(sections)]) {
+      expect(text).toContain("Kernels can be timed on WebGPU alone");
+      expect(text).not.toContain("dispatches");
+      expect(text).not.toContain("kernels matrix");
+    }
+    expect(formatSections(sections)).toMatch(/a decoded token +12 +11 +13\n/);
+  });
 });
 
 test("kernels of several kinds are named one by one", () => {
@@ -221,6 +238,37 @@ describe("sluice bench", () => {
     });
     expect(report.decode.dispatches).toBe(report.profile.decode.dispatches);
     expect(report.decode.tokensPerSecond.median).toBeGreaterThan(0);
+  });
+
+  test("measures WebAssembly in this process", { timeout: TIMEOUT_MS }, async () => {
+    const model = tinyModel({ architecture: "smallthinker", experts: 4, contextTokens: 96 });
+    const path = await temporaryFile("model.gguf", model);
+    const flags = ["--prompt-tokens", "33", "--decode-tokens", "4", "--repeats", "2"];
+
+    const { status, stdout, stderr } = await runSluice([
+      ...[
+        "bench",
+        path,
+        ...flags,
+        "--depths",
+        "50",
+        "--runtime",
+        "onnx",
+        "--threads",
+        "2",
+        "--json",
+      ],
+    ]);
+
+    expect({ status, stderr }).toEqual({ status: 0, stderr: "" });
+    const report = JSON.parse(stdout);
+    expect(report).toMatchObject({
+      ...{ runtime: "onnx", adapter: expect.stringContaining("2 threads") },
+      prefill: { tokens: 33, tokensPerSecond: { samples: 2 } },
+      depths: [{ depth: 50 }],
+    });
+    expect(report.decode.tokensPerSecond.median).toBeGreaterThan(0);
+    expect(report).not.toHaveProperty("profile");
   });
 
   test("says which flag is wrong, and that a model is not there", async () => {

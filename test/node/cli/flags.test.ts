@@ -159,6 +159,7 @@ describe("options", () => {
     ["--variants", { variants: "matrix=serial,router" }],
     ["--variants", { variants: "matrix=serial=16" }],
     ["--rules", { rules: "none" }],
+    ["--threads", { threads: "0" }],
   ])("are refused with a bad %s: %o", ([name, flags]) => {
     expect(thrown(() => readLoadOptions({ ...DEFAULTS, ...flags }))).toEqual(badInput(name));
   });
