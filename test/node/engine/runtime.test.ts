@@ -104,6 +104,19 @@ describe("when asked", () => {
     expect(OnnxRuntime.load).not.toHaveBeenCalled();
   });
 
+  test("passes on how many threads, and refuses what is no number of them", async () => {
+    const open = async () => GPU;
+    await chooseRuntime({ ...{ runtime: "onnx", onnxThreads: 3, host: {}, open } });
+
+    expect(OnnxRuntime.load).toHaveBeenCalledWith(expect.objectContaining({ threads: 3 }));
+    for (const onnxThreads of [0, 1.5]) {
+      await expect(chooseRuntime({ onnxThreads, host: {}, open })).rejects.toMatchObject({
+        code: "bad-input",
+        message: expect.stringContaining("onnxThreads"),
+      });
+    }
+  });
+
   test("for what there is not, says what there is", async () => {
     await expect(choose(GPU, { runtime: "cuda" as RuntimeWanted })).rejects.toMatchObject({
       code: "bad-input",
