@@ -10,7 +10,7 @@ export type OnnxModule = typeof import("onnxruntime-web/wasm");
 export interface OnnxOptions {
   /** A folder's URL, with its slash: `ort-wasm-simd-threaded.mjs` and `.wasm` are in it. Default: beside the package. */
   readonly folder?: string | undefined;
-  /** Default: as many as the machine has cores, where memory can be shared among threads; otherwise 1. */
+  /** Default: half as many as the machine has cores, at most 4, where memory can be shared among threads; otherwise 1. */
   readonly threads?: number | undefined;
   /** Default: the build for browsers, which in Node has one thread. */
   readonly importModule?: (() => Promise<OnnxModule>) | undefined;
@@ -32,8 +32,12 @@ export interface CompileOptions {
   readonly folds: boolean;
 }
 
-/** Most threads that pay: products are small. */
-export const MOST_THREADS = 8;
+/**
+ * Threads that pay: products are small, and threads that wait for the next one spin, which costs a busy machine more than
+ * they gain. On two cores two threads decode a small model 9 % slower than one, and a third as fast beside other work.
+ */
+const MOST_THREADS = 4;
+const THREADS_PER_CORE = 0.5;
 
 /** onnxruntime-web's WebAssembly, loaded. There is one in a thread; it stays. */
 export class OnnxRuntime {
@@ -52,7 +56,9 @@ export class OnnxRuntime {
     try {
       const ort = await importModule();
       if (folder !== undefined) ort.env.wasm.wasmPaths = folder;
-      ort.env.wasm.numThreads ||= canShareMemory() ? (threads ?? usualThreads()) : 1;
+      ort.env.wasm.numThreads ||= canShareMemory()
+        ? (threads ?? usualThreads(globalThis.navigator?.hardwareConcurrency ?? 1))
+        : 1;
       ort.env.logLevel = "error";
       const runtime = new OnnxRuntime(ort);
       // Only a first graph makes it fetch its files, which may be missing.
@@ -145,8 +151,9 @@ function canShareMemory(): boolean {
   return typeof SharedArrayBuffer !== "undefined" && (!isBrowser || globalThis.crossOriginIsolated);
 }
 
-function usualThreads(): number {
-  return Math.min(MOST_THREADS, globalThis.navigator?.hardwareConcurrency ?? 1);
+/** Threads that pay on so many cores. */
+export function usualThreads(cores: number): number {
+  return Math.min(MOST_THREADS, Math.ceil(THREADS_PER_CORE * cores));
 }
 
 function notLoaded(cause: unknown): SluiceError {

@@ -88,7 +88,7 @@ export interface LoadOptions {
    */
   readonly onnxFolder?: string;
   /**
-   * Threads of `onnx`, which the worker keeps from its first load on. Default: as many as there are cores, at most 8,
+   * Threads of `onnx`, which the worker keeps from its first load on. Default: half as many as there are cores, at most 4,
    * where the page is cross-origin isolated; otherwise 1, whatever is asked for.
    */
   readonly onnxThreads?: number;

@@ -39,7 +39,7 @@ function serve(headers?: Record<string, string>): Promise<PreviewServer> {
 
 test.for([
   { on: "WebGPU", options: {}, query: "?runtime=webgpu", note: "Runs on WebGPU" },
-  { on: "two threads", options: WITHOUT_GPU, query: "", note: "WebAssembly (2 threads)" },
+  { on: "WebAssembly", options: WITHOUT_GPU, query: "", note: "Runs in WebAssembly" },
   {
     ...{ on: "one thread, of a host that does not isolate pages", headers: {} },
     ...{ options: WITHOUT_GPU, query: "", note: "WebAssembly (1 thread)" },

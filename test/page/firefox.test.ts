@@ -14,7 +14,7 @@ const CASES = [
     runtime: "WebAssembly",
     prefs: {},
     address: "plainUrl",
-    note: "Runs in WebAssembly (2 threads): this browser has no WebGPU.",
+    note: "this browser has no WebGPU.",
   },
 ] as const;
 

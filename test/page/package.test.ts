@@ -14,7 +14,7 @@ const ISOLATED = {
   "Cross-Origin-Embedder-Policy": "require-corp",
 };
 
-/** With these headers, and so many threads on the two cores and more that tests have. */
+/** With these headers, and so many threads where two are asked for. */
 const HOSTS = [
   { host: "any host", headers: {}, threads: 1 },
   { host: "a host that isolates pages", headers: ISOLATED, threads: 2 },
@@ -71,7 +71,7 @@ describe.for(HOSTS)("an app that has the package, on $host", ({ headers, threads
     const server = await createServer(configFor(headers));
     await server.listen();
     try {
-      const result = await resultOf(addressOf(server.httpServer?.address()), {});
+      const result = await resultOf(addressOf(server.httpServer?.address()), { onnxThreads: 2 });
 
       expect(result).toMatchObject(expected);
     } finally {
@@ -84,7 +84,7 @@ describe.for(HOSTS)("an app that has the package, on $host", ({ headers, threads
     const assets = await readdir(join(app.folder, "dist/assets"));
     const server = await preview(configFor(headers));
     try {
-      const result = await resultOf(addressOf(server.httpServer.address()), {});
+      const result = await resultOf(addressOf(server.httpServer.address()), { onnxThreads: 2 });
 
       expect(result).toMatchObject(expected);
       expect(assets.filter((name) => name.endsWith(".wasm"))).toEqual([

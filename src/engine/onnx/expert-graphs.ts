@@ -179,14 +179,19 @@ function recordExperts(
   }
   const residual = input("float32", [1, hidden]);
   const weights = input("float32", [count]);
-  const ones = graph.integers(...new Array<number>(count).fill(1));
-  const each = count === 1 ? [weights] : graph.manyOf("Split", [weights, ones], count, { axis: 0 });
+  const each = count === 1 ? [weights] : split(graph, weights, count);
   let y = residual;
   for (const [index, own] of products.entries()) {
     y = graph.node("Add", [y, graph.node("Mul", [own, each[index]!])]);
   }
   graph.outputs.push({ name: y, type: "float32", dims: [1, hidden] });
   return { graph, layout, x, y, experts, residual, weights };
+}
+
+/** The numbers of a vector, one by one. */
+function split(graph: Graph, vector: string, count: number): string[] {
+  const ones = graph.integers(...new Array<number>(count).fill(1));
+  return graph.manyOf("Split", [vector, ones], count, { axis: 0 });
 }
 
 function openExpert(

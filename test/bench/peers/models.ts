@@ -8,6 +8,7 @@ import { spreadOf } from "../../../src/cli/bench/spread.ts";
 import { BENCH_TEXT } from "../../../src/cli/bench/task.ts";
 import type { PageJob } from "../../../src/cli/page/events.ts";
 import { connect } from "../../../src/index.ts";
+import { usualThreads } from "../../../src/onnx/runtime.ts";
 import { loadWllama } from "./wllama-model.ts";
 
 /** Tokens a second. */
@@ -41,11 +42,13 @@ export async function compareModels(
 ): Promise<ModelRow[]> {
   const file = await (await fetch(job.model)).blob();
   const context = ROOM * (promptTokens + decodeTokens);
+  // All engines have as many as Sluice takes.
+  const threads = job.load.onnxThreads ?? usualThreads(navigator.hardwareConcurrency);
   const loaders: readonly (readonly [EngineName, () => Promise<RunningModel>])[] = [
     [ENGINES.sluice, () => loadSluice(job, file, "webgpu")],
     [ENGINES.sluiceWasm, () => loadSluice(job, file, "onnx")],
-    [ENGINES.wllamaCpu, () => loadWllama(file, "cpu", context)],
-    [ENGINES.wllamaWebgpu, () => loadWllama(file, "webgpu", context)],
+    [ENGINES.wllamaCpu, () => loadWllama(file, { where: "cpu", context, threads })],
+    [ENGINES.wllamaWebgpu, () => loadWllama(file, { where: "webgpu", context, threads })],
   ];
   const rows: { engine: EngineName; note: string; model?: RunningModel; speeds: ModelSpeed[] }[] =
     [];

@@ -16,8 +16,11 @@ const OFFLOADED = /offloaded (\d+\/\d+) layers to GPU/;
  */
 export async function loadWllama(
   file: Blob,
-  where: "cpu" | "webgpu",
-  contextTokens: number,
+  {
+    where,
+    context,
+    threads,
+  }: { readonly where: "cpu" | "webgpu"; readonly context: number; readonly threads: number },
 ): Promise<RunningModel> {
   if (where === "webgpu") await expectWebgpu();
   const lines: string[] = [];
@@ -28,17 +31,17 @@ export async function loadWllama(
   );
   try {
     await wllama.loadModel([file], {
-      n_ctx: contextTokens,
+      n_ctx: context,
       n_gpu_layers: where === "webgpu" ? ALL_LAYERS : 0,
-      n_threads: navigator.hardwareConcurrency,
+      n_threads: threads,
     });
   } catch (error) {
     throw new Error(`It did not load the model: ${error instanceof Error ? error.message : error}`);
   }
   const offloaded = lines.map((line) => OFFLOADED.exec(line)?.[1]).find(Boolean);
-  const threads = `${wllama.getNumThreads()} threads`;
+  const count = `${wllama.getNumThreads()} threads`;
   return {
-    note: where === "webgpu" && offloaded ? `${offloaded} layers on the GPU` : threads,
+    note: where === "webgpu" && offloaded ? `${offloaded} layers on the GPU` : count,
     async reply(prompt, tokens): Promise<ModelSpeed> {
       const answer = await wllama.createCompletion({
         prompt,

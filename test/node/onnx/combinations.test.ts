@@ -11,7 +11,7 @@ import { createOnnxEngine } from "../../helpers/engine.ts";
 import { type TinyModelOptions, tinyModel } from "../../helpers/tiny-models.ts";
 import { watchedSource } from "../../helpers/watched-source.ts";
 
-const RUNS = 60;
+const RUNS = 40;
 const PROMPT = { tokens: [9, 310, 77, 20, 33, 200, 141, 5, 88, 302, 199, 64, 7, 310, 25, 90] };
 
 const SIZES: Omit<TinyModelOptions, "architecture"> = {

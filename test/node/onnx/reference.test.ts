@@ -1,7 +1,8 @@
 import { describe, expect, onTestFinished, test } from "vitest";
-import { createEngine } from "../../../src/engine/engine.ts";
 import type { EngineHost } from "../../../src/engine/types.ts";
-import { architectures } from "../../../src/models/registry.ts";
+import { type ArchitectureName, architectures } from "../../../src/models/registry.ts";
+import { createOnnxEngine, loadCold } from "../../helpers/engine.ts";
+import { logprobOf } from "../../helpers/logprob.ts";
 import { type TinyModelOptions, tinyModel } from "../../helpers/tiny-models.ts";
 import { greatestDifference } from "../../helpers/within.ts";
 import { openReferenceModel } from "../../reference/model.ts";
@@ -12,19 +13,32 @@ import { openReferenceModel } from "../../reference/model.ts";
  */
 const LOGPROB_TOLERANCE = 2e-4;
 
+/** Widths that are all different, so that a mix-up of shapes shows. */
+const SIZES = { hidden: 64, ffn: 96, heads: 4, headDim: 32 } as const;
+
+/** A third of a head is rotated there. */
+const LATENT = { architecture: "deepseek2", ...SIZES, headDim: 48 } as const;
+
 /** One of each kind of part that an architecture may have, and then some. */
 const MODELS: Readonly<Record<string, TinyModelOptions>> = {
   ...Object.fromEntries(
-    Object.keys(architectures).map((name) => [
-      name,
-      { architecture: name } as Pick<TinyModelOptions, "architecture">,
+    (Object.keys(architectures) as ArchitectureName[]).map((architecture) => [
+      architecture,
+      { architecture, ...SIZES },
     ]),
   ),
-  "smallthinker with windows": { architecture: "smallthinker", windows: true, window: 4 },
-  "phimoe with long factors": { architecture: "phimoe", ropeFactors: "longrope" },
+  "smallthinker with layers that have no positions": {
+    architecture: "smallthinker",
+    ...SIZES,
+    windows: true,
+    layers: 5,
+  },
+  "gpt-oss with short windows": { architecture: "gpt-oss", ...SIZES, window: 3 },
+  "phimoe with long factors": { architecture: "phimoe", ...SIZES, ropeFactors: "longrope" },
+  deepseek2: { ...LATENT, latent: { rank: 40, queryRank: 0, valueDim: 24, isSplit: true } },
   "deepseek2 with one tensor of keys and values": {
-    architecture: "deepseek2",
-    latent: { rank: 64, queryRank: 32, valueDim: 64, isSplit: false },
+    ...LATENT,
+    latent: { rank: 40, queryRank: 32, valueDim: 24, isSplit: false },
   },
 };
 
@@ -45,9 +59,9 @@ describe("against the reference", () => {
 
 async function expectScores(options: TinyModelOptions, host: Partial<EngineHost> = {}) {
   const bytes = tinyModel(options);
-  const engine = createEngine({ gpu: undefined, ...host });
+  const engine = createOnnxEngine(host);
   onTestFinished(() => engine.dispose());
-  await engine.load(new Blob([bytes]), { runtime: "onnx", fill: "off" }, {});
+  await loadCold(engine, new Blob([bytes]));
 
   const { logprobs } = await engine.score(TOKENS);
 
@@ -58,10 +72,7 @@ async function expectScores(options: TinyModelOptions, host: Partial<EngineHost>
 
 async function referenceScores(bytes: Uint8Array): Promise<number[]> {
   const model = await openReferenceModel(bytes);
-  return TOKENS.slice(1).map((token, index) => {
-    const { logits } = model.run(TOKENS.slice(index, index + 1));
-    const best = Math.max(...logits);
-    const sum = logits.reduce((total, logit) => total + Math.exp(logit - best), 0);
-    return logits[token]! - best - Math.log(sum);
-  });
+  return TOKENS.slice(1).map((token, index) =>
+    logprobOf(model.run([TOKENS[index]!]).logits, token),
+  );
 }

@@ -127,7 +127,7 @@ describe.for(Object.keys(cacheFormats) as CacheFormatName[])("a cache in %s", (n
           position += tokens;
         }
       }),
-      { numRuns: 150 },
+      { numRuns: 60 },
     );
   });
 
