@@ -116,6 +116,7 @@ test("over plain HTTP the chat page computes in one thread, and keeps nothing", 
     expect(await chat.page.locator("#runtime-note").textContent()).toBe(
       "Runs in WebAssembly (1 thread): this browser has no WebGPU.",
     );
+    expect(await chat.page.locator("#disk-bytes").textContent()).toBe("nothing");
   } finally {
     await browser.close();
   }
