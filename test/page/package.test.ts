@@ -103,6 +103,7 @@ describe.for(HOSTS)("an app that has the package, on $host", ({ headers, threads
     try {
       const result = await resultOf(addressOf(server.httpServer?.address()), {
         onnxFolder: cdn.url,
+        onnxThreads: 2,
       });
 
       expect(result).toMatchObject(expected);
