@@ -241,8 +241,7 @@ class GpuEngine implements Engine {
   async dispose(): Promise<void> {
     this.#state = "disposed";
     await this.#unload();
-    this.#context?.dispose();
-    this.#context = undefined;
+    this.#closeGpu();
   }
 
   async #load(
@@ -260,6 +259,7 @@ class GpuEngine implements Engine {
     // A file that cannot be used is found out here, while the model before it is still there.
     const opened = await openModel(from, options, runtime.name, signal);
     await this.#unload();
+    if (runtime.name !== "webgpu") this.#closeGpu();
     this.#session = await createSession(runtime, opened, options, this.#tuning, {
       signal,
       onProgress,
@@ -276,6 +276,11 @@ class GpuEngine implements Engine {
     });
     this.#context = context;
     return context;
+  }
+
+  #closeGpu(): void {
+    this.#context?.dispose();
+    this.#context = undefined;
   }
 
   async #unload(): Promise<void> {
