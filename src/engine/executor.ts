@@ -9,6 +9,7 @@ import {
   type Program,
   type Step,
 } from "../ops/program.ts";
+import { type ExecutorCounters, WorkCounters } from "./counters.ts";
 import type { ExpertStore } from "./expert-store.ts";
 
 /** Words of the control block before the token ids: see `shaders/control/read.wgsl`. */
@@ -19,25 +20,6 @@ const TOKENS_WORD = 1;
 
 /** A readback fails a moment before the device says that it is lost. */
 const LOSS_MS = 200;
-
-/** Work since the executor was made. */
-export interface ExecutorCounters {
-  readonly dispatches: number;
-  readonly submits: number;
-  readonly readbacks: number;
-  /** By the host, for passes; experts are the store's. */
-  readonly bytesWritten: number;
-  /** Layers whose experts were found absent by the GPU. */
-  readonly faults: number;
-  /** Time during which a layer's loads were waited for. */
-  readonly stallMs: number;
-  /** Experts brought because a layer's choice was read before its experts' turn. */
-  readonly exactLoads: number;
-  /** Passes begun; those that a fault in front of them undid are taken back. */
-  readonly passes: number;
-  /** Passes in flight, summed over the moments at which one was waited for. */
-  readonly inFlight: number;
-}
 
 /** What an executor drives; all of it is the engine's. */
 export interface ExecutorParts {
@@ -77,17 +59,7 @@ export interface Piece {
 export class Executor {
   readonly parts: ExecutorParts;
   readonly #readback: Readback;
-  readonly #counters = {
-    dispatches: 0,
-    submits: 0,
-    readbacks: 0,
-    bytesWritten: 0,
-    faults: 0,
-    stallMs: 0,
-    exactLoads: 0,
-    passes: 0,
-    inFlight: 0,
-  };
+  readonly #counters = new WorkCounters();
 
   constructor(parts: ExecutorParts) {
     this.parts = parts;
@@ -95,12 +67,12 @@ export class Executor {
   }
 
   get counters(): ExecutorCounters {
-    return { ...this.#counters };
+    return this.#counters.values;
   }
 
   /** Adds to a counter that only the pass knows of. */
   count(what: "faults" | "stallMs" | "exactLoads" | "passes" | "inFlight", amount: number): void {
-    this.#counters[what] += amount;
+    this.#counters.add(what, amount);
   }
 
   /**
@@ -141,9 +113,12 @@ export class Executor {
     const encoder = device.createCommandEncoder({ label: "pass" });
     const encode = (first: number, end: number, behind: readonly Step[] = []) => {
       const pass = encoder.beginComputePass({ label: "pass" });
-      this.#counters.dispatches += encodeSteps(pass, program, { first, end, tokens, chosenByHost });
+      this.#counters.add(
+        "dispatches",
+        encodeSteps(pass, program, { first, end, tokens, chosenByHost }),
+      );
       for (const step of behind) encodeStep(pass, step, tokens);
-      this.#counters.dispatches += behind.length;
+      this.#counters.add("dispatches", behind.length);
       pass.end();
     };
     const choosing = chooser && program.choosers?.[chooser];
@@ -161,8 +136,8 @@ export class Executor {
     }
     const read = ranges && this.#readback.encode(encoder, ranges);
     device.queue.submit([encoder.finish()]);
-    this.#counters.submits++;
-    if (read) this.#counters.readbacks++;
+    this.#counters.add("submits", 1);
+    if (read) this.#counters.add("readbacks", 1);
     return () => this.#read(read!);
   }
 
@@ -182,7 +157,7 @@ export class Executor {
   }
 
   #write(buffer: GPUBuffer, byteOffset: number, data: BufferSource): void {
-    this.#counters.bytesWritten += data.byteLength;
+    this.#counters.add("bytesWritten", data.byteLength);
     this.parts.context.device.queue.writeBuffer(buffer, byteOffset, data);
   }
 

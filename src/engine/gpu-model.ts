@@ -7,17 +7,12 @@ import type { GpuContext } from "../gpu/device.ts";
 import { type ModelSpec, ownMoe } from "../models/model.ts";
 import type { GpuResources } from "../ops/gpu-resources.ts";
 import type { EngineProfile, ProfileOptions, VariantReport } from "../rpc/api.ts";
-import {
-  fullBudgetBytes,
-  type GpuNeeds,
-  minBudgetBytes,
-  type ParsedBudget,
-  planSlots,
-} from "../scheduler/budget.ts";
+import { type GpuNeeds, type ParsedBudget, planSlots } from "../scheduler/budget.ts";
 import type { PrefetchCosts } from "../scheduler/prefetch-gauge.ts";
 import { calibrate, type PassCosts } from "./calibration.ts";
 import { plannedChunk, usedChunk } from "./chunks.ts";
-import { Executor, type ExecutorCounters } from "./executor.ts";
+import type { ExecutorCounters } from "./counters.ts";
+import { Executor } from "./executor.ts";
 import { Arenas } from "./expert-arenas.ts";
 import {
   allocateExperts,
@@ -362,14 +357,6 @@ export class GpuModel implements RunningModel, ChoosingModel {
 
   get budgetBytes(): number {
     return this.#budgetBytes;
-  }
-
-  get minBudgetBytes(): number {
-    return minBudgetBytes(this.needs);
-  }
-
-  get fullBudgetBytes(): number {
-    return fullBudgetBytes(this.needs);
   }
 
   /** What the experts take, and what of that the GPU's slots hold. */

@@ -7,7 +7,7 @@ import type { EngineProfile, MeasuredCosts, ProfileOptions, VariantReport } from
 import type { GpuNeeds, ParsedBudget } from "../scheduler/budget.ts";
 import type { PacingName } from "../scheduler/pacing/registry.ts";
 import type { SpeculationName } from "../speculation/registry.ts";
-import type { ExecutorCounters } from "./executor.ts";
+import type { ExecutorCounters } from "./counters.ts";
 import type { ExpertMemoryOptions, ExpertPlan } from "./expert-memory.ts";
 import type { ExpertStore } from "./expert-store.ts";
 import type { Flight, FlightStart } from "./flight.ts";
@@ -64,8 +64,6 @@ export interface RunningModel {
   readonly measuredCosts: MeasuredCosts;
   readonly dispatchesPerLayer: number;
   readonly budgetBytes: number;
-  readonly minBudgetBytes: number;
-  readonly fullBudgetBytes: number;
   /** What the experts take, and what of that has slots. */
   readonly expertPlan: ExpertPlan;
 

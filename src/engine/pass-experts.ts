@@ -108,11 +108,14 @@ export class PassExperts<Place extends ExpertsPlace> {
     for (let round = plan.next(); round; round = plan.next()) {
       const { loads, waits } = round;
       if (early) this.#parts.count("exactLoads", loads.length);
-      const instant = waits.length === 0 && loads.every(({ expert }) => store.inRam(pool, expert));
+      const isInstant = () =>
+        waits.length === 0 && loads.every(({ expert }) => store.inRam(pool, expert));
+      let instant = isInstant();
       if (slots && (!instant || overwrites(loads, slots))) {
-        await this.#options.submit(place, slots);
+        await this.#submitBefore(loads, place, slots);
         slots = undefined;
         inParts = true;
+        instant = isInstant(); // meanwhile RAM may have taken others in their place
       }
       waited ||= !instant || (!early && loads.length > 0);
       if (instant) for (const load of loads) store.loadNow(pool, load);
@@ -125,6 +128,17 @@ export class PassExperts<Place extends ExpertsPlace> {
     if (waited) this.#parts.count("faults", 1);
     if (inParts && slots) await this.#options.submit(place, slots);
     return { slots: all, submitted: inParts || !all };
+  }
+
+  /** Submits what the loads of the next round may overwrite; where that fails, they are taken back. */
+  async #submitBefore(loads: readonly Load[], place: Place, slots: Uint32Array): Promise<void> {
+    try {
+      await this.#options.submit(place, slots);
+    } catch (error) {
+      const { cache, moe } = this.#parts;
+      for (const { expert } of loads) cache.abort(moe[place.moe]!.pool, expert);
+      throw error;
+    }
   }
 
   async #wait(pool: number, loads: readonly Load[], waits: readonly number[]): Promise<void> {

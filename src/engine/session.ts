@@ -17,7 +17,13 @@ import type { ModelSpec } from "../models/model.ts";
 import { type ModelRules, modelRules } from "../models/model.ts";
 import { readModel } from "../models/registry.ts";
 import type { Budget, LoadOptions, LoadProgress, ModelInfo, RuntimeReport } from "../rpc/api.ts";
-import { bytesOfBudget, type ParsedBudget, parseBudget } from "../scheduler/budget.ts";
+import {
+  bytesOfBudget,
+  fullBudgetBytes,
+  minBudgetBytes,
+  type ParsedBudget,
+  parseBudget,
+} from "../scheduler/budget.ts";
 import { DEFAULT_PACING, type PacingName, pacingRules } from "../scheduler/pacing/registry.ts";
 import type { SpeculationName } from "../speculation/registry.ts";
 import type { RecordStore } from "../storage/store/record-store.ts";
@@ -393,7 +399,7 @@ function describe(file: GgufFile, model: RunningModel, tokenizer: TextTokenizer)
     expertBytes: Math.max(0, ...needs.recordBytes),
     allExpertBytes: model.expertPlan.expertBytes,
     hasChatTemplate: file.metadata.has("tokenizer.chat_template"),
-    minGpuBudgetBytes: model.minBudgetBytes,
-    fullGpuBudgetBytes: model.fullBudgetBytes,
+    minGpuBudgetBytes: minBudgetBytes(needs),
+    fullGpuBudgetBytes: fullBudgetBytes(needs),
   };
 }

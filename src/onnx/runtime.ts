@@ -1,4 +1,4 @@
-import type { InferenceSession, Tensor } from "onnxruntime-common";
+import type { InferenceSession, Tensor } from "onnxruntime-web/wasm";
 import { SluiceError } from "../errors.ts";
 import { type ElementType, Graph, Names } from "./graph.ts";
 import { WEIGHTS_FILE, writeModel } from "./proto.ts";
@@ -66,7 +66,8 @@ export class OnnxRuntime {
       await graph.dispose();
       return runtime;
     } catch (cause) {
-      throw cause instanceof SluiceError ? cause : notLoaded(cause);
+      if (!(cause instanceof SluiceError)) throw notLoaded(cause);
+      throw cause.code === "out-of-memory" ? cause : notLoaded(cause.cause);
     }
   }
 
@@ -79,7 +80,7 @@ export class OnnxRuntime {
     return this.#ort.env.wasm.numThreads ?? 1;
   }
 
-  /** Makes a graph ready to run; the caller disposes of it. Throws "out-of-memory", "missing-feature". */
+  /** Makes a graph ready to run; the caller disposes of it. Throws "out-of-memory", "gpu-error". */
   async compile(graph: Graph, { folds }: CompileOptions): Promise<CompiledGraph> {
     const { model, weights } = writeModel(graph);
     let session: InferenceSession;
@@ -177,7 +178,6 @@ function failure(cause: unknown): SluiceError {
       { cause },
     );
   }
-  if (/no available backend|wasm|fetch|import/i.test(text)) return notLoaded(cause);
   return new SluiceError(
     "gpu-error",
     `onnxruntime-web cannot compute this model (${text}). Try the runtime "webgpu", or another model.`,

@@ -6,16 +6,10 @@ import type { GgufFile } from "../../gguf/gguf.ts";
 import { type ModelSpec, ownMoe } from "../../models/model.ts";
 import type { HostTensor, OnnxRuntime } from "../../onnx/runtime.ts";
 import type { MeasuredCosts, VariantReport } from "../../rpc/api.ts";
-import {
-  fullBudgetBytes,
-  type GpuNeeds,
-  minBudgetBytes,
-  type ParsedBudget,
-  planSlots,
-} from "../../scheduler/budget.ts";
+import { type GpuNeeds, type ParsedBudget, planSlots } from "../../scheduler/budget.ts";
 import type { PacingName } from "../../scheduler/pacing/registry.ts";
 import { plannedChunk } from "../chunks.ts";
-import type { ExecutorCounters } from "../executor.ts";
+import { type ExecutorCounters, WorkCounters } from "../counters.ts";
 import { allocateExperts, budgetBytesOf, type ExpertPlan, expertPlanOf } from "../expert-memory.ts";
 import type { ExpertStore } from "../expert-store.ts";
 import type { ModelOptions, RunningModel } from "../model.ts";
@@ -86,7 +80,7 @@ export class OnnxModel implements RunningModel {
   readonly #slots: ColumnSlots;
   readonly #graphs: ExpertGraphSet;
   readonly #parts: OnnxPassParts;
-  readonly #counters: Counters;
+  readonly #counters: WorkCounters;
   readonly #emptyStates: ReadonlyMap<string, HostTensor>;
   #budgetBytes: number;
 
@@ -98,7 +92,7 @@ export class OnnxModel implements RunningModel {
     needs: GpuNeeds;
     graphs: ExpertGraphSet;
     parts: OnnxPassParts;
-    counters: Counters;
+    counters: WorkCounters;
     emptyStates: ReadonlyMap<string, HostTensor>;
     kvCacheBytes: number;
     costs: MeasuredCosts;
@@ -122,7 +116,7 @@ export class OnnxModel implements RunningModel {
       store: parts.store,
       recordBytes: needs.recordBytes,
       costs: { faultMs: 0, msPerByte: costs.uploadMsPerByte },
-      exactLoads: () => counters.exactLoads,
+      exactLoads: () => counters.values.exactLoads,
     });
     this.#runtime = loaded.runtime;
     this.#pools = loaded.pools;
@@ -136,7 +130,7 @@ export class OnnxModel implements RunningModel {
 
   /**
    * Loads what every token needs, records the forward pass and makes its graphs ready.
-   * Throws "budget-too-small", "unsupported-format", "bad-file", "truncated-file", "out-of-memory", "missing-feature",
+   * Throws "budget-too-small", "unsupported-format", "bad-file", "truncated-file", "out-of-memory", "gpu-error",
    * "aborted" and what the source throws; nothing stays then.
    */
   static async load(
@@ -179,7 +173,7 @@ export class OnnxModel implements RunningModel {
       };
       const memory = await allocateExperts({ file, pools, needs, allocate }, options);
       const { cache, store, slots, plan } = memory;
-      const counters = new Counters();
+      const counters = new WorkCounters();
       const parts: OnnxPassParts = {
         spec,
         steps,
@@ -256,7 +250,7 @@ export class OnnxModel implements RunningModel {
   }
 
   get counters(): ExecutorCounters {
-    return this.#counters.all;
+    return this.#counters.values;
   }
 
   /** Graphs in the place of dispatches. */
@@ -269,14 +263,6 @@ export class OnnxModel implements RunningModel {
     return this.#budgetBytes;
   }
 
-  get minBudgetBytes(): number {
-    return minBudgetBytes(this.needs);
-  }
-
-  get fullBudgetBytes(): number {
-    return fullBudgetBytes(this.needs);
-  }
-
   get expertPlan(): ExpertPlan {
     return expertPlanOf(this.#pools, this.needs.experts, (pool) => this.cache.slotCount(pool));
   }
@@ -287,7 +273,7 @@ export class OnnxModel implements RunningModel {
     this.#budgetBytes = budgetBytesOf(budget, gpuBytes);
   }
 
-  profile(): Promise<never> {
+  async profile(): Promise<never> {
     throw new SluiceError(
       "missing-feature",
       'Kernels can be timed on WebGPU alone; this model runs in WebAssembly. Load it with runtime: "webgpu".',
@@ -300,32 +286,5 @@ export class OnnxModel implements RunningModel {
     for (const step of this.#parts.steps) {
       if (step.kind === "graph") void step.compiled.dispose();
     }
-  }
-}
-
-/** Work since a model was loaded. */
-class Counters {
-  readonly #all = {
-    dispatches: 0,
-    submits: 0,
-    readbacks: 0,
-    bytesWritten: 0,
-    faults: 0,
-    stallMs: 0,
-    exactLoads: 0,
-    passes: 0,
-    inFlight: 0,
-  };
-
-  add(what: keyof ExecutorCounters, amount: number): void {
-    this.#all[what] += amount;
-  }
-
-  get exactLoads(): number {
-    return this.#all.exactLoads;
-  }
-
-  get all(): ExecutorCounters {
-    return { ...this.#all };
   }
 }

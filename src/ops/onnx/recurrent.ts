@@ -9,6 +9,7 @@ import {
   type ShortConvSpec,
 } from "../recurrent.ts";
 import type { OnnxRecording, OnnxTensor } from "./recording.ts";
+import { silu } from "./units.ts";
 
 /** Records a gated short convolution: see `Ops.shortConv`. */
 export function recordShortConv(
@@ -164,9 +165,4 @@ function scanStep(outer: Graph, heads: number, headDim: number, stateDim: number
     { name: y, type: "float32", dims: [heads, headDim, 1] },
   );
   return graph;
-}
-
-/** `x * sigmoid(x)` */
-export function silu(graph: Graph, x: string): string {
-  return graph.node("Mul", [x, graph.node("Sigmoid", [x])]);
 }

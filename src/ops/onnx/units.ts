@@ -1,6 +1,5 @@
 import { type Graph, MICROSOFT } from "../../onnx/graph.ts";
 import type { ActivationName } from "../ops.ts";
-import { silu } from "./recurrent.ts";
 
 /** The gated units of the activation functions: see `Ops.gatedUnit`. */
 const units: Readonly<Record<ActivationName, (graph: Graph, gate: string, up: string) => string>> =
@@ -27,4 +26,9 @@ export function gatedUnit(
   activation: ActivationName,
 ): string {
   return units[activation](graph, gate, up);
+}
+
+/** `x * sigmoid(x)` */
+export function silu(graph: Graph, x: string): string {
+  return graph.node("Mul", [x, graph.node("Sigmoid", [x])]);
 }

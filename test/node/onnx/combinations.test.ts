@@ -45,6 +45,19 @@ const combination: fc.Arbitrary<Combination> = fc.record({
   delaysMs: fc.array(fc.constantFrom(0, 0, 0, 1, 3), { minLength: 1, maxLength: 7 }),
 });
 
+/** What failed once: experts left RAM while the ones before them were computed. */
+const FOUND: readonly Combination[] = [
+  {
+    model: 2,
+    options: {
+      ...{ gpuBudget: "31.25%", ramBudget: "60%", diskBudget: "20%" },
+      ...{ policy: "lfu-decayed", pacing: "pass", fill: "off" },
+    },
+    changes: [{ after: 2, budgets: { gpu: "62.5%", disk: "100%" } }],
+    delaysMs: [0],
+  },
+];
+
 const engine = createOnnxEngine();
 const known: { readonly bytes: ArrayBuffer; readonly tokens: readonly number[] }[] = [];
 
@@ -82,7 +95,7 @@ test("no budget, policy, predictor, pacing or order of arrival changes a token",
       if (stats.expertMisses > 0) seen.missed++;
       if (stats.loadsFromRam > 0) seen.fromRam++;
     }),
-    { seed, numRuns: RUNS, endOnFailure: true },
+    { seed, numRuns: RUNS, endOnFailure: true, examples: FOUND.map((each) => [each]) },
   );
   // What never happened would not have been tested.
   for (const [what, times] of Object.entries(seen)) expect(times, what).toBeGreaterThan(RUNS / 20);
