@@ -34,7 +34,8 @@ export interface CompileOptions {
 
 /**
  * Threads that pay: products are small, and threads that wait for the next one spin, which costs a busy machine more than
- * they gain. On two cores two threads decode a small model 9 % slower than one, and a third as fast beside other work.
+ * they gain: two decode a small model no faster than one on two cores, and far slower beside other work
+ * (`docs/measurements.md`).
  */
 const MOST_THREADS = 4;
 const THREADS_PER_CORE = 0.5;
