@@ -7,6 +7,7 @@ import {
   expError,
   ROUNDING,
   type Run,
+  SMALLEST,
   sumOf,
   type Value,
 } from "./bounds.ts";
@@ -55,5 +56,6 @@ function sigmoid({ value, bound }: Value): Value {
   const sigma = 1 / (1 + Math.exp(-value));
   // A logistic is nowhere steeper than itself, nor than a quarter.
   const carried = Math.min(0.25 * bound, Math.expm1(bound) * sigma);
-  return { value: sigma, bound: carried + (expError(value) + ROUNDING + DIVISION) * sigma };
+  const rounded = (expError(value) + ROUNDING + DIVISION) * sigma;
+  return { value: sigma, bound: carried + rounded + SMALLEST };
 }
