@@ -3,6 +3,7 @@ import { defineConfig, type TestProjectInlineConfiguration } from "vitest/config
 import { memoryCommands } from "./test/helpers/memory-command.ts";
 import { oracleCommands } from "./test/helpers/oracle-command.ts";
 import { serverCommands } from "./test/helpers/server-command.ts";
+import { workerBundle } from "./test/helpers/worker-bundle.ts";
 import { CHROMIUM_ARGS, findChromium } from "./tools/browsers/chromium.ts";
 import { firefox } from "./tools/browsers/vitest-firefox.ts";
 import { ClosingLine } from "./tools/setup/closing-line.ts";
@@ -30,6 +31,7 @@ function gpuProject(
   provider: NonNullable<BrowserOptions["provider"]>,
 ): TestProjectInlineConfiguration {
   return {
+    plugins: [workerBundle()],
     optimizeDeps: { ...optimizeDeps, include: ["fast-check", ...optimizeDeps.include] },
     test: {
       name: browser,

@@ -1,4 +1,5 @@
 import { ABSENT } from "../experts/page-table.ts";
+import type { GpuContext } from "../gpu/device.ts";
 import type { Program } from "../ops/program.ts";
 import type { Executor } from "./executor.ts";
 import type { Arenas } from "./expert-arenas.ts";
@@ -21,7 +22,7 @@ export interface PassCosts {
   readonly uploadPerByte: number;
 }
 
-/** What {@link calibrate} runs. */
+/** What is timed. */
 interface Calibrated {
   readonly executor: Executor;
   readonly arenas: Arenas;
@@ -42,6 +43,23 @@ const SLOW_ROUND_MS = 1500;
 /** A fault that no layer has. */
 const NO_LAYER = 0xffff_ffff;
 
+/** What was measured on a device, by kind of pass. */
+const measured = new WeakMap<GpuContext, Map<string, PassCosts>>();
+
+/**
+ * The costs of the decode program: a device measures them once, so that loading a model again does not wait for it. To be
+ * called when {@link calibrate} may be.
+ * @param kind names everything of the program that the costs depend on
+ */
+export async function passCosts(kind: string, parts: Calibrated): Promise<PassCosts> {
+  const { context } = parts.executor.parts;
+  const ofDevice = measured.get(context) ?? new Map<string, PassCosts>();
+  measured.set(context, ofDevice);
+  const costs = ofDevice.get(kind) ?? (await calibrate(parts));
+  ofDevice.set(kind, costs);
+  return costs;
+}
+
 /**
  * Times the decode program. All kinds of passes take turns, so that what else the machine does slows them alike:
  *
@@ -56,7 +74,7 @@ const NO_LAYER = 0xffff_ffff;
  * To be called while no expert is loaded and before the first pass of a conversation: it writes the first slot of every
  * pool, and position 0 of the KV cache.
  */
-export async function calibrate(parts: Calibrated): Promise<PassCosts> {
+async function calibrate(parts: Calibrated): Promise<PassCosts> {
   const { executor, arenas, recordBytes } = parts;
   const { moe } = executor.parts;
   const passes = {

@@ -9,7 +9,7 @@ import type { GpuResources } from "../ops/gpu-resources.ts";
 import type { EngineProfile, ProfileOptions, VariantReport } from "../rpc/api.ts";
 import { type GpuNeeds, type ParsedBudget, planSlots } from "../scheduler/budget.ts";
 import type { PrefetchCosts } from "../scheduler/prefetch-gauge.ts";
-import { calibrate, type PassCosts } from "./calibration.ts";
+import { type PassCosts, passCosts } from "./calibration.ts";
 import { plannedChunk, usedChunk } from "./chunks.ts";
 import type { ExecutorCounters } from "./counters.ts";
 import { Executor } from "./executor.ts";
@@ -35,8 +35,9 @@ import { disposePrograms, type Programs, planNeeds, recordPrograms } from "./pro
 import type { VerifiedPass } from "./speculation/drafting.ts";
 import { Speculation } from "./speculation/speculation.ts";
 import { type Snapshot, StateSnapshots } from "./state-snapshots.ts";
-import { measuredCosts } from "./stats.ts";
+import { chosenVariants, measuredCosts } from "./stats.ts";
 import { TokenChoices } from "./token-choices.ts";
+import { modelShape } from "./tuning/key.ts";
 import type { VariantPlan } from "./tuning/plan.ts";
 import { tunePrograms } from "./tuning/tuner.ts";
 import { ResidentWeights } from "./weights.ts";
@@ -62,7 +63,7 @@ export class GpuModel implements RunningModel, ChoosingModel {
   readonly pacer: Pacer;
   readonly prefetch: Prefetch;
   readonly policy: EvictionPolicyName;
-  /** Measured when the model was loaded. */
+  /** Measured when the device first ran such passes. */
   readonly costs: PassCosts;
   /** How replies may be drafted. */
   readonly speculation: Speculation;
@@ -173,7 +174,12 @@ export class GpuModel implements RunningModel, ChoosingModel {
         resources: planned,
         programs: recorded,
       });
-      const costs = await calibrate({ executor, arenas, program: programs.decode, recordBytes });
+      const { kvCache, accuracy, contextTokens } = options;
+      const shape = modelShape({ file, spec, kvCache });
+      const kind = [shape, chosenVariants(variants), recording, accuracy, contextTokens];
+      const costs = await passCosts(JSON.stringify(kind), {
+        ...{ executor, arenas, program: programs.decode, recordBytes },
+      });
       const pacer = new Pacer({
         pacing: options.pacing,
         layers: ownMoe(spec).length,

@@ -328,7 +328,7 @@ export interface EngineStats {
   readonly diskBudgetBytes: number;
   readonly bytesUploaded: number;
   readonly bytesBeforeFirstToken: number;
-  /** Measured when the model was loaded, in milliseconds: what `simulate --costs` takes. */
+  /** Measured when a model of this shape was first loaded, in milliseconds: what `simulate --costs` takes. */
   readonly costs: MeasuredCosts;
   readonly gpuBytes: number;
   readonly gpuBudgetBytes: number;

@@ -1,5 +1,6 @@
 import { onTestFinished } from "vitest";
 import { connect, type RuntimeWanted, type SluiceEngine } from "../../src/index.ts";
+import { startWorker } from "./worker-entries.ts";
 
 /** An engine in the package's worker, as a page makes it. */
 export interface WorkerEngineOptions {
@@ -12,7 +13,7 @@ export interface WorkerEngineOptions {
 /** Starts an engine in a worker. The caller disposes of it; see {@link startEngine}. */
 export async function connectEngine({
   runtime = "webgpu",
-  worker = new Worker(new URL("../../src/worker.ts", import.meta.url), { type: "module" }),
+  worker = startWorker("worker"),
 }: WorkerEngineOptions = {}): Promise<SluiceEngine> {
   const engine = await connect(worker);
   return { ...engine, load: (source, options) => engine.load(source, { runtime, ...options }) };

@@ -8,6 +8,7 @@ import {
 } from "../../../src/index.ts";
 import { tinyModel } from "../../helpers/tiny-models.ts";
 import { startEngine } from "../../helpers/worker-engine.ts";
+import { startWorker } from "../../helpers/worker-entries.ts";
 
 const TINY = { architecture: "smallthinker", experts: 4, contextTokens: 64 } as const;
 const MODEL = tinyModel(TINY);
@@ -127,8 +128,7 @@ describe.for(["webgpu", "onnx"] as const)("a worker with an engine on %s", (runt
 
 describe("a worker with an engine", () => {
   test("keeps the variants that it found to be fastest, for the next visit", async () => {
-    const patient = new URL("./patient-worker.ts", import.meta.url);
-    const first = await startEngine({ worker: new Worker(patient, { type: "module" }) });
+    const first = await startEngine({ worker: startWorker("patient") });
     const sources = async (engine: SluiceEngine) =>
       new Set(Object.values(await engine.variants()).map(({ source }) => source));
     await first.clearTuning();
@@ -158,10 +158,7 @@ describe("a worker with an engine", () => {
 
 describe("a worker in a browser without WebGPU", () => {
   const startGpuless = (runtime: RuntimeWanted) =>
-    startEngine({
-      runtime,
-      worker: new Worker(new URL("./gpuless-worker.ts", import.meta.url), { type: "module" }),
-    });
+    startEngine({ runtime, worker: startWorker("gpuless") });
 
   test("computes in WebAssembly, in as many threads as the page may have", async () => {
     const engine = await startGpuless("auto");
