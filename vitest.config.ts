@@ -1,3 +1,4 @@
+import { availableParallelism } from "node:os";
 import { playwright } from "@vitest/browser-playwright";
 import { defineConfig, type TestProjectInlineConfiguration } from "vitest/config";
 import { memoryCommands } from "./test/helpers/memory-command.ts";
@@ -9,6 +10,13 @@ import { firefox } from "./tools/browsers/vitest-firefox.ts";
 import { ClosingLine } from "./tools/setup/closing-line.ts";
 import { optimizeDeps } from "./vite.config.ts";
 
+/**
+ * Files at a time of the projects in Node, and of a browser project that can. What takes time is the compilation of
+ * shaders in one process, beside which another core is free: so there are half as many as cores, once in Node and once in
+ * a browser.
+ */
+const maxWorkers = Math.max(1, Math.floor(availableParallelism() / 2));
+
 type BrowserOptions = NonNullable<NonNullable<TestProjectInlineConfiguration["test"]>["browser"]>;
 
 /** The tests of `test/<folder>`, which run in Node. */
@@ -19,8 +27,7 @@ function nodeProject(folder: string, testTimeout: number): TestProjectInlineConf
       include: [`test/${folder}/**/*.test.ts`],
       testTimeout,
       hookTimeout: testTimeout,
-      // A page test has a browser of its own, which is as many as two cores bear.
-      fileParallelism: folder !== "page",
+      maxWorkers,
     },
   };
 }
@@ -38,6 +45,7 @@ function gpuProject(
       include: ["test/gpu/**/*.test.ts"],
       testTimeout: 120_000,
       hookTimeout: 120_000,
+      maxWorkers,
       browser: {
         enabled: true,
         headless: true,
@@ -51,30 +59,25 @@ function gpuProject(
   };
 }
 
-const projects = [
-  nodeProject("node", 30_000),
-  gpuProject(
-    "chromium",
-    playwright({
-      launchOptions: { executablePath: findChromium(), args: [...CHROMIUM_ARGS] },
-    }),
-  ),
-  gpuProject("firefox", firefox),
-  nodeProject("parity", 300_000),
-  nodeProject("page", 300_000),
-];
-
 /**
  * Kernels and workers run in real browsers on software adapters; everything pure runs in Node.
- * `parity` compares whole models with llama.cpp, `page` drives the demo pages. One project runs
- * after the other: each software adapter takes all cores.
+ * `parity` compares whole models with llama.cpp, `page` drives the demo pages. Vitest runs one
+ * browser project after the other, and the projects in Node, one after the other, beside them.
  */
 export default defineConfig({
   test: {
     reporters: ["default", new ClosingLine()],
-    projects: projects.map((project, groupOrder) => ({
-      ...project,
-      test: { ...project.test, sequence: { groupOrder } },
-    })),
+    projects: [
+      nodeProject("node", 30_000),
+      gpuProject(
+        "chromium",
+        playwright({
+          launchOptions: { executablePath: findChromium(), args: [...CHROMIUM_ARGS] },
+        }),
+      ),
+      gpuProject("firefox", firefox),
+      nodeProject("parity", 300_000),
+      nodeProject("page", 300_000),
+    ],
   },
 });

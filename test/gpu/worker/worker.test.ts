@@ -1,4 +1,4 @@
-import { describe, expect, onTestFinished, test } from "vitest";
+import { afterAll, beforeAll, describe, expect, onTestFinished, test } from "vitest";
 import { openGpu } from "../../../src/gpu/device.ts";
 import {
   connect,
@@ -7,7 +7,7 @@ import {
   type TokenChunk,
 } from "../../../src/index.ts";
 import { tinyModel } from "../../helpers/tiny-models.ts";
-import { startEngine } from "../../helpers/worker-engine.ts";
+import { connectEngine, startEngine } from "../../helpers/worker-engine.ts";
 import { startWorker } from "../../helpers/worker-entries.ts";
 
 const TINY = { architecture: "smallthinker", experts: 4, contextTokens: 64 } as const;
@@ -30,8 +30,13 @@ async function tokensOf(reply: AsyncIterable<TokenChunk>): Promise<number[]> {
 }
 
 describe.for(["webgpu", "onnx"] as const)("a worker with an engine on %s", (runtime) => {
+  let engine: SluiceEngine;
+  beforeAll(async () => {
+    engine = await connectEngine({ runtime });
+  });
+  afterAll(() => engine?.dispose());
+
   test("loads a model, tells progress, and streams a reply", async () => {
-    const engine = await startEngine({ runtime });
     const phases = new Set<string>();
 
     const model = await engine.load(new Blob([MODEL]), {
@@ -53,7 +58,6 @@ describe.for(["webgpu", "onnx"] as const)("a worker with an engine on %s", (runt
   });
 
   test("gives the same tokens when the budget changes during the reply", async () => {
-    const engine = await startEngine({ runtime });
     await engine.load(MODEL, { gpuBudget: "100%" });
     const whole = await tokensOf(engine.generate(PROMPT, { maxTokens: 8 }));
 
@@ -67,7 +71,6 @@ describe.for(["webgpu", "onnx"] as const)("a worker with an engine on %s", (runt
   });
 
   test("stops when the loop is left, and can reply again", async () => {
-    const engine = await startEngine({ runtime });
     await engine.load(MODEL);
     const reply = engine.generate(PROMPT, { maxTokens: 30 });
 
@@ -78,7 +81,6 @@ describe.for(["webgpu", "onnx"] as const)("a worker with an engine on %s", (runt
   });
 
   test("scores tokens, and stops when the signal fires", async () => {
-    const engine = await startEngine({ runtime });
     const length = SCORED_TOKENS[runtime];
     await engine.load(tinyModel({ ...TINY, contextTokens: length }));
     const tokens = Array.from({ length }, (_, index) => 1 + (index % 40));
@@ -95,7 +97,6 @@ describe.for(["webgpu", "onnx"] as const)("a worker with an engine on %s", (runt
   });
 
   test("answers in OpenAI's shape", async () => {
-    const engine = await startEngine({ runtime });
     const template = "{% for message in messages %}{{ message.content }}{% endfor %}";
     await engine.load(withTemplate(template));
 
@@ -114,13 +115,13 @@ describe.for(["webgpu", "onnx"] as const)("a worker with an engine on %s", (runt
   });
 
   test("keeps the codes of its errors", async () => {
-    const engine = await startEngine({ runtime });
+    const fresh = await startEngine({ runtime });
     const signal = AbortSignal.abort();
 
-    await expect(engine.load(new Uint8Array(99))).rejects.toMatchObject({ code: "bad-file" });
-    await expect(engine.load(MODEL, { signal })).rejects.toMatchObject({ code: "aborted" });
-    await expect(tokensOf(engine.generate("x"))).rejects.toMatchObject({ code: "engine-state" });
-    await expect(engine.load(MODEL, { gpuBudget: "1MB" })).rejects.toMatchObject({
+    await expect(fresh.load(new Uint8Array(99))).rejects.toMatchObject({ code: "bad-file" });
+    await expect(fresh.load(MODEL, { signal })).rejects.toMatchObject({ code: "aborted" });
+    await expect(tokensOf(fresh.generate("x"))).rejects.toMatchObject({ code: "engine-state" });
+    await expect(fresh.load(MODEL, { gpuBudget: "1MB" })).rejects.toMatchObject({
       code: "budget-too-small",
     });
   });
