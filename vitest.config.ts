@@ -17,17 +17,25 @@ import { optimizeDeps } from "./vite.config.ts";
  */
 const maxWorkers = Math.max(1, Math.floor(availableParallelism() / 2));
 
+/** Properties may be tried with more cases than usual, which takes longer: see `test/helpers/random-cases.ts`. */
+const patience = Math.max(1, Number(process.env.VITE_RUNS ?? 1));
+
 type BrowserOptions = NonNullable<NonNullable<TestProjectInlineConfiguration["test"]>["browser"]>;
 
 /** The tests of `test/<folder>`, which run in Node. */
-function nodeProject(folder: string, testTimeout: number): TestProjectInlineConfiguration {
+function nodeProject(
+  folder: string,
+  testTimeout: number,
+  options: TestProjectInlineConfiguration["test"] = {},
+): TestProjectInlineConfiguration {
   return {
     test: {
       name: folder,
       include: [`test/${folder}/**/*.test.ts`],
-      testTimeout,
+      testTimeout: patience * testTimeout,
       hookTimeout: testTimeout,
       maxWorkers,
+      ...options,
     },
   };
 }
@@ -43,7 +51,7 @@ function gpuProject(
     test: {
       name: browser,
       include: ["test/gpu/**/*.test.ts"],
-      testTimeout: 120_000,
+      testTimeout: patience * 120_000,
       hookTimeout: 120_000,
       maxWorkers,
       browser: {
@@ -77,7 +85,7 @@ export default defineConfig({
       ),
       gpuProject("firefox", firefox),
       nodeProject("parity", 300_000),
-      nodeProject("page", 300_000),
+      nodeProject("page", 300_000, { globalSetup: "test/page/build-demo.ts" }),
     ],
   },
 });

@@ -3,6 +3,7 @@ import { afterAll, expect, test } from "vitest";
 import type { Engine } from "../../src/engine/types.ts";
 import { type ArchitectureName, architectures } from "../../src/models/registry.ts";
 import { createGpuEngine, createOnnxEngine, loadCold, replyOf } from "../helpers/engine.ts";
+import { drawSeed, runs } from "../helpers/random-cases.ts";
 import { randomModels } from "../helpers/random-models.ts";
 import { tinyModel } from "../helpers/tiny-models.ts";
 import { LEAST_TOKENS } from "../helpers/tiny-vocab.ts";
@@ -23,7 +24,7 @@ const names = (Object.keys(architectures) as ArchitectureName[]).filter(
   (_, index) => !isFirefox || index % 5 === 0,
 );
 /** Models of each architecture: kernels are compiled for each, which is what takes the time. */
-const MODELS = isFirefox ? 1 : 2;
+const MODELS = runs(isFirefox ? 1 : 2);
 
 const gpu = createGpuEngine();
 /** Half of the models are small enough to be held in f32: the others are as if they were not. */
@@ -54,7 +55,7 @@ function sameUpTo(a: readonly unknown[], b: readonly unknown[]): number {
   return first < 0 ? a.length : first;
 }
 
-const seed = Number(import.meta.env.VITE_SEED ?? Math.floor(Math.random() * 2 ** 31));
+const seed = drawSeed();
 const seen = { models: 0, rows: 0, worst: 0, otherChoices: 0 };
 
 test.for(names)("WebGPU and WebAssembly agree on a random %s", async (architecture) => {

@@ -1,7 +1,7 @@
 import type { Browser } from "playwright-core";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { ChatPage, launchChromium } from "./chat-page.ts";
-import { type DemoServer, startDemo } from "./demo-server.ts";
+import { type DemoServer, serveDemo } from "./demo-server.ts";
 import { lowContrasts, smallTargets, unnamedControls } from "./page-checks.ts";
 
 const PHONE = { width: 360, height: 740 };
@@ -11,7 +11,7 @@ let server: DemoServer;
 let browser: Browser;
 
 beforeAll(async () => {
-  [server, browser] = await Promise.all([startDemo(), launchChromium()]);
+  [server, browser] = await Promise.all([serveDemo(), launchChromium()]);
 });
 
 afterAll(async () => {

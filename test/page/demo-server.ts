@@ -1,10 +1,13 @@
+import type { Server } from "node:http";
 import type { AddressInfo } from "node:net";
 import { fileURLToPath } from "node:url";
-import { createServer, type InlineConfig } from "vite";
+import { createServer, type InlineConfig, preview } from "vite";
+import { inject } from "vitest";
 
 const ROOT = fileURLToPath(new URL("../../", import.meta.url));
+const configFile = `${ROOT}vite.config.ts`;
 
-/** The demo as `npm run dev` serves it, on a free port of this machine. */
+/** A server of the demo on a free port of this machine; `await using` or `Symbol.asyncDispose` stops it. */
 export interface DemoServer extends AsyncDisposable {
   /** Address of the chat page where it computes on WebGPU, even if a software adapter is behind that. */
   readonly url: string;
@@ -12,23 +15,36 @@ export interface DemoServer extends AsyncDisposable {
   readonly plainUrl: string;
 }
 
-/** Starts the development server of the demo; `await using` or `Symbol.asyncDispose` stops it. */
-export async function startDemo(overrides: InlineConfig = {}): Promise<DemoServer> {
+/** Serves the demo as `npm run dev` does. A page that is opened afresh asks for hundreds of modules. */
+export async function startDemo(): Promise<DemoServer> {
   const server = await createServer({
-    configFile: `${ROOT}vite.config.ts`,
+    configFile,
     // Apart from the folder of `npm run dev`, which may be running.
     cacheDir: `${ROOT}node_modules/.vite/page-tests`,
     logLevel: "error",
     // A page under test must not be reloaded by someone who edits a file.
     server: { host: "127.0.0.1", port: 0, hmr: false, ws: false, watch: null },
-    ...overrides,
   });
   await server.listen();
-  const address = server.httpServer?.address() as AddressInfo | undefined;
+  return describe(server.httpServer, () => server.close());
+}
+
+/**
+ * Serves the built demo.
+ * @param headers in the place of those that the configuration says
+ */
+export async function serveDemo(headers?: Record<string, string>): Promise<DemoServer> {
+  const own = { host: "127.0.0.1", port: 0 };
+  const built = { logLevel: "error", build: { outDir: inject("demoFolder") } } as const;
+  const options: InlineConfig = headers
+    ? { ...built, configFile: false, preview: { ...own, headers } }
+    : { ...built, configFile, mode: "demo", preview: own };
+  const server = await preview(options);
+  return describe(server.httpServer, () => server.close());
+}
+
+function describe(server: Pick<Server, "address"> | null, close: () => Promise<void>): DemoServer {
+  const address = server?.address() as AddressInfo | undefined;
   const plainUrl = `http://127.0.0.1:${address?.port}/`;
-  return {
-    url: `${plainUrl}?runtime=webgpu`,
-    plainUrl,
-    [Symbol.asyncDispose]: () => server.close(),
-  };
+  return { url: `${plainUrl}?runtime=webgpu`, plainUrl, [Symbol.asyncDispose]: close };
 }

@@ -4,13 +4,17 @@ import { serveFile } from "../helpers/file-server.ts";
 import { partNames, splitGguf } from "../helpers/gguf-layouts.ts";
 import { tinyModel } from "../helpers/tiny-models.ts";
 import { ChatPage, launchChromium } from "./chat-page.ts";
-import { type DemoServer, startDemo } from "./demo-server.ts";
+import { type DemoServer, serveDemo } from "./demo-server.ts";
+
+/** The page's scripts as the build names them. */
+const MAIN = /assets\/index-[^/]*\.js/;
+const WORKER = /assets\/worker-[^/]*\.js/;
 
 let server: DemoServer;
 let browser: Browser;
 
 beforeAll(async () => {
-  [server, browser] = await Promise.all([startDemo(), launchChromium()]);
+  [server, browser] = await Promise.all([serveDemo(), launchChromium()]);
 });
 
 afterAll(async () => {
@@ -41,7 +45,7 @@ describe("without what the page needs", () => {
 
   test("a worker that does not load is a sentence, and can be restarted", async () => {
     await using chat = await open({}, (page) =>
-      page.route(/chat\/worker/, (route) => route.abort(), { times: 1 }),
+      page.route(WORKER, (route) => route.abort(), { times: 1 }),
     );
 
     expect(await chat.alert()).toContain("The engine stopped.");
@@ -51,7 +55,7 @@ describe("without what the page needs", () => {
   });
 
   test("modules that do not load are a sentence", async () => {
-    await using chat = await open({}, (page) => page.route(/chat\/main/, (route) => route.abort()));
+    await using chat = await open({}, (page) => page.route(MAIN, (route) => route.abort()));
 
     await chat.page.locator("#boot-failure").waitFor({ state: "visible" });
     expect(await chat.page.locator("#boot-failure").textContent()).toContain("could not start");
@@ -59,7 +63,7 @@ describe("without what the page needs", () => {
 
   test("a module that throws is a sentence", async () => {
     await using chat = await open({}, (page) =>
-      page.route(/chat\/main/, (route) =>
+      page.route(MAIN, (route) =>
         route.fulfill({ contentType: "text/javascript", body: "throw new Error('boom');" }),
       ),
     );

@@ -3,7 +3,7 @@ import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { serveFile } from "../helpers/file-server.ts";
 import { tinyModel } from "../helpers/tiny-models.ts";
 import { ChatPage, launchChromium } from "./chat-page.ts";
-import { type DemoServer, startDemo } from "./demo-server.ts";
+import { type DemoServer, serveDemo } from "./demo-server.ts";
 
 const MODEL = tinyModel({ architecture: "olmoe", layers: 2, experts: 8, topK: 2 });
 const NAME = "tiny olmoe";
@@ -16,7 +16,7 @@ let server: DemoServer;
 let browser: Browser;
 
 beforeAll(async () => {
-  [server, browser] = await Promise.all([startDemo(), launchChromium()]);
+  [server, browser] = await Promise.all([serveDemo(), launchChromium()]);
 });
 
 afterAll(async () => {

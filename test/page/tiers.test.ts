@@ -2,7 +2,7 @@ import type { Browser } from "playwright-core";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { tinyModel } from "../helpers/tiny-models.ts";
 import { ChatPage, launchChromium } from "./chat-page.ts";
-import { type DemoServer, startDemo } from "./demo-server.ts";
+import { type DemoServer, serveDemo } from "./demo-server.ts";
 import { filledShare } from "./page-checks.ts";
 
 const STORY = "Tell me a story about a fox and a lantern.";
@@ -14,7 +14,7 @@ let server: DemoServer;
 let browser: Browser;
 
 beforeAll(async () => {
-  [server, browser] = await Promise.all([startDemo(), launchChromium()]);
+  [server, browser] = await Promise.all([serveDemo(), launchChromium()]);
 });
 
 afterAll(async () => {

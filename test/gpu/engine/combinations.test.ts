@@ -9,11 +9,12 @@ import {
   memoryOptions,
   replyWith,
 } from "../../helpers/combinations.ts";
+import { drawSeed, runs } from "../../helpers/random-cases.ts";
 import type { TinyModelOptions } from "../../helpers/tiny-models.ts";
 import { connectEngine } from "../../helpers/worker-engine.ts";
 
 /** Firefox takes longer, and what differs there is storage and the readback. */
-const RUNS = navigator.userAgent.includes("Firefox") ? 30 : 200;
+const RUNS = runs(navigator.userAgent.includes("Firefox") ? 30 : 200);
 const PROMPT = { tokens: [9, 310, 77, 520, 33, 1200, 641, 5, 88, 402, 1999, 64, 7, 310, 25, 90] };
 
 /** The trained models of this repository, and a random one whose experts follow from token ids: every kind of router. */
@@ -87,9 +88,9 @@ async function forgetAll(): Promise<void> {
 }
 
 test("no budget, policy, predictor, pacing, speculation or storage changes a token", {
-  timeout: 900_000,
+  timeout: Math.max(900_000, 5_000 * RUNS),
 }, async () => {
-  const seed = Number(import.meta.env.VITE_SEED ?? Math.floor(Math.random() * 2 ** 31));
+  const seed = drawSeed();
   console.info(`combinations: ${RUNS} runs; VITE_SEED=${seed} gives them again`);
   const seen = { warm: 0, changed: 0, prefetched: 0, fromDisk: 0 };
   await fc.assert(

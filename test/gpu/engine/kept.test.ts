@@ -3,11 +3,12 @@ import { commands } from "vitest/browser";
 import type { LoadOptions, SluiceEngine } from "../../../src/index.ts";
 import { createRandom } from "../../../src/numeric/random.ts";
 import type { ServerBehaviour } from "../../helpers/file-server.ts";
+import { drawSeed, runs } from "../../helpers/random-cases.ts";
 import { startEngine } from "../../helpers/worker-engine.ts";
 
 const PATH = "test/models/sluice-tiny.gguf";
 const PROMPT = { tokens: [9, 310, 77] };
-const KILLS = navigator.userAgent.includes("Firefox") ? 10 : 50;
+const KILLS = runs(navigator.userAgent.includes("Firefox") ? 10 : 50);
 
 /** Pieces between two reads that one request brings along; see `coalescing`. */
 const GAP_BYTES = 16 * 1024;
@@ -91,9 +92,9 @@ test("the first token does not wait for the last byte", async () => {
 });
 
 test("a tab that is killed at any moment loses at most what was in flight", {
-  timeout: 600_000,
+  timeout: Math.max(600_000, 12_000 * KILLS),
 }, async () => {
-  const seed = Number(import.meta.env.VITE_SEED ?? Math.floor(Math.random() * 2 ** 31));
+  const seed = drawSeed();
   console.info(`kills: ${KILLS} of them; VITE_SEED=${seed} gives their moments again`);
   const random = createRandom(seed);
   const { id, url, bytes } = await serve({ bytesPerSecond: 1.5e6, delayMs: 5 });

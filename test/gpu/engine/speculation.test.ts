@@ -5,6 +5,7 @@ import { createRandom } from "../../../src/numeric/random.ts";
 import type { DraftSource } from "../../../src/speculation/drafter.ts";
 import { promptLookup } from "../../../src/speculation/prompt-lookup.ts";
 import { loadCold, replyOf } from "../../helpers/engine.ts";
+import { drawSeed } from "../../helpers/random-cases.ts";
 import { type TinyModelOptions, tinyModel } from "../../helpers/tiny-models.ts";
 
 const small = { hidden: 64, ffn: 64, heads: 2, kvHeads: 2, headDim: 32, experts: 8, topK: 2 };
@@ -73,8 +74,8 @@ describe.for(MODELS)("drafts for $architecture", (options) => {
   const model = tinyModel(options).buffer;
 
   test("change no bit of a reply, however many of them are right", async () => {
-    const seed = Math.floor(Math.random() * 2 ** 31);
-    console.info(`${options.architecture}: drafts of seed ${seed}`);
+    const seed = drawSeed();
+    console.info(`${options.architecture}: VITE_SEED=${seed} drafts the same again`);
     await loadCold(engine, model, { speculation: "prompt-lookup" });
     const plain = await replyOf(engine, PROMPT, { ...OPTIONS, speculation: "off" });
     // What the caches hold is what a conversation goes on from.
@@ -106,8 +107,8 @@ describe.for(MODELS)("drafts for $architecture", (options) => {
   });
 
   test("change no token where others are in flight between them", async () => {
-    const seed = Math.floor(Math.random() * 2 ** 31);
-    console.info(`${options.architecture}: drafts of seed ${seed}`);
+    const seed = drawSeed();
+    console.info(`${options.architecture}: VITE_SEED=${seed} drafts the same again`);
     const settings = { maxTokens: 40 };
     await loadCold(engine, model, { speculation: "prompt-lookup", pacing: "tokens" });
     const plain = await replyOf(engine, PROMPT, { ...settings, speculation: "off" });

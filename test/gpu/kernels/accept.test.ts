@@ -2,6 +2,7 @@ import fc from "fast-check";
 import { expect } from "vitest";
 import { accept } from "../../../src/kernels/accept.ts";
 import { shift } from "../../../src/kernels/shift.ts";
+import { runs } from "../../helpers/random-cases.ts";
 import { kernelTest, type RunKernel } from "../../helpers/run-kernel.ts";
 import { acceptReference } from "../../reference/kernels/accept.ts";
 
@@ -44,7 +45,7 @@ kernelTest("accept keeps what was drafted rightly, one token further", async ({ 
       expect([...control.subarray(0, HEADER)]).toEqual([0, kept.length, 5, 0]);
       expect([...control.subarray(HEADER, HEADER + kept.length)]).toEqual(kept);
     }),
-    { numRuns: 40 },
+    { numRuns: runs(40) },
   );
 });
 

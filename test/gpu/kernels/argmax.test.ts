@@ -3,10 +3,11 @@ import { expect } from "vitest";
 import { encodeReplyBlock } from "../../../src/engine/reply-block.ts";
 import { PLAIN } from "../../../src/engine/sampler.ts";
 import { argmax } from "../../../src/kernels/argmax.ts";
+import { runs } from "../../helpers/random-cases.ts";
 import { kernelTest, type RunKernel } from "../../helpers/run-kernel.ts";
 import { argmaxReference, NO_TOKEN } from "../../reference/kernels/argmax.ts";
 
-const NUM_RUNS = 20;
+const NUM_RUNS = runs(20);
 const LOWEST_F32 = -(2 - 2 ** -23) * 2 ** 127;
 
 /** A reply that some tokens end. */

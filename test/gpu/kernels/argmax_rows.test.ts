@@ -1,6 +1,7 @@
 import fc from "fast-check";
 import { expect } from "vitest";
 import { argmaxRows } from "../../../src/kernels/argmax_rows.ts";
+import { runs } from "../../helpers/random-cases.ts";
 import { kernelTest } from "../../helpers/run-kernel.ts";
 import { argmaxReference, NO_TOKEN } from "../../reference/kernels/argmax.ts";
 
@@ -26,7 +27,7 @@ kernelTest("argmax_rows finds the first of the highest logits of each row", asyn
 
       expect([...result.words]).toEqual(rows);
     }),
-    { numRuns: 30 },
+    { numRuns: runs(30) },
   );
 });
 

@@ -7,6 +7,7 @@ import { attentionMerge } from "../../../src/kernels/attention_merge.ts";
 import { createRandom } from "../../../src/numeric/random.ts";
 import { type KvLayout, planKvCache } from "../../../src/ops/kv-layout.ts";
 import { cacheNumbers, packCache, unpackCache } from "../../helpers/kv-cache.ts";
+import { runs } from "../../helpers/random-cases.ts";
 import { kernelTest, type RunKernel } from "../../helpers/run-kernel.ts";
 import { expectWithin } from "../../helpers/within.ts";
 import { type AttentionInput, attentionReference } from "../../reference/kernels/attention.ts";
@@ -208,7 +209,7 @@ describe.for(CASES)("attention, $name, $format.name", ({ name, format }) => {
 
         expectWithin(out, referenceOf(layer, sharing));
       }),
-      { numRuns: 10 },
+      { numRuns: runs(10) },
     );
   });
 
@@ -280,7 +281,7 @@ describe.for(Object.values(cacheFormats))("attention, in any pass, $name", (form
         expect(grouped).toEqual(together);
         expect(Float32Array.from(alone)).toEqual(together);
       }),
-      { numRuns: 5 },
+      { numRuns: runs(5) },
     );
   });
 });

@@ -17,6 +17,7 @@ import {
   sharedParts,
 } from "../../../src/kernels/parts.ts";
 import { createRandom } from "../../../src/numeric/random.ts";
+import { runs } from "../../helpers/random-cases.ts";
 import { kernelTest } from "../../helpers/run-kernel.ts";
 import { expectWithin } from "../../helpers/within.ts";
 import { expertDownReference, expertSumReference } from "../../reference/kernels/expert_down.ts";
@@ -27,7 +28,7 @@ import { randomArena } from "./arena.ts";
 import { leastCols, randomInput, randomMatrix, variantCases } from "./cases.ts";
 import { unitNames } from "./units.ts";
 
-const NUM_RUNS = 3;
+const NUM_RUNS = runs(3);
 const ARENA = { first: 0, slots: 3 };
 const BLOCK = 32;
 

@@ -12,6 +12,7 @@ import {
   rowDotsParts,
 } from "../../../src/kernels/parts.ts";
 import { createRandom, normalArray, type Random } from "../../../src/numeric/random.ts";
+import { runs } from "../../helpers/random-cases.ts";
 import { kernelTest } from "../../helpers/run-kernel.ts";
 import { expectWithin } from "../../helpers/within.ts";
 import {
@@ -23,7 +24,7 @@ import {
 import { plants, randomInput, someCols, variantCases } from "./cases.ts";
 import { hasPackedDot, unitNames } from "./units.ts";
 
-const NUM_RUNS = 3;
+const NUM_RUNS = runs(3);
 
 const formats: readonly WeightFormat[] = Object.values(weightFormats);
 

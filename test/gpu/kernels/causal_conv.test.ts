@@ -3,12 +3,13 @@ import { describe, expect } from "vitest";
 import { causalConv, MAX_TAPS } from "../../../src/kernels/causal_conv.ts";
 import { activationParts, convParts } from "../../../src/kernels/parts.ts";
 import { createRandom } from "../../../src/numeric/random.ts";
+import { runs } from "../../helpers/random-cases.ts";
 import { kernelTest } from "../../helpers/run-kernel.ts";
 import { expectWithin } from "../../helpers/within.ts";
 import { causalConvReference } from "../../reference/kernels/causal_conv.ts";
 import { padded, plants, randomInput } from "./cases.ts";
 
-const NUM_RUNS = 10;
+const NUM_RUNS = runs(10);
 
 const KINDS = {
   gated: { parts: [convParts.gated], columns: 3, others: 0 },

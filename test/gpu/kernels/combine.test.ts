@@ -2,12 +2,13 @@ import fc from "fast-check";
 import { expect } from "vitest";
 import { combine } from "../../../src/kernels/combine.ts";
 import { createRandom } from "../../../src/numeric/random.ts";
+import { runs } from "../../helpers/random-cases.ts";
 import { kernelTest } from "../../helpers/run-kernel.ts";
 import { expectWithin } from "../../helpers/within.ts";
 import { combineInOrder, combineReference } from "../../reference/kernels/combine.ts";
 import { plants, randomInput } from "./cases.ts";
 
-const NUM_RUNS = 10;
+const NUM_RUNS = runs(10);
 
 kernelTest("combine agrees with f64 and leaves tokens past the last alone", async ({ run }) => {
   const shape = fc.record({

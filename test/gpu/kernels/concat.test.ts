@@ -1,6 +1,7 @@
 import fc from "fast-check";
 import { expect } from "vitest";
 import { concat } from "../../../src/kernels/concat.ts";
+import { runs } from "../../helpers/random-cases.ts";
 import { kernelTest } from "../../helpers/run-kernel.ts";
 
 const width = fc.constantFrom(1, 3, 64, 65, 130);
@@ -26,7 +27,7 @@ kernelTest("concat puts two rows of each token side by side", async ({ run }) =>
         ]);
       }
     }),
-    { numRuns: 20 },
+    { numRuns: runs(20) },
   );
 });
 

@@ -4,11 +4,12 @@ import { weightParts } from "../../../src/formats/parts.ts";
 import { weightFormats } from "../../../src/formats/registry.ts";
 import { embed } from "../../../src/kernels/embed.ts";
 import { createRandom } from "../../../src/numeric/random.ts";
+import { runs } from "../../helpers/random-cases.ts";
 import { kernelTest } from "../../helpers/run-kernel.ts";
 import { embedReference } from "../../reference/kernels/embed.ts";
 import { encodeMatrix, formatCases, leastCols, randomMatrix } from "./cases.ts";
 
-const NUM_RUNS = 4;
+const NUM_RUNS = runs(4);
 /** A table, or some of its rows. */
 interface Part {
   readonly vocab: number;

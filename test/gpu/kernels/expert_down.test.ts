@@ -4,13 +4,14 @@ import { weightFormats } from "../../../src/formats/registry.ts";
 import { expertDown } from "../../../src/kernels/expert_down.ts";
 import { inputParts, rowDotsConstants, rowDotsParts } from "../../../src/kernels/parts.ts";
 import { createRandom } from "../../../src/numeric/random.ts";
+import { runs } from "../../helpers/random-cases.ts";
 import { kernelTest } from "../../helpers/run-kernel.ts";
 import { expectWithin } from "../../helpers/within.ts";
 import { expertDownReference } from "../../reference/kernels/expert_down.ts";
 import { ABSENT, randomArena, slotContent } from "./arena.ts";
 import { formatCases, plants, randomInput, someCols, variantCases } from "./cases.ts";
 
-const NUM_RUNS = 3;
+const NUM_RUNS = runs(3);
 /** Slot 3 lies in no arena that is run, as ABSENT does. */
 const ARENAS = [
   { first: 0, slots: 1 },

@@ -4,13 +4,14 @@ import { weightParts } from "../../../src/formats/parts.ts";
 import { weightFormats } from "../../../src/formats/registry.ts";
 import { expertDownColumns } from "../../../src/kernels/expert_down_columns.ts";
 import { createRandom } from "../../../src/numeric/random.ts";
+import { runs } from "../../helpers/random-cases.ts";
 import { kernelTest } from "../../helpers/run-kernel.ts";
 import { expectWithin } from "../../helpers/within.ts";
 import { expertDownColumnsReference } from "../../reference/kernels/expert_down.ts";
 import { ABSENT, randomArena, slotContent } from "./arena.ts";
 import { formatCases, leastCols, plants, randomInput, someCols, variantCases } from "./cases.ts";
 
-const NUM_RUNS = 3;
+const NUM_RUNS = runs(3);
 /** Slot 3 lies in no arena that is run, as ABSENT does. */
 const ARENAS = [
   { first: 0, slots: 1 },

@@ -12,6 +12,7 @@ import {
   sharedParts,
 } from "../../../src/kernels/parts.ts";
 import { createRandom, type Random } from "../../../src/numeric/random.ts";
+import { runs } from "../../helpers/random-cases.ts";
 import { kernelTest } from "../../helpers/run-kernel.ts";
 import { expectWithin } from "../../helpers/within.ts";
 import { gateUpReference, sharedWeightReference } from "../../reference/kernels/expert_gate_up.ts";
@@ -28,7 +29,7 @@ import {
 } from "./cases.ts";
 import { inputNames, randomNorm } from "./inputs.ts";
 
-const NUM_RUNS = 3;
+const NUM_RUNS = runs(3);
 /** Slot 3 lies in no arena that is run, as ABSENT does. */
 const ARENAS = [
   { first: 0, slots: 1 },

@@ -13,6 +13,7 @@ import {
   variants,
 } from "../../../src/kernels/parts.ts";
 import { createRandom } from "../../../src/numeric/random.ts";
+import { runs } from "../../helpers/random-cases.ts";
 import { kernelTest } from "../../helpers/run-kernel.ts";
 import { expectWithin } from "../../helpers/within.ts";
 import { expertSumReference } from "../../reference/kernels/expert_down.ts";
@@ -27,7 +28,7 @@ import {
   variantCases,
 } from "./cases.ts";
 
-const NUM_RUNS = 3;
+const NUM_RUNS = runs(3);
 const ARENA = { first: 0, slots: 3 };
 /** The last two are none of the arena's. */
 const SLOTS = [0, 1, 2, 3, ABSENT];

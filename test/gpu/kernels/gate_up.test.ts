@@ -12,13 +12,14 @@ import {
 } from "../../../src/kernels/parts.ts";
 import { createRandom } from "../../../src/numeric/random.ts";
 import type { ActivationName } from "../../../src/ops/ops.ts";
+import { runs } from "../../helpers/random-cases.ts";
 import { kernelTest } from "../../helpers/run-kernel.ts";
 import { expectWithin } from "../../helpers/within.ts";
 import { gateUpReference } from "../../reference/kernels/expert_gate_up.ts";
 import { encodeMatrix, formatCases, plants, randomInput, randomMatrix, someCols } from "./cases.ts";
 import { inputNames, packVectors, randomNorm } from "./inputs.ts";
 
-const NUM_RUNS = 3;
+const NUM_RUNS = runs(3);
 
 /** The parts that read gate and up, each in a buffer of its own. */
 function loaders(gate: WeightFormat, up: WeightFormat): readonly string[] {

@@ -3,12 +3,13 @@ import { describe, expect } from "vitest";
 import { gatedNorm } from "../../../src/kernels/gated_norm.ts";
 import { activationParts } from "../../../src/kernels/parts.ts";
 import { createRandom } from "../../../src/numeric/random.ts";
+import { runs } from "../../helpers/random-cases.ts";
 import { kernelTest } from "../../helpers/run-kernel.ts";
 import { expectWithin } from "../../helpers/within.ts";
 import { gatedNormReference } from "../../reference/kernels/gated_norm.ts";
 import { plants, randomInput, variantCases } from "./cases.ts";
 
-const NUM_RUNS = 10;
+const NUM_RUNS = runs(10);
 
 describe.for(variantCases)(
   "gated_norm, $name",

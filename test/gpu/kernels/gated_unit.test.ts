@@ -4,12 +4,13 @@ import { gatedUnit } from "../../../src/kernels/gated_unit.ts";
 import { activationParts } from "../../../src/kernels/parts.ts";
 import { createRandom } from "../../../src/numeric/random.ts";
 import type { ActivationName } from "../../../src/ops/ops.ts";
+import { runs } from "../../helpers/random-cases.ts";
 import { kernelTest } from "../../helpers/run-kernel.ts";
 import { expectWithin } from "../../helpers/within.ts";
 import { gatedUnitReference } from "../../reference/kernels/gated_unit.ts";
 import { plants, randomInput } from "./cases.ts";
 
-const NUM_RUNS = 8;
+const NUM_RUNS = runs(8);
 const names = Object.keys(activationParts) as ActivationName[];
 
 describe.for(names)("gated_unit, %s", (activation) => {

@@ -1,11 +1,12 @@
 import fc from "fast-check";
 import { expect } from "vitest";
 import { groupTokens, mostTiles } from "../../../src/kernels/group_tokens.ts";
+import { runs } from "../../helpers/random-cases.ts";
 import { kernelTest, UNWRITTEN } from "../../helpers/run-kernel.ts";
 import { groupTokensReference } from "../../reference/kernels/group_tokens.ts";
 import { ABSENT } from "./arena.ts";
 
-const NUM_RUNS = 12;
+const NUM_RUNS = runs(12);
 
 /** Slots of a pass's pairs: of one slot, of few, of more than a workgroup has lanes; some of them in none. */
 const routing = fc

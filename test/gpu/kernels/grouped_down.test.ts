@@ -6,6 +6,7 @@ import { TILE_PAIRS } from "../../../src/kernels/group_tokens.ts";
 import { groupedDown } from "../../../src/kernels/grouped_down.ts";
 import { inputParts, variants } from "../../../src/kernels/parts.ts";
 import { createRandom } from "../../../src/numeric/random.ts";
+import { runs } from "../../helpers/random-cases.ts";
 import { kernelTest } from "../../helpers/run-kernel.ts";
 import { expectWithin } from "../../helpers/within.ts";
 import { expertDownReference } from "../../reference/kernels/expert_down.ts";
@@ -13,7 +14,7 @@ import { groupTokensReference } from "../../reference/kernels/group_tokens.ts";
 import { ABSENT, randomArena, slotContent } from "./arena.ts";
 import { plants, randomInput, someCols } from "./cases.ts";
 
-const NUM_RUNS = 3;
+const NUM_RUNS = runs(3);
 /** Slot 3 lies in no arena that is run. */
 const ARENAS = [
   { first: 0, slots: 1 },

@@ -7,6 +7,7 @@ import { TILE_PAIRS } from "../../../src/kernels/group_tokens.ts";
 import { groupedGateUp } from "../../../src/kernels/grouped_gate_up.ts";
 import { activationParts, inputParts, variants } from "../../../src/kernels/parts.ts";
 import { createRandom, normalArray } from "../../../src/numeric/random.ts";
+import { runs } from "../../helpers/random-cases.ts";
 import { kernelTest, type RunKernel } from "../../helpers/run-kernel.ts";
 import { expectWithin } from "../../helpers/within.ts";
 import { groupTokensReference } from "../../reference/kernels/group_tokens.ts";
@@ -14,7 +15,7 @@ import { gatedUnitReference } from "../../reference/kernels/grouped_gate_up.ts";
 import { ABSENT, type Arena, randomArena, slotContent } from "./arena.ts";
 import { plants, randomInput, someCols } from "./cases.ts";
 
-const NUM_RUNS = 3;
+const NUM_RUNS = runs(3);
 const EPSILON = 1e-5;
 /** Slot 3 lies in no arena that is run. */
 const ARENAS = [

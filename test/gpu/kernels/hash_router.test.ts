@@ -2,11 +2,12 @@ import fc from "fast-check";
 import { expect } from "vitest";
 import { hashRouter } from "../../../src/kernels/hash_router.ts";
 import { createRandom } from "../../../src/numeric/random.ts";
+import { runs } from "../../helpers/random-cases.ts";
 import { kernelTest, type RunKernel } from "../../helpers/run-kernel.ts";
 import { hashRouterReference } from "../../reference/kernels/hash_router.ts";
 import { ABSENT } from "./arena.ts";
 
-const NUM_RUNS = 20;
+const NUM_RUNS = runs(20);
 /** The layer under test, and where its rows of the page table and of the routing buffers start. */
 const MOE_INDEX = 2;
 const PAGE_FIRST = 7;

@@ -6,6 +6,7 @@ import { headLinear } from "../../../src/kernels/head_linear.ts";
 import { headLinearTransposed } from "../../../src/kernels/head_linear_transposed.ts";
 import { amongStrangers, variants } from "../../../src/kernels/parts.ts";
 import { createRandom } from "../../../src/numeric/random.ts";
+import { runs } from "../../helpers/random-cases.ts";
 import { kernelTest } from "../../helpers/run-kernel.ts";
 import { expectWithin } from "../../helpers/within.ts";
 import {
@@ -23,7 +24,7 @@ import {
   variantCases,
 } from "./cases.ts";
 
-const NUM_RUNS = 6;
+const NUM_RUNS = runs(6);
 
 /** Matvec is tried with every format; all that counts here is which unit is asked for. */
 const FORMATS = [weightFormats.f32, weightFormats.q8_0];

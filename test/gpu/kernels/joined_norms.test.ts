@@ -2,12 +2,13 @@ import fc from "fast-check";
 import { describe, expect } from "vitest";
 import { joinedNorms } from "../../../src/kernels/joined_norms.ts";
 import { createRandom } from "../../../src/numeric/random.ts";
+import { runs } from "../../helpers/random-cases.ts";
 import { kernelTest } from "../../helpers/run-kernel.ts";
 import { expectWithin } from "../../helpers/within.ts";
 import { joinedNormsReference } from "../../reference/kernels/joined_norms.ts";
 import { plants, randomInput, variantCases } from "./cases.ts";
 
-const NUM_RUNS = 12;
+const NUM_RUNS = runs(12);
 
 describe.for(variantCases)("joined_norms, $name", ({ variant: { norm } }) => {
   const { constants, reduce } = norm;

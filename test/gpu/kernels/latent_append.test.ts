@@ -5,12 +5,13 @@ import { latentAppend } from "../../../src/kernels/latent_append.ts";
 import { createRandom } from "../../../src/numeric/random.ts";
 import { planKvCache } from "../../../src/ops/kv-layout.ts";
 import { cacheNumbers, packCache, packedHead, unpackCache } from "../../helpers/kv-cache.ts";
+import { runs } from "../../helpers/random-cases.ts";
 import { kernelTest } from "../../helpers/run-kernel.ts";
 import { expectWithin } from "../../helpers/within.ts";
 import { latentQueries, latentRows } from "../../reference/kernels/latent_append.ts";
 import { plants, randomInput, variantCases } from "./cases.ts";
 
-const NUM_RUNS = 12;
+const NUM_RUNS = runs(12);
 const CONTEXT = 16;
 const PAIRINGS = ["half-split", "interleaved"] as const;
 

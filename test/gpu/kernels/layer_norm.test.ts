@@ -2,12 +2,13 @@ import fc from "fast-check";
 import { describe, expect } from "vitest";
 import { layerNorm } from "../../../src/kernels/layer_norm.ts";
 import { createRandom } from "../../../src/numeric/random.ts";
+import { runs } from "../../helpers/random-cases.ts";
 import { kernelTest } from "../../helpers/run-kernel.ts";
 import { expectWithin } from "../../helpers/within.ts";
 import { layerNormReference } from "../../reference/kernels/layer_norm.ts";
 import { plants, randomInput, variantCases } from "./cases.ts";
 
-const NUM_RUNS = 10;
+const NUM_RUNS = runs(10);
 
 describe.for(variantCases)(
   "layer_norm, $name",

@@ -2,11 +2,12 @@ import fc from "fast-check";
 import { expect } from "vitest";
 import { logprob } from "../../../src/kernels/logprob.ts";
 import { createRandom, normalArray } from "../../../src/numeric/random.ts";
+import { runs } from "../../helpers/random-cases.ts";
 import { kernelTest } from "../../helpers/run-kernel.ts";
 import { expectWithin } from "../../helpers/within.ts";
 import { logprobReference } from "../../reference/kernels/logprob.ts";
 
-const NUM_RUNS = 30;
+const NUM_RUNS = runs(30);
 const CHUNK = 8;
 
 kernelTest(

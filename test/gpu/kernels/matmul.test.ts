@@ -11,6 +11,7 @@ import {
   rowDotsParts,
 } from "../../../src/kernels/parts.ts";
 import { createRandom } from "../../../src/numeric/random.ts";
+import { runs } from "../../helpers/random-cases.ts";
 import { kernelTest } from "../../helpers/run-kernel.ts";
 import { expectWithin } from "../../helpers/within.ts";
 import { productReference } from "../../reference/kernels/product.ts";
@@ -26,7 +27,7 @@ import {
 } from "./cases.ts";
 import { inputNames, packVectors, randomNorm } from "./inputs.ts";
 
-const NUM_RUNS = 4;
+const NUM_RUNS = runs(4);
 /** A product with nothing done to it. */
 const PLAIN = { bias: NO_VECTOR, has_residual: 0, first_row: 0, scale: 1, epsilon: 0 } as const;
 

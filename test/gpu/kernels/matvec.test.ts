@@ -10,6 +10,7 @@ import {
   rowDotsParts,
 } from "../../../src/kernels/parts.ts";
 import { createRandom } from "../../../src/numeric/random.ts";
+import { runs } from "../../helpers/random-cases.ts";
 import { kernelTest } from "../../helpers/run-kernel.ts";
 import { expectWithin } from "../../helpers/within.ts";
 import { productReference } from "../../reference/kernels/product.ts";
@@ -24,7 +25,7 @@ import {
 } from "./cases.ts";
 import { inputNames, packVectors, randomNorm } from "./inputs.ts";
 
-const NUM_RUNS = 4;
+const NUM_RUNS = runs(4);
 /** Matrices side by side. */
 const MOST = matricesParts.length;
 /** Products of one matrix with nothing done to them. */

@@ -3,6 +3,7 @@ import { describe, expect } from "vitest";
 import { inputParts } from "../../../src/kernels/parts.ts";
 import { BLOCK_BYTES, BLOCK_NUMBERS, quantise } from "../../../src/kernels/quantise.ts";
 import { createRandom } from "../../../src/numeric/random.ts";
+import { runs } from "../../helpers/random-cases.ts";
 import { kernelTest } from "../../helpers/run-kernel.ts";
 import { DIVISION, ROUNDING, SMALLEST } from "../../reference/kernels/bounds.ts";
 import { largestOf, quotient, readBlocks, sum } from "../../reference/kernels/quantise.ts";
@@ -10,7 +11,7 @@ import { rmsScale } from "../../reference/kernels/rms_norm.ts";
 import { plants, randomInput, variantCases } from "./cases.ts";
 import { inputNames, randomNorm } from "./inputs.ts";
 
-const NUM_RUNS = 8;
+const NUM_RUNS = runs(8);
 /** How far a byte may be from what it rounds: a half, and what f32 makes of a weight, a division and a product. */
 const BYTE_ERROR = 0.5 + 127 * (DIVISION + 2 * ROUNDING);
 /** Nothing but a row for each token. */

@@ -2,12 +2,13 @@ import fc from "fast-check";
 import { describe, expect } from "vitest";
 import { rmsNorm } from "../../../src/kernels/rms_norm.ts";
 import { createRandom } from "../../../src/numeric/random.ts";
+import { runs } from "../../helpers/random-cases.ts";
 import { kernelTest } from "../../helpers/run-kernel.ts";
 import { expectWithin } from "../../helpers/within.ts";
 import { rmsNormReference } from "../../reference/kernels/rms_norm.ts";
 import { plants, randomInput, variantCases } from "./cases.ts";
 
-const NUM_RUNS = 12;
+const NUM_RUNS = runs(12);
 /** A norm with nothing done to it. */
 const PLAIN = { has_residual: 0, has_scale: 0 } as const;
 

@@ -5,13 +5,14 @@ import { rotateAppend } from "../../../src/kernels/rotate_append.ts";
 import { createRandom } from "../../../src/numeric/random.ts";
 import { planKvCache } from "../../../src/ops/kv-layout.ts";
 import { cacheNumbers, packCache, packedHead, unpackCache } from "../../helpers/kv-cache.ts";
+import { runs } from "../../helpers/random-cases.ts";
 import { kernelTest } from "../../helpers/run-kernel.ts";
 import { expectWithin } from "../../helpers/within.ts";
 import { rmsNormReference } from "../../reference/kernels/rms_norm.ts";
 import { type RotateRule, rotatedReference } from "../../reference/kernels/rotate_append.ts";
 import { plants, randomInput, variantCases } from "./cases.ts";
 
-const NUM_RUNS = 16;
+const NUM_RUNS = runs(16);
 /** Positions of the table, and rows of the cache: fewer, so that it goes round. */
 const CONTEXT = 16;
 const ROWS = 8;

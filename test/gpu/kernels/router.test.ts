@@ -12,6 +12,7 @@ import {
 } from "../../../src/routing/choose.ts";
 import { type ScoreFunctionName, scoreFunctions } from "../../../src/routing/registry.ts";
 import type { ScoreFunction } from "../../../src/routing/router.ts";
+import { runs } from "../../helpers/random-cases.ts";
 import { kernelTest, type RunKernel } from "../../helpers/run-kernel.ts";
 import { expectWithin } from "../../helpers/within.ts";
 import type { InputNorm } from "../../reference/kernels/product.ts";
@@ -28,7 +29,7 @@ import {
 } from "./cases.ts";
 import { inputNames, packVectors, randomNorm } from "./inputs.ts";
 
-const NUM_RUNS = 5;
+const NUM_RUNS = runs(5);
 const SOFTMAX = { score: "softmax", topK: 4, renormalise: false, scale: 1 } as const;
 /** The layer under test, and where its rows of the page table and of the routing buffers start. */
 const MOE_INDEX = 2;

@@ -8,6 +8,7 @@ import { BIN_WORDS, logitBlocks, PEAK_BYTES } from "../../../src/kernels/samplin
 import { shapeLogits } from "../../../src/kernels/shape_logits.ts";
 import { sumWeights } from "../../../src/kernels/sum_weights.ts";
 import { createRandom, normalArray, uniformAt } from "../../../src/numeric/random.ts";
+import { runs } from "../../helpers/random-cases.ts";
 import { kernelTest, type RunKernel } from "../../helpers/run-kernel.ts";
 import {
   cutoffsReference,
@@ -144,7 +145,7 @@ kernelTest(
         const tokens = new Set(kept.map(({ token }) => token));
         for (const token of host) expect(tokens.has(token), String(token)).toBe(true);
       }),
-      { numRuns: 60 },
+      { numRuns: runs(60) },
     );
   },
 );
@@ -165,7 +166,7 @@ kernelTest(
         expect(wanted).toBeGreaterThanOrEqual(from - 2 * MASS_ERROR);
         expect(wanted).toBeLessThanOrEqual(to + 2 * MASS_ERROR);
       }),
-      { numRuns: 60 },
+      { numRuns: runs(60) },
     );
   },
 );

@@ -2,12 +2,13 @@ import fc from "fast-check";
 import { expect } from "vitest";
 import { softcap } from "../../../src/kernels/softcap.ts";
 import { createRandom } from "../../../src/numeric/random.ts";
+import { runs } from "../../helpers/random-cases.ts";
 import { kernelTest } from "../../helpers/run-kernel.ts";
 import { expectWithin } from "../../helpers/within.ts";
 import { softcapReference } from "../../reference/kernels/softcap.ts";
 import { randomInput } from "./cases.ts";
 
-const NUM_RUNS = 8;
+const NUM_RUNS = runs(8);
 
 kernelTest("softcap agrees with f64 and leaves tokens past the last alone", async ({ run }) => {
   const shape = fc.record({

@@ -3,12 +3,13 @@ import { describe, expect } from "vitest";
 import type { Variant } from "../../../src/kernels/parts.ts";
 import { ssmScan } from "../../../src/kernels/ssm_scan.ts";
 import { createRandom, type Random } from "../../../src/numeric/random.ts";
+import { runs } from "../../helpers/random-cases.ts";
 import { kernelTest, type RunKernel } from "../../helpers/run-kernel.ts";
 import { expectWithin } from "../../helpers/within.ts";
 import { type ScanInput, ssmScanReference } from "../../reference/kernels/ssm_scan.ts";
 import { padded, plants, randomInput, variantCases } from "./cases.ts";
 
-const NUM_RUNS = 8;
+const NUM_RUNS = runs(8);
 
 /** Columns of the projection before the time steps. */
 const OTHERS = 3;

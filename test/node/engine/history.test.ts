@@ -1,6 +1,7 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
 import { History } from "../../../src/engine/history.ts";
+import { runs } from "../../helpers/random-cases.ts";
 
 /** A history of these passes, over caches that can go back to any position unless it is said how far. */
 async function historyOf(
@@ -149,5 +150,6 @@ test("whatever is reused is a prefix of the prompt made of whole passes, and lea
         if (reused > 0) expect(reused).toBeGreaterThanOrEqual(passes.flat().length - back);
       },
     ),
+    { numRuns: runs(100) },
   );
 });

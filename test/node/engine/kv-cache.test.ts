@@ -3,6 +3,7 @@ import { expect, test } from "vitest";
 import { cacheRows, earliestReturn, kvCacheBytes } from "../../../src/engine/kv-cache.ts";
 import { cacheFormats } from "../../../src/formats/cache/registry.ts";
 import type { AttentionSpec } from "../../../src/ops/ops.ts";
+import { runs } from "../../helpers/random-cases.ts";
 
 const CHUNK_TOKENS = 32;
 
@@ -92,5 +93,6 @@ test("from the earliest return, and from no position before it, every key of the
         else if (window > 1) expect(sees(position)).toBe(false);
       }
     }),
+    { numRuns: runs(100) },
   );
 });

@@ -3,6 +3,7 @@ import { expect, test } from "vitest";
 import { planRowParts } from "../../../src/engine/matrix-parts.ts";
 import { planPlanes } from "../../../src/formats/format.ts";
 import { weightFormats } from "../../../src/formats/registry.ts";
+import { runs } from "../../helpers/random-cases.ts";
 
 const MIB = 1 << 20;
 
@@ -31,6 +32,7 @@ test("parts cover all rows in order, within the limit, and are as few as can be"
       const fewer = Math.ceil(rows / Math.max(1, parts.length - 1));
       if (parts.length > 1) expect(bytesOf(fewer)).toBeGreaterThan(limit);
     }),
+    { numRuns: runs(100) },
   );
 });
 

@@ -2,6 +2,7 @@ import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { keptTokens, logprobsOf, PLAIN, sampleToken } from "../../../src/engine/sampler.ts";
 import { createRandom } from "../../../src/numeric/random.ts";
+import { runs } from "../../helpers/random-cases.ts";
 
 /** Probabilities 0.5, 0.25, 0.125, 0.0625, 0.0625 of tokens 3, 0, 4, 1, 2. */
 const LOGITS = new Float32Array([0.25, 0.0625, 0.0625, 0.5, 0.125].map(Math.log));
@@ -96,6 +97,7 @@ describe("sampleToken", () => {
           expect([...kept]).toEqual(sorted.slice(0, topK));
         },
       ),
+      { numRuns: runs(100) },
     );
   });
 
@@ -119,6 +121,7 @@ describe("sampleToken", () => {
           expect(Number.isInteger(token) && token >= 0 && token < logits.length).toBe(true);
         },
       ),
+      { numRuns: runs(100) },
     );
   });
 });

@@ -1,6 +1,7 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
 import { StopTexts } from "../../../src/engine/stop.ts";
+import { runs } from "../../helpers/random-cases.ts";
 
 /** Streams `pieces`; what was shown, and whether it stopped. */
 function stream(stops: readonly string[], pieces: readonly string[]) {
@@ -53,5 +54,6 @@ test("shows the same however the text is cut into pieces", () => {
         else expect(stops.some((one) => all.startsWith(shown + one))).toBe(true);
       },
     ),
+    { numRuns: runs(100) },
   );
 });

@@ -1,6 +1,7 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import type { ExpertCache, ResizePlan } from "../../../src/experts/expert-cache.ts";
+import { runs } from "../../helpers/random-cases.ts";
 import { cacheOf, checkInvariants, everyPolicy, observe } from "./helpers.ts";
 
 const POOLS = 2;
@@ -79,7 +80,7 @@ describe.for(everyPolicy)("ExpertCache with $name, driven at random", ({ create 
           }
         },
       ),
-      { numRuns: 150 },
+      { numRuns: runs(150) },
     );
   });
 });

@@ -1,6 +1,7 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { LowerTiers, type LowerTiersOptions } from "../../../src/experts/lower-tiers.ts";
+import { runs } from "../../helpers/random-cases.ts";
 import { everyPolicy } from "./helpers.ts";
 
 const EXPERTS = 4;
@@ -205,7 +206,7 @@ describe.for(everyPolicy)("LowerTiers with $name, driven at random", ({ name }) 
           check(tiers, held);
         }
       }),
-      { numRuns: 200 },
+      { numRuns: runs(200) },
     );
   });
 });

@@ -1,6 +1,7 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { ABSENT, PageTable } from "../../../src/experts/page-table.ts";
+import { runs } from "../../helpers/random-cases.ts";
 
 describe("PageTable", () => {
   test("uploads everything once, all of it absent", () => {
@@ -53,7 +54,7 @@ describe("PageTable", () => {
           expect(copy.join()).toBe(words.join());
         }
       }),
-      { numRuns: 60 },
+      { numRuns: runs(60) },
     );
   });
 });

@@ -9,6 +9,7 @@ import {
   DEFAULT_EVICTION_POLICY,
   evictionPolicies,
 } from "../../../src/experts/policies/registry.ts";
+import { runs } from "../../helpers/random-cases.ts";
 import { cacheOf, everyPolicy, serve } from "./helpers.ts";
 
 const request = fc.uniqueArray(fc.nat(7), { minLength: 1, maxLength: 4 });
@@ -52,7 +53,7 @@ describe.for(everyPolicy)("$name", ({ create }) => {
         expect(candidates).toContain(victim);
         expect(policy.victim(candidates)).toBe(victim);
       }),
-      { numRuns: 100 },
+      { numRuns: runs(100) },
     );
   });
 
@@ -66,7 +67,7 @@ describe.for(everyPolicy)("$name", ({ create }) => {
 
         expect(evictionOrder(policy, some)).toEqual(all.filter((expert) => some.includes(expert)));
       }),
-      { numRuns: 100 },
+      { numRuns: runs(100) },
     );
   });
 });
@@ -88,7 +89,7 @@ describe.for(everyPolicy)("$name has the stack property", ({ create }) => {
           }
         },
       ),
-      { numRuns: 100 },
+      { numRuns: runs(100) },
     );
   });
 });
@@ -156,7 +157,7 @@ describe("lfuDecayed", () => {
           }
         },
       ),
-      { numRuns: 100 },
+      { numRuns: runs(100) },
     );
   });
 
@@ -177,7 +178,7 @@ describe("lfuDecayed", () => {
 
         expect(evictionOrder(policy, all)).toEqual(expected);
       }),
-      { numRuns: 100 },
+      { numRuns: runs(100) },
     );
   });
 });
@@ -196,7 +197,7 @@ describe("costAware", () => {
         const all = [0, 1, 2, 3, 4, 5, 6, 7];
         expect(evictionOrder(byCost, all)).toEqual(evictionOrder(byUse, all));
       }),
-      { numRuns: 100 },
+      { numRuns: runs(100) },
     );
   });
 
@@ -263,7 +264,7 @@ describe("pinned", () => {
           ...kept,
         ]);
       }),
-      { numRuns: 200 },
+      { numRuns: runs(200) },
     );
   });
 });

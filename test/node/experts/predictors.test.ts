@@ -14,6 +14,7 @@ import {
   predictorFor,
   predictors,
 } from "../../../src/experts/predictors/registry.ts";
+import { runs } from "../../helpers/random-cases.ts";
 
 const named = Object.entries(predictors) as [PredictorName, Predictor][];
 const guessing = named.flatMap(([name, predictor]) =>
@@ -81,7 +82,7 @@ describe.for(guessing)("$name", ({ predictor }) => {
           }
         }
       }),
-      { numRuns: 150 },
+      { numRuns: runs(150) },
     );
   });
 
@@ -92,7 +93,7 @@ describe.for(guessing)("$name", ({ predictor }) => {
 
         expect(play(predictor.create(SHAPE), passes)).toEqual(first);
       }),
-      { numRuns: 50 },
+      { numRuns: runs(50) },
     );
   });
 
@@ -110,7 +111,7 @@ describe.for(guessing)("$name", ({ predictor }) => {
           guesser.observe(pass.tokens, pass.ids);
         }
       }),
-      { numRuns: 50 },
+      { numRuns: runs(50) },
     );
   });
 

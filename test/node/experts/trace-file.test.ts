@@ -3,6 +3,7 @@ import { describe, expect, test } from "vitest";
 import { SluiceError } from "../../../src/errors.ts";
 import { type RoutingTrace, TraceRecorder } from "../../../src/experts/trace.ts";
 import { parseTrace, serializeTrace } from "../../../src/experts/trace-file.ts";
+import { runs } from "../../helpers/random-cases.ts";
 
 const optional = <Value>(value: fc.Arbitrary<Value>) => fc.option(value, { nil: undefined });
 
@@ -48,7 +49,7 @@ describe("serializeTrace", () => {
       fc.property(anyTrace, (trace) => {
         expect(parseTrace(serializeTrace(trace))).toEqual(trace);
       }),
-      { numRuns: 200 },
+      { numRuns: runs(200) },
     );
   });
 

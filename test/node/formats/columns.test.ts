@@ -11,6 +11,7 @@ import {
 import { repackMatrix, type WeightFormat } from "../../../src/formats/format.ts";
 import { weightFormats } from "../../../src/formats/registry.ts";
 import { createRandom, normalArray } from "../../../src/numeric/random.ts";
+import { runs } from "../../helpers/random-cases.ts";
 
 /** Different blocks in a matrix. */
 const BLOCKS = 24;
@@ -94,7 +95,7 @@ describe.for(Object.values(weightFormats))("$name", (format) => {
         expect(firstDifference(got, transposed)).toBe(-1);
         expectGuards();
       }),
-      { numRuns: 25 },
+      { numRuns: runs(25) },
     );
   });
 
@@ -111,7 +112,7 @@ describe.for(Object.values(weightFormats))("$name", (format) => {
         expect(firstDifference(got, weights)).toBe(-1);
         expectGuards();
       }),
-      { numRuns: 10 },
+      { numRuns: runs(10) },
     );
   });
 });

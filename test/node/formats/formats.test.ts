@@ -7,6 +7,7 @@ import {
   weightFormats,
 } from "../../../src/formats/registry.ts";
 import { createRandom, normalArray } from "../../../src/numeric/random.ts";
+import { runs } from "../../helpers/random-cases.ts";
 import golden from "./golden.json";
 
 interface Vectors {
@@ -150,6 +151,7 @@ describe.for(formats)("$name", (format) => {
 
         expect(pieces).toEqual(repackMatrix(format, blocks));
       }),
+      { numRuns: runs(100) },
     );
   });
 
@@ -161,6 +163,7 @@ describe.for(formats)("$name", (format) => {
 
         expect(repackMatrix(format, other)).not.toEqual(repackMatrix(format, bytes));
       }),
+      { numRuns: runs(100) },
     );
   });
 
@@ -195,6 +198,7 @@ describe.for(formats)("$name", (format) => {
           }
         },
       ),
+      { numRuns: runs(100) },
     );
   });
 });

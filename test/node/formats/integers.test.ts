@@ -5,6 +5,7 @@ import type { IntegerForm } from "../../../src/formats/integers.ts";
 import { weightFormats } from "../../../src/formats/registry.ts";
 import { viewOf } from "../../../src/numeric/bits.ts";
 import { createRandom, normalArray } from "../../../src/numeric/random.ts";
+import { runs } from "../../helpers/random-cases.ts";
 
 const formats: readonly WeightFormat[] = Object.values(weightFormats);
 const GUARD = 77;
@@ -88,6 +89,7 @@ describe.for(formats.filter(({ integers }) => integers))("$name", (format) => {
         const wanted = format.decode(blocks).subarray(start, start + weights.length);
         expect(bitsOf(weights)).toEqual(bitsOf(wanted));
       }),
+      { numRuns: runs(100) },
     );
   });
 

@@ -6,6 +6,7 @@ import { openGguf } from "../../../src/gguf/gguf.ts";
 import type { ByteSource } from "../../../src/storage/byte-source.ts";
 import { memorySource } from "../../../src/storage/memory-source.ts";
 import { ByteWriter, type GgufTensor, g, writeGguf } from "../../helpers/gguf-writer.ts";
+import { runs } from "../../helpers/random-cases.ts";
 
 const metadata = {
   "general.architecture": g.string("tiny"),
@@ -187,7 +188,7 @@ describe("a damaged or hostile file", () => {
           await outcome(bytes);
         },
       ),
-      { numRuns: 500 },
+      { numRuns: runs(500) },
     );
   });
 

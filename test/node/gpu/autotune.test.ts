@@ -2,6 +2,7 @@ import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { race } from "../../../src/gpu/autotune.ts";
 import { createRandom } from "../../../src/numeric/random.ts";
+import { runs } from "../../helpers/random-cases.ts";
 
 /** A race with a clock that measuring moves: each candidate takes what `timesOf` says. */
 function run(
@@ -112,7 +113,7 @@ describe("a race", () => {
 
         expect((await run({ standing: noisy, rival: noisy })).winner).toBe("standing");
       }),
-      { numRuns: 300 },
+      { numRuns: runs(300) },
     );
   });
 
@@ -125,7 +126,7 @@ describe("a race", () => {
 
         expect((await run({ standing: noisy(10), rival: noisy(5) })).winner).toBe("rival");
       }),
-      { numRuns: 300 },
+      { numRuns: runs(300) },
     );
   });
 });

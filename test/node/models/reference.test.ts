@@ -1,6 +1,7 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import type { AttentionSpec, RopeSpec } from "../../../src/ops/ops.ts";
+import { runs } from "../../helpers/random-cases.ts";
 import { type TinyModelOptions, tinyModel } from "../../helpers/tiny-models.ts";
 import { openReferenceModel } from "../../reference/model.ts";
 import {
@@ -81,6 +82,7 @@ describe("rotation", () => {
             8,
           );
         }),
+        { numRuns: runs(100) },
       );
     },
   );

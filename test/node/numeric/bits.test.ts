@@ -8,6 +8,7 @@ import {
   spreadBits,
   viewOf,
 } from "../../../src/numeric/bits.ts";
+import { runs } from "../../helpers/random-cases.ts";
 
 test("puts nibble i and i + 4 in byte i", () => {
   const bytes = Uint8Array.from([0, 0x81, 0x92, 0xa3, 0xb4, 0xc5, 0xd6, 0xe7, 0xf8]);
@@ -33,6 +34,7 @@ test("puts the pairs i, i + 4, i + 8 and i + 12 of a run in byte i of its word",
         }
       }
     }),
+    { numRuns: runs(100) },
   );
 });
 
@@ -51,6 +53,7 @@ test("puts the bits i, i + 4, ... i + 28 of a run in byte i of its word", () => 
         }
       }
     }),
+    { numRuns: runs(100) },
   );
 });
 
@@ -64,6 +67,7 @@ test("spreads one run's bits as those of eight", () => {
 
       expect(spreadBits(bits)).toBe(words.getUint32(0, true));
     }),
+    { numRuns: runs(100) },
   );
 });
 

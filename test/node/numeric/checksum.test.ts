@@ -1,6 +1,7 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { xxh32 } from "../../../src/numeric/checksum.ts";
+import { runs } from "../../helpers/random-cases.ts";
 
 const encoder = new TextEncoder();
 
@@ -47,7 +48,7 @@ describe("xxh32", () => {
           expect(xxh32(new Uint8Array(words.buffer))).not.toBe(before);
         },
       ),
-      { numRuns: 500 },
+      { numRuns: runs(500) },
     );
   });
 });

@@ -1,6 +1,7 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
 import { f16ToF32, f16ToF32Bits, f32ToF16, f32ToF16Up } from "../../../src/numeric/f16.ts";
+import { runs } from "../../helpers/random-cases.ts";
 
 const everyPattern = Array.from({ length: 65_536 }, (_, bits) => bits);
 const isNan = (bits: number) => (bits & 0x7fff) > 0x7c00;
@@ -82,5 +83,6 @@ test("rounds up to the smallest half that is not below", () => {
       expect(f16ToF32(bits)).toBeGreaterThanOrEqual(value);
       if (bits > 0) expect(f16ToF32(bits - 1)).toBeLessThan(value);
     }),
+    { numRuns: runs(100) },
   );
 });

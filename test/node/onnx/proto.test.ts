@@ -10,6 +10,7 @@ import {
 } from "../../../src/onnx/graph.ts";
 import { WEIGHTS_FILE, writeModel } from "../../../src/onnx/proto.ts";
 import { type Message, readOnnxModel } from "../../helpers/onnx-reader.ts";
+import { runs } from "../../helpers/random-cases.ts";
 
 const TYPES: Readonly<Record<ElementType, { number: number; bytes: number }>> = {
   float32: { number: 1, bytes: 4 },
@@ -183,7 +184,7 @@ test("what is written is read again: nodes, attributes, values, and tensors in t
       }
       expect(weights?.length ?? 0).toBeGreaterThanOrEqual(end);
     }),
-    { numRuns: 200 },
+    { numRuns: runs(200) },
   );
 });
 

@@ -3,6 +3,7 @@ import { describe, expect, test } from "vitest";
 import { chooseExperts, MIN_SCORE_SUM } from "../../../src/routing/choose.ts";
 import { scoreFunctions } from "../../../src/routing/registry.ts";
 import type { ScoreFunction } from "../../../src/routing/router.ts";
+import { runs } from "../../helpers/random-cases.ts";
 
 /** Logits with ties, spread over what routers give and beyond. */
 const logitsArbitrary = fc
@@ -24,6 +25,7 @@ test.for(scores.filter(({ growsWithLogit }) => growsWithLogit))(
         const sorted = order.map((expert) => scores[expert]!);
         expect(sorted).toEqual([...sorted].sort((a, b) => a - b));
       }),
+      { numRuns: runs(100) },
     );
   },
 );
@@ -90,6 +92,7 @@ describe("sparsemixer", () => {
         for (const [i, { weight }] of expected.entries())
           expect(weights[i]).toBeCloseTo(weight, 12);
       }),
+      { numRuns: runs(100) },
     );
   });
 
@@ -188,6 +191,7 @@ describe("chooseExperts", () => {
           [...logits.keys()].filter((other) => beats(other, expert)).length;
         expect(experts.map(rank)).toEqual(Array.from({ length: topK }, (_, i) => i));
       }),
+      { numRuns: runs(100) },
     );
   });
 });

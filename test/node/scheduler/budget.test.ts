@@ -7,6 +7,7 @@ import {
   parseBudget,
   planSlots,
 } from "../../../src/scheduler/budget.ts";
+import { runs } from "../../helpers/random-cases.ts";
 
 /** The error that `call` throws. */
 function errorOf(call: () => unknown): SluiceError {
@@ -182,7 +183,7 @@ describe("planSlots", () => {
           }
         });
       }),
-      { numRuns: 200 },
+      { numRuns: runs(200) },
     );
   });
 
@@ -196,7 +197,7 @@ describe("planSlots", () => {
           "budget-too-small",
         );
       }),
-      { numRuns: 100 },
+      { numRuns: runs(100) },
     );
   });
 
@@ -213,7 +214,7 @@ describe("planSlots", () => {
 
         expect(Math.min(...slotCounts)).toBeGreaterThanOrEqual(shape.topK);
       }),
-      { numRuns: 200 },
+      { numRuns: runs(200) },
     );
   });
 });

@@ -8,6 +8,7 @@ import {
   type PacingName,
   pacingRules,
 } from "../../../src/scheduler/pacing/registry.ts";
+import { runs } from "../../helpers/random-cases.ts";
 
 const everyRule = Object.entries(pacingRules).map(([name, rule]) => ({
   name: name as PacingName,
@@ -62,7 +63,7 @@ describe.for(everyRule)("$name", ({ rule }) => {
         }
         expect(rule.cuts(context)).toEqual(cuts);
       }),
-      { numRuns: 200 },
+      { numRuns: runs(200) },
     );
   });
 });
@@ -93,7 +94,7 @@ describe("adaptive", () => {
         );
         expect(cost).toBeLessThanOrEqual(least * (1 + 1e-12) + 1e-12);
       }),
-      { numRuns: 200 },
+      { numRuns: runs(200) },
     );
   });
 

@@ -3,6 +3,7 @@ import { describe, expect, test } from "vitest";
 import type { ExpertCache } from "../../../src/experts/expert-cache.ts";
 import type { ExpertGuess } from "../../../src/experts/predictors/predictor.ts";
 import { planPrefetch } from "../../../src/scheduler/prefetch.ts";
+import { runs } from "../../helpers/random-cases.ts";
 import { cacheOf, checkInvariants, everyPolicy, load, observe, serve } from "../experts/helpers.ts";
 
 const EXPERTS = 8;
@@ -123,7 +124,7 @@ describe.for(everyPolicy)("planPrefetch with $name", ({ create }) => {
           }
         },
       ),
-      { numRuns: 200 },
+      { numRuns: runs(200) },
     );
   });
 

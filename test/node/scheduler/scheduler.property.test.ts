@@ -4,6 +4,7 @@ import type { ExpertCache } from "../../../src/experts/expert-cache.ts";
 import { passesOf } from "../../../src/experts/trace.ts";
 import { planFault } from "../../../src/scheduler/scheduler.ts";
 import { simulate } from "../../../src/scheduler/simulation/simulator.ts";
+import { runs } from "../../helpers/random-cases.ts";
 import {
   cacheOf,
   checkInvariants,
@@ -94,7 +95,7 @@ describe.for(everyPolicy)("fault plans with $name", ({ name, create }) => {
           }
         }
       }),
-      { numRuns: 200 },
+      { numRuns: runs(200) },
     );
   });
 
@@ -117,7 +118,7 @@ describe.for(everyPolicy)("fault plans with $name", ({ name, create }) => {
           expect(cache.loading(0).toSorted()).toEqual(executor.filling.toSorted());
         }
       }),
-      { numRuns: 300 },
+      { numRuns: runs(300) },
     );
   });
 
@@ -143,7 +144,7 @@ describe.for(everyPolicy)("fault plans with $name", ({ name, create }) => {
           checkRounds(executor.run(planFault({ pool: 0, ids, topK, cache }), ids), ids);
         },
       ),
-      { numRuns: 200 },
+      { numRuns: runs(200) },
     );
   });
 
@@ -173,7 +174,7 @@ describe.for(everyPolicy)("fault plans with $name", ({ name, create }) => {
         const simulated = { hits, misses, evictions, loads: loads.ram + loads.disk + loads.source };
         expect(simulated).toEqual(cache.counters);
       }),
-      { numRuns: 150 },
+      { numRuns: runs(150) },
     );
   });
 });

@@ -7,6 +7,7 @@ import { passesOf, type RoutingTrace } from "../../../src/experts/trace.ts";
 import { type PacingName, pacingRules } from "../../../src/scheduler/pacing/registry.ts";
 import { DEFAULT_COSTS } from "../../../src/scheduler/simulation/cost-model.ts";
 import { simulate } from "../../../src/scheduler/simulation/simulator.ts";
+import { runs } from "../../helpers/random-cases.ts";
 import { everyPolicy, inPasses, traceOf } from "../experts/helpers.ts";
 
 const EXPERTS = 8;
@@ -135,7 +136,7 @@ describe.for(everyPolicy)("$name on random traces", ({ name }) => {
           expect(result.layers.reduce((sum, layer) => sum + layer.hits, 0)).toBe(hits);
         },
       ),
-      { numRuns: 100 },
+      { numRuns: runs(100) },
     );
   });
 
@@ -158,7 +159,7 @@ describe.for(everyPolicy)("$name on random traces", ({ name }) => {
         );
         expect(before).toBe(distinct.size);
       }),
-      { numRuns: 200 },
+      { numRuns: runs(200) },
     );
   });
 
@@ -173,7 +174,7 @@ describe.for(everyPolicy)("$name on random traces", ({ name }) => {
           misses,
         );
       }),
-      { numRuns: 200 },
+      { numRuns: runs(200) },
     );
   });
 });
@@ -202,7 +203,7 @@ describe("Belady", () => {
 
         expect(misses).toBe(fewestMisses(trace, slots));
       }),
-      { numRuns: 150 },
+      { numRuns: runs(150) },
     );
   });
 });
@@ -260,7 +261,7 @@ describe("a run of every kind", () => {
         expect(result.readbacks).toBeGreaterThanOrEqual([...passesOf(trace)].length);
         expect(simulate(trace, { ...simulation, slotCounts, recordBytes })).toEqual(result);
       }),
-      { numRuns: 300 },
+      { numRuns: runs(300) },
     );
   });
 
@@ -282,7 +283,7 @@ describe("a run of every kind", () => {
           expect(other.layers).toEqual(plain.layers);
         },
       ),
-      { numRuns: 200 },
+      { numRuns: runs(200) },
     );
   });
 
@@ -304,7 +305,7 @@ describe("a run of every kind", () => {
           expect(result.prefetch.used).toBe(result.prefetch.issued);
         },
       ),
-      { numRuns: 100 },
+      { numRuns: runs(100) },
     );
   });
 });

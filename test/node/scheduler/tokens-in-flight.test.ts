@@ -2,6 +2,7 @@ import fc from "fast-check";
 import { expect, test } from "vitest";
 import type { PacingContext } from "../../../src/scheduler/pacing/pacing.ts";
 import { MOST_IN_FLIGHT, tokensInFlight } from "../../../src/scheduler/pacing/tokens-in-flight.ts";
+import { runs } from "../../helpers/random-cases.ts";
 
 /** Costs of a pass of ten layers that takes 10 ms. */
 function context(turnaround: number, probability = 0, skipped = 0.1): PacingContext {
@@ -42,5 +43,6 @@ test("more faults and dearer ones never mean more tokens, a longer turnaround ne
         tokensInFlight(context(turnaround, less)),
       );
     }),
+    { numRuns: runs(100) },
   );
 });

@@ -3,6 +3,7 @@ import { describe, expect, test } from "vitest";
 import { Acceptance } from "../../../src/speculation/acceptance.ts";
 import { assumedCosts, MeasuredCosts } from "../../../src/speculation/costs.ts";
 import { draftLength } from "../../../src/speculation/length.ts";
+import { runs } from "../../helpers/random-cases.ts";
 
 describe("the length of a draft", () => {
   test("is all there is where tokens are nearly always right and passes cost the same", () => {
@@ -42,6 +43,7 @@ describe("the length of a draft", () => {
           expect(speed(other)).toBeLessThanOrEqual(Math.max(speed(chosen), 1.05) + 1e-12);
         }
       }),
+      { numRuns: runs(100) },
     );
   });
 });
@@ -87,6 +89,7 @@ describe("acceptance", () => {
         expect(probability).toBeGreaterThan(0);
         expect(probability).toBeLessThan(1);
       }),
+      { numRuns: runs(100) },
     );
   });
 });

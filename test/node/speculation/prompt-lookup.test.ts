@@ -1,6 +1,7 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
 import { promptLookup } from "../../../src/speculation/prompt-lookup.ts";
+import { runs } from "../../helpers/random-cases.ts";
 
 /** What followed the last place where the longest run of at most three tokens at the text's end stood before. */
 function referenceDraft(text: readonly number[], most: number): number[] {
@@ -28,6 +29,7 @@ test("drafts what a search through the whole text finds", () => {
     fc.property(text, fc.integer({ min: 0, max: 7 }), (text, most) => {
       expect(draftOf(text, most).tokens).toEqual(referenceDraft(text, most));
     }),
+    { numRuns: runs(100) },
   );
 });
 
@@ -40,6 +42,7 @@ test("gives the same whether tokens come one by one or many at once", () => {
 
       expect(source.draft(5)).toEqual(draftOf(text, 5));
     }),
+    { numRuns: runs(100) },
   );
 });
 
@@ -74,6 +77,7 @@ test("tells runs apart that a hash might not", () => {
     fc.property(text, (text) => {
       expect(draftOf(text, 3).tokens).toEqual(referenceDraft(text, 3));
     }),
+    { numRuns: runs(100) },
   );
 });
 

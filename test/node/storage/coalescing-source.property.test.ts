@@ -3,6 +3,7 @@ import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import { createRandom } from "../../../src/numeric/random.ts";
 import type { ReadPriority } from "../../../src/storage/byte-source.ts";
 import { type CoalescingOptions, coalescing } from "../../../src/storage/coalescing-source.ts";
+import { runs } from "../../helpers/random-cases.ts";
 import { SlowLink } from "../../helpers/slow-link.ts";
 
 const content = Uint8Array.from(
@@ -141,7 +142,7 @@ describe("reads in any order, of any priority, given up and failing at any time"
           expect(end - start).toBeLessThanOrEqual(priority === "demand" ? 4000 : 1500);
         }
       }),
-      { numRuns: 150 },
+      { numRuns: runs(150) },
     );
   });
 
@@ -154,7 +155,7 @@ describe("reads in any order, of any priority, given up and failing at any time"
         for (const end of ended) expectRightEnding(end);
         expect(below.log.length).toBeLessThanOrEqual(reads.length);
       }),
-      { numRuns: 100 },
+      { numRuns: runs(100) },
     );
   });
 
@@ -166,7 +167,7 @@ describe("reads in any order, of any priority, given up and failing at any time"
 
         expect(ended.filter(({ error }) => error)).toEqual([]);
       }),
-      { numRuns: 50 },
+      { numRuns: runs(50) },
     );
   });
 });
@@ -207,7 +208,7 @@ describe("a token's read", () => {
           );
         },
       ),
-      { numRuns: 150 },
+      { numRuns: runs(150) },
     );
   });
 });

@@ -9,6 +9,7 @@ import { openFileSource } from "../../../src/storage/file-source.ts";
 import { openHttpSource } from "../../../src/storage/http-source.ts";
 import { memorySource } from "../../../src/storage/memory-source.ts";
 import { serveFile } from "../../helpers/file-server.ts";
+import { runs } from "../../helpers/random-cases.ts";
 
 const content = Uint8Array.from({ length: 1000 }, (_, index) => (index * 7) % 256);
 
@@ -56,7 +57,7 @@ describe.for(Object.entries(sources))("%s source", ([, open]) => {
         const [start, end] = [Math.min(a, b), Math.max(a, b)];
         expect(await source.read(start, end - start)).toEqual(content.slice(start, end));
       }),
-      { numRuns: 25 },
+      { numRuns: runs(25) },
     );
   });
 

@@ -14,6 +14,7 @@ import { openSplitHttpSource } from "../../../src/storage/split-http-source.ts";
 import { firstName, splitNames } from "../../../src/storage/split-names.ts";
 import { serveFiles } from "../../helpers/file-server.ts";
 import { partNames } from "../../helpers/gguf-layouts.ts";
+import { runs } from "../../helpers/random-cases.ts";
 
 describe("the names of parts", () => {
   test.for([
@@ -60,6 +61,7 @@ describe("the names of parts", () => {
           expect(splitNames(names[any % names.length]!)?.names).toEqual(names);
         },
       ),
+      { numRuns: runs(100) },
     );
   });
 });
@@ -82,6 +84,7 @@ test("joined sources read as their bytes one behind another", async () => {
         code: "truncated-file",
       });
     }),
+    { numRuns: runs(100) },
   );
 });
 

@@ -13,6 +13,7 @@ import {
 import { BYTE_CHARACTERS } from "../../../src/tokenizer/token-bytes.ts";
 import { createTokenizer } from "../../../src/tokenizer/tokenizer.ts";
 import { type GgufKeys, g, writeGguf } from "../../helpers/gguf-writer.ts";
+import { runs } from "../../helpers/random-cases.ts";
 import { bpeVocabulary, spmVocabulary } from "../../helpers/tiny-vocab.ts";
 
 const CHATML =
@@ -229,7 +230,7 @@ describe("what users write", () => {
           ]);
         },
       ),
-      { numRuns: 200 },
+      { numRuns: runs(200) },
     );
   });
 });

@@ -15,6 +15,7 @@ import { TOKEN_TYPES } from "../../../src/tokenizer/token-types.ts";
 import { createTokenizer, type TextTokenizer } from "../../../src/tokenizer/tokenizer.ts";
 import { AWKWARD, PIECES } from "../../helpers/awkward-text.ts";
 import { type GgufKeys, g, writeGguf } from "../../helpers/gguf-writer.ts";
+import { runs } from "../../helpers/random-cases.ts";
 import {
   bpeVocabulary,
   pairVocabulary,
@@ -65,7 +66,7 @@ async function loadBoth(keys: GgufKeys): Promise<{ ours: TextTokenizer; theirs: 
 }
 
 /** Random texts of each rule. */
-const RUNS = 60;
+const RUNS = runs(60);
 
 /** Where llama.cpp departs from the models' own tokenizers: characters to leave out of a comparison. */
 const EXCEPTIONS: Readonly<Record<string, RegExp>> = {
@@ -97,11 +98,11 @@ describe.for([
     runs: isAlias(pre) ? 0 : RUNS,
   })),
   { name: "gemma4", keys: pieceVocabulary("gemma4", "any", PIECES), runs: RUNS },
-  { name: "sentencepiece", keys: spmVocabulary(), runs: 200 },
+  { name: "sentencepiece", keys: spmVocabulary(), runs: runs(200) },
   {
     name: "sentencepiece without a space in front",
     keys: { ...spmVocabulary(), "tokenizer.ggml.add_space_prefix": g.bool(false) },
-    runs: 100,
+    runs: runs(100),
   },
   {
     name: "sentencepiece of Phi 3",
@@ -113,7 +114,7 @@ describe.for([
       ]),
       "general.name": g.string("Phi-3.5 MoE"),
     },
-    runs: 100,
+    runs: runs(100),
   },
 ])("$name", ({ name, keys, runs }) => {
   test("gives the ids of llama.cpp", async () => {
@@ -208,7 +209,7 @@ describe("tokens that steer", () => {
           expect(ours.decode([id]) !== "", text).toBe(theirs.detokenize([id as Token]) !== "");
         }
       }),
-      { numRuns: 40 },
+      { numRuns: runs(40) },
     );
   });
 });

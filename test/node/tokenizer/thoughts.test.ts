@@ -6,6 +6,7 @@ import { chatText, renderChat } from "../../../src/tokenizer/chat-template.ts";
 import { TOKEN_TYPES } from "../../../src/tokenizer/token-types.ts";
 import { createTokenizer, type TextTokenizer } from "../../../src/tokenizer/tokenizer.ts";
 import { type GgufKeys, g, writeGguf } from "../../helpers/gguf-writer.ts";
+import { runs } from "../../helpers/random-cases.ts";
 import { bpeVocabulary, withTokens } from "../../helpers/tiny-vocab.ts";
 
 const { control, userDefined } = TOKEN_TYPES;
@@ -99,7 +100,7 @@ describe("a reply in channels", () => {
         expect(whole).not.toMatch(/<\|/);
         expect(parts.filter((part) => /.<\/?think>|<\/?think>./.test(part))).toEqual([]);
       }),
-      { numRuns: 200 },
+      { numRuns: runs(200) },
     );
   });
 });

@@ -9,6 +9,7 @@ import { TOKEN_TYPES } from "../../../src/tokenizer/token-types.ts";
 import { createTokenizer, type TextTokenizer } from "../../../src/tokenizer/tokenizer.ts";
 import { PIECES } from "../../helpers/awkward-text.ts";
 import { type GgufKeys, g, writeGguf } from "../../helpers/gguf-writer.ts";
+import { runs } from "../../helpers/random-cases.ts";
 import {
   bpeVocabulary,
   pieceVocabulary,
@@ -58,7 +59,7 @@ describe.for([
         const wanted = wellFormed(text).replaceAll("▁", " ");
         expect(tokenizer.decode(tokenizer.encode(text)).replaceAll("▁", " ")).toBe(wanted);
       }),
-      { numRuns: 300 },
+      { numRuns: runs(300) },
     );
   });
 
@@ -70,7 +71,7 @@ describe.for([
       fc.property(anyText, (text) => {
         expect(tokenizer.encode(text).filter((id) => control.has(id))).toEqual([]);
       }),
-      { numRuns: 300 },
+      { numRuns: runs(300) },
     );
   });
 
@@ -89,7 +90,7 @@ describe.for([
         if (!wellFormed(text).includes("\uFFFD")) expect(whole).not.toContain("\uFFFD");
         for (const part of parts) expect(part).not.toMatch(/\p{Surrogate}/u);
       }),
-      { numRuns: 200 },
+      { numRuns: runs(200) },
     );
   });
 

@@ -7,6 +7,7 @@ import { type CacheFormatName, cacheFormats } from "../../../../src/formats/cach
 import { f16ToF32 } from "../../../../src/numeric/f16.ts";
 import { createRandom, normalArray } from "../../../../src/numeric/random.ts";
 import type { AttentionSpec } from "../../../../src/ops/ops.ts";
+import { runs } from "../../../helpers/random-cases.ts";
 
 interface Case {
   readonly kvHeads: number;
@@ -127,7 +128,7 @@ describe.for(Object.keys(cacheFormats) as CacheFormatName[])("a cache in %s", (n
           position += tokens;
         }
       }),
-      { numRuns: 60 },
+      { numRuns: runs(60) },
     );
   });
 

@@ -19,6 +19,7 @@ import {
   product,
 } from "../../../../src/ops/onnx/products.ts";
 import { holdMatrix } from "../../../../src/ops/onnx/weights.ts";
+import { runs } from "../../../helpers/random-cases.ts";
 import { expectWithin } from "../../../helpers/within.ts";
 
 let runtime: OnnxRuntime;
@@ -169,7 +170,7 @@ describe.for(Object.values(weightFormats))("products of %o", { timeout: 60_000 }
         ];
         for (const way of ways) expectWithin(await run(each, x, way), wanted);
       }),
-      { numRuns: 6 },
+      { numRuns: runs(6) },
     );
   });
 
@@ -196,7 +197,7 @@ describe.for(Object.values(weightFormats))("products of %o", { timeout: 60_000 }
 
         expectWithin(y, wanted);
       }),
-      { numRuns: 6 },
+      { numRuns: runs(6) },
     );
   });
 
@@ -214,7 +215,7 @@ describe.for(Object.values(weightFormats))("products of %o", { timeout: 60_000 }
         });
         expect(wrong).toBe(-1);
       }),
-      { numRuns: 10 },
+      { numRuns: runs(10) },
     );
   });
 });

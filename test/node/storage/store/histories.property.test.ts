@@ -4,6 +4,7 @@ import { join } from "node:path";
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { createRandom } from "../../../../src/numeric/random.ts";
+import { runs } from "../../../helpers/random-cases.ts";
 import { folderDirectory, MemoryDisk } from "../../../helpers/store-disks.ts";
 import { faultsOf, liveThrough, openWriter } from "./histories.ts";
 
@@ -46,7 +47,7 @@ describe("a tab that is killed after any number of bytes", () => {
           keptRecords += kept.length;
         }
       }),
-      { numRuns: 150 },
+      { numRuns: runs(150) },
     );
     // Histories in which nothing was kept would prove nothing.
     expect(keptRecords).toBeGreaterThan(1000);
@@ -62,7 +63,7 @@ describe("a tab that is killed after any number of bytes", () => {
 
         expect(await faultsOf(next, kept)).toEqual([]);
       }),
-      { numRuns: 150 },
+      { numRuns: runs(150) },
     );
   });
 
@@ -84,7 +85,7 @@ describe("a tab that is killed after any number of bytes", () => {
         expect(await faultsOf(last, kept)).toEqual([]);
       }),
       {
-        numRuns: 150,
+        numRuns: runs(150),
         examples: [
           // A drop's line was lost: its record came back when what had taken its place was dropped.
           [{ seed: 21, killAfter: 135_470, roomBytes: 116_770 }, 17],
@@ -111,7 +112,7 @@ describe("a tab that is killed after any number of bytes", () => {
           rmSync(folder, { recursive: true });
         }
       }),
-      { numRuns: 25 },
+      { numRuns: runs(25) },
     );
   });
 });
