@@ -1,19 +1,19 @@
-// y: the input of each token in blocks of 32 signed bytes, for products of integers; number =
-// byte * scale, where scale = the block's largest magnitude / 127, rounded to the nearest.
+// y: the input of each token in blocks of 32 numbers with a scale, in a format of
+// shaders/linear/store, for products that read it so. Block n of x is block n of y.
 // input = x, or its RMS norm (shaders/linear/input); x [tokens, cols]. vectors: the norm's weights.
-// A block is three quads of y: its first 16 bytes, its last 16, and as f32 the sum of the first
-// ones, that of the last ones, scale, and the largest magnitude. Block n of x is block n of y.
+// A block is STORED_QUADS quads of y, the last of which has f32 numbers.
 // A token may have more: more_cols numbers from number more_first + token * more_cols of x on. And
 // with has_raw, one that stays as it is: number raw_first + token, written behind the blocks of all
-// numbers before raw_first.
+// numbers before raw_first, four where a block would have its last quad.
 // One workgroup a token. cols, more_first, more_cols and raw_first are multiples of 32.
-// Needs: input_unit (shaders/linear/unit), weighted and input_factor (input), row_sum
-// (shaders/reduce), control (shaders/control).
+// Needs: store_block (store), input_unit (shaders/linear/unit), weighted and input_factor (input),
+// row_sum (shaders/reduce), control (shaders/control).
 override LANES: u32 = 64u;
 override ROWS: u32 = 1u;
+override STORED_QUADS: u32 = 3u;
 
 const BLOCK_QUADS = 8u;
-// A block of smaller numbers counts as 0: 127 over its largest might be infinite.
+// A block of smaller numbers counts as 0: what they are multiplied by might be infinite.
 const SMALLEST = 1e-30;
 
 struct Params {
@@ -32,7 +32,7 @@ struct Params {
 
 // Makes a block of the 32 numbers from quad `first` of x on, which are from quad `quad` on of their
 // row.
-fn store_block(first: u32, quad: u32, factor: f32) {
+fn make_block(first: u32, quad: u32, factor: f32) {
   var numbers: array<vec4f, BLOCK_QUADS>;
   var largest = vec4f();
   for (var i = 0u; i < BLOCK_QUADS; i++) {
@@ -40,19 +40,7 @@ fn store_block(first: u32, quad: u32, factor: f32) {
     largest = max(largest, abs(numbers[i]));
   }
   let most = max(max(largest.x, largest.y), max(largest.z, largest.w));
-  let inverse = select(0.0, 127.0 / most, most >= SMALLEST);
-  var bytes: array<vec4u, 2>;
-  var sums: vec2f;
-  for (var i = 0u; i < BLOCK_QUADS; i++) {
-    let four = round(numbers[i] * inverse);
-    bytes[i / 4u][i % 4u] = pack4xI8(vec4i(four));
-    sums[i / 4u] += four.x + four.y + four.z + four.w;
-  }
-  let at = 3u * (first / BLOCK_QUADS);
-  y[at] = bytes[0];
-  y[at + 1u] = bytes[1];
-  let largest_number = most * factor;
-  y[at + 2u] = bitcast<vec4u>(vec4f(sums, largest_number * (1.0 / 127.0), largest_number));
+  store_block(STORED_QUADS * (first / BLOCK_QUADS), numbers, most, factor);
 }
 
 @compute @workgroup_size(LANES, ROWS)
@@ -71,16 +59,17 @@ fn main(
   }
   let factor = input_factor(squares, lane, 0u);
   for (var block = lane; block < params.cols / 32u; block += LANES) {
-    store_block(first + BLOCK_QUADS * block, BLOCK_QUADS * block, factor);
+    make_block(first + BLOCK_QUADS * block, BLOCK_QUADS * block, factor);
   }
   let more = (params.more_first + token * params.more_cols) / 4u;
   for (var block = lane; block < params.more_cols / 32u; block += LANES) {
-    store_block(more + BLOCK_QUADS * block, BLOCK_QUADS * block, 1.0);
+    make_block(more + BLOCK_QUADS * block, BLOCK_QUADS * block, 1.0);
   }
   // The numbers of four tokens are one quad: one workgroup copies all of them.
   if (params.has_raw != 0u && token == 0u) {
     for (var quad = lane; quad < (control.tokens + 3u) / 4u; quad += LANES) {
-      y[3u * (params.raw_first / 32u) + quad] = bitcast<vec4u>(x[params.raw_first / 4u + quad]);
+      let end = STORED_QUADS * (params.raw_first / 32u + quad + 1u);
+      y[end - 1u] = bitcast<vec4u>(x[params.raw_first / 4u + quad]);
     }
   }
 }

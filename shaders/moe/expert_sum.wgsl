@@ -36,7 +36,7 @@ struct Params {
 }
 
 @group(0) @binding(0) var<uniform> params: Params;
-@group(0) @binding(1) var<storage, read> x: array<InputQuad>;
+@group(0) @binding(1) var<storage, read> x: array<InputElement>;
 @group(0) @binding(2) var<storage, read> slots: array<u32>;
 @group(0) @binding(3) var<storage, read> expert_weights: array<f32>;
 @group(0) @binding(4) var<storage, read> residual: array<f32>;

@@ -5,12 +5,12 @@ import { readWantedVariants } from "../engine/tuning/wanted.ts";
 import { SluiceError } from "../errors.ts";
 import { evictionPolicies } from "../experts/policies/registry.ts";
 import { predictors } from "../experts/predictors/registry.ts";
-import { accuracies } from "../formats/accuracy.ts";
 import {
   type CacheFormatName,
   cacheFormats,
   DEFAULT_CACHE_FORMAT,
 } from "../formats/cache/registry.ts";
+import { accuracies, DEFAULT_ACCURACY } from "../formats/input/registry.ts";
 import { modelRules } from "../models/model.ts";
 import type {
   ChatMessage,
@@ -79,7 +79,7 @@ export function addLoadFlags(command: Command): Command {
     .option("--kv-cache <format>", KV_CACHE_HELP)
     .option(
       "--accuracy <name>",
-      `what products read of their input: ${accuracies.join(", ")} (default: exact)`,
+      `what products read of their input: ${namesOf(accuracies).join(", ")} (default: ${DEFAULT_ACCURACY})`,
     )
     .option(
       "--variants <choice>",
@@ -160,7 +160,7 @@ export function readLoadOptions(flags: LoadFlags): LoadOptions {
     fill: readChoice("--fill", flags.fill, FILLS),
     contextTokens: readContextFlag(flags.context),
     kvCache: readKvCacheFlag(flags.kvCache),
-    accuracy: readChoice("--accuracy", flags.accuracy, accuracies),
+    accuracy: readChoice("--accuracy", flags.accuracy, namesOf(accuracies)),
     variants: readVariants(flags.variants),
     autotune: flags.autotune === false ? false : undefined,
     rules: readChoice("--rules", flags.rules, modelRules),

@@ -1,7 +1,7 @@
 import { evictionPolicies } from "../experts/policies/registry.ts";
 import { predictors } from "../experts/predictors/registry.ts";
-import { accuracies } from "../formats/accuracy.ts";
 import { cacheFormats } from "../formats/cache/registry.ts";
+import { accuracies } from "../formats/input/registry.ts";
 import { weightFormats } from "../formats/registry.ts";
 import { architectures } from "../models/registry.ts";
 import { scoreFunctions } from "../routing/registry.ts";
@@ -16,7 +16,7 @@ const REGISTRIES = {
   architectures,
   "weight formats": weightFormats,
   "keys and values": cacheFormats,
-  accuracies: Object.fromEntries(accuracies.map((name) => [name, true])),
+  accuracies,
   tokenizers: tokenizerKinds,
   "pre-tokenizers": preTokenizers,
   routers: scoreFunctions,

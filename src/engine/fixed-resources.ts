@@ -1,5 +1,5 @@
-import type { Accuracy } from "../formats/accuracy.ts";
 import { type CacheFormatName, cacheFormats } from "../formats/cache/registry.ts";
+import type { Accuracy } from "../formats/input/registry.ts";
 import type { GpuContext } from "../gpu/device.ts";
 import type { Variant } from "../kernels/parts.ts";
 import type { ModelSpec } from "../models/model.ts";

@@ -1,7 +1,7 @@
 import type { ExpertCache } from "../experts/expert-cache.ts";
 import type { EvictionPolicyName } from "../experts/policies/registry.ts";
-import type { Accuracy } from "../formats/accuracy.ts";
 import { type CacheFormatName, cacheFormats } from "../formats/cache/registry.ts";
+import type { Accuracy } from "../formats/input/registry.ts";
 import type { GgufFile } from "../gguf/gguf.ts";
 import type { GpuContext } from "../gpu/device.ts";
 import { type ModelSpec, ownMoe } from "../models/model.ts";

@@ -1,7 +1,7 @@
 import type { ExpertCache } from "../experts/expert-cache.ts";
 import type { EvictionPolicyName } from "../experts/policies/registry.ts";
-import type { Accuracy } from "../formats/accuracy.ts";
 import type { CacheFormatName } from "../formats/cache/registry.ts";
+import type { Accuracy } from "../formats/input/registry.ts";
 import type { ModelSpec } from "../models/model.ts";
 import type { EngineProfile, MeasuredCosts, ProfileOptions, VariantReport } from "../rpc/api.ts";
 import type { GpuNeeds, ParsedBudget } from "../scheduler/budget.ts";
@@ -22,6 +22,7 @@ export interface ModelOptions extends ExpertMemoryOptions {
   readonly pacing: PacingName;
   readonly contextTokens: number;
   readonly kvCache: CacheFormatName;
+  /** One that the runtime has. */
   readonly accuracy: Accuracy;
   /** The spec has the block that predicts further tokens where that is wanted. */
   readonly speculation: SpeculationName;

@@ -5,12 +5,17 @@ import {
   evictionPolicies,
 } from "../experts/policies/registry.ts";
 import { predictors } from "../experts/predictors/registry.ts";
-import { type Accuracy, accuracies } from "../formats/accuracy.ts";
 import {
   type CacheFormatName,
   cacheFormats,
   DEFAULT_CACHE_FORMAT,
 } from "../formats/cache/registry.ts";
+import {
+  type Accuracy,
+  accuracies,
+  accuracyOn,
+  DEFAULT_ACCURACY,
+} from "../formats/input/registry.ts";
 import { type GgufFile, openGguf } from "../gguf/gguf.ts";
 import type { GpuContext } from "../gpu/device.ts";
 import type { ModelSpec } from "../models/model.ts";
@@ -66,6 +71,7 @@ export interface OpenedModel {
   readonly tokenizer: TextTokenizer;
   readonly contextTokens: number;
   readonly kvCache: CacheFormatName;
+  /** As it was asked for: see `ModelOptions` for what it is. */
   readonly accuracy: Accuracy;
   readonly wanted: WantedMemory;
   readonly variants: WantedVariants;
@@ -161,8 +167,9 @@ export async function createSession(
   tuning: TuningPlace,
   hooks: LoadHooks,
 ): Promise<Session> {
-  const { source, kept, file, spec, tokenizer, contextTokens, kvCache, accuracy } = opened;
+  const { source, kept, file, spec, tokenizer, contextTokens, kvCache } = opened;
   const { wanted, speculation } = opened;
+  const accuracy = usableAccuracy(runtime, opened.accuracy);
   const totalBytes = spec.resident.reduce(
     (sum, { name }) => sum + (file.tensors.get(name)?.bytes ?? 0),
     0,
@@ -193,7 +200,7 @@ export async function createSession(
       },
       onRecording: () => report("pipelines"),
     };
-    model = await loadModel(runtime, opened, modelOptions, tuning);
+    model = await loadModel(runtime, { ...opened, accuracy }, modelOptions, tuning);
     const { recordBytes, topK } = model.needs;
     filler = new Filler(model.cache, model.store, Math.max(0, ...recordBytes), topK);
     const fill = options.fill !== "off";
@@ -376,9 +383,14 @@ function readKvCache(wanted: CacheFormatName = DEFAULT_CACHE_FORMAT): CacheForma
 }
 
 /** Throws "bad-input" for an accuracy that does not exist. */
-function readAccuracy(wanted: Accuracy = "exact"): Accuracy {
-  expectOneOf("accuracy", wanted, accuracies);
+function readAccuracy(wanted: Accuracy = DEFAULT_ACCURACY): Accuracy {
+  expectOneOf("accuracy", wanted, Object.keys(accuracies));
   return wanted;
+}
+
+/** What is computed where `wanted` was asked for: exactly where the runtime cannot do otherwise. */
+function usableAccuracy(runtime: Runtime, wanted: Accuracy): Accuracy {
+  return runtime.name === "webgpu" ? accuracyOn(wanted, runtime.context) : DEFAULT_ACCURACY;
 }
 
 function describe(file: GgufFile, model: RunningModel, tokenizer: TextTokenizer): ModelInfo {

@@ -20,7 +20,10 @@ export function weightParts(
   return linkedParts(format, format.parts, "load", { name, binding });
 }
 
-/** The same for a kernel that reads blocks of 32 weights for products of integers: of a format that has `blockParts`. */
+/**
+ * The same for a kernel that reads blocks of 32 weights as integers, of a format that has `blockParts`: its unit makes of
+ * them what it multiplies (`weight_unit` in `shaders/linear/unit`).
+ */
 export function blockParts(
   format: WeightFormat,
   name = "load_weights",
@@ -30,14 +33,17 @@ export function blockParts(
   return linkedParts(format, [weightBlock, ...format.blockParts], "block", { name, binding });
 }
 
-/** What the functions of formats give. */
-const UNIT_TYPES = { load: "array<vec4f, 2>", block: "WeightBlock" } as const;
+/** What kernels are given of what the functions of formats give. */
+const UNITS = {
+  load: { type: "array<vec4f, 2>", of: (loaded: string) => loaded },
+  block: { type: "WeightUnit", of: (block: string) => `weight_unit(${block})` },
+} as const;
 
 /** `parts` of a format, and its function that gives units of one kind under the name that the kernel calls. */
 function linkedParts(
   format: WeightFormat,
   parts: readonly string[],
-  kind: keyof typeof UNIT_TYPES,
+  kind: keyof typeof UNITS,
   { name, binding }: { readonly name: string; readonly binding: number },
 ): readonly string[] {
   const all = [weights, ...parts];
@@ -57,17 +63,12 @@ ${loaderOf(name, `${format.name}${suffix}`, kind, kind === "load" && format.isSc
  * What a kernel calls: `load_NAME`, and of a scaled format `scale_NAME`, what four units share, and `unit_NAME`, one of
  * them. WGSL has no alias for a function; compilers inline these.
  */
-function loaderOf(
-  name: string,
-  format: string,
-  kind: keyof typeof UNIT_TYPES,
-  scaled = false,
-): string {
-  const type = UNIT_TYPES[kind];
+function loaderOf(name: string, format: string, kind: keyof typeof UNITS, scaled = false): string {
+  const { type, of } = UNITS[kind];
   const place = "base: u32, count: u32, unit: u32";
   if (!scaled) {
     return `fn ${name}(${place}) -> ${type} {
-  return ${kind}_${format}(base, count, unit);
+  return ${of(`${kind}_${format}(base, count, unit)`)};
 }
 `;
   }

@@ -16,6 +16,8 @@ export interface GpuContext {
   readonly leastSubgroup: number | undefined;
   /** Whether the device has an instruction for products of bytes, as far as is known: `dot4I8Packed` in WGSL. */
   readonly packedDot: boolean;
+  /** Whether the device computes in f16: `shader-f16`. */
+  readonly halves: boolean;
   readonly memory: GpuMemory;
   readonly pipelines: PipelineCache;
   /** Resolves with the reason when the device is lost; never rejects. */
@@ -37,7 +39,7 @@ const WANTED_LIMITS = [
 ] as const;
 
 /** Features that are asked for where the adapter has them: nothing must rely on one. */
-const WANTED_FEATURES: readonly GPUFeatureName[] = ["subgroups", "timestamp-query"];
+const WANTED_FEATURES: readonly GPUFeatureName[] = ["subgroups", "shader-f16", "timestamp-query"];
 
 /** The language feature with `dot4I8Packed`. */
 const PACKED_DOT = "packed_4x8_integer_dot_product";
@@ -91,6 +93,7 @@ export async function openGpu(gpu: GPU | undefined, maxBufferBytes?: number): Pr
       ? (adapter.info.subgroupMinSize ?? 1)
       : undefined,
     packedDot: !software && (gpu.wgslLanguageFeatures?.has(PACKED_DOT) ?? false),
+    halves: device.features.has("shader-f16"),
     memory,
     pipelines: createPipelines(gpu, device, software),
     lost,

@@ -10,9 +10,6 @@ import two from "../../shaders/linear/matrices/two.wgsl?raw";
 import rowDots from "../../shaders/linear/row_dots.wgsl?raw";
 import rowDotsScaled from "../../shaders/linear/row_dots_scaled.wgsl?raw";
 import rowDotsType from "../../shaders/linear/row_dots_type.wgsl?raw";
-import blockEights from "../../shaders/linear/unit/block_eights.wgsl?raw";
-import blockQuads from "../../shaders/linear/unit/block_quads.wgsl?raw";
-import blocks from "../../shaders/linear/unit/blocks.wgsl?raw";
 import eights from "../../shaders/linear/unit/eights.wgsl?raw";
 import sharedDown from "../../shaders/moe/shared/down.wgsl?raw";
 import sharedGateUp from "../../shaders/moe/shared/gate_up.wgsl?raw";
@@ -41,14 +38,6 @@ export const inputParts = {
   normed: `${normed}\n${eights}`,
 } as const;
 
-/**
- * Shader parts of a product that reads what `quantise` wrote: with blocks of integers of its weights, or with numbers.
- */
-export const blockInputParts = {
-  integers: `${blockQuads}\n${blocks}`,
-  numbers: `${blockQuads}\n${blockEights}`,
-} as const;
-
 /** Shader parts of a matvec of one, two or three matrices. */
 export const matricesParts = [one, two, three] as const;
 
@@ -66,7 +55,7 @@ export interface RowDotsOptions {
   readonly binding?: number;
   /** The constant that says how many lanes share a row. */
   readonly lanes?: string;
-  /** Whether the matrix is read in blocks of integers: the kernel's input is `blockInputParts.integers`. */
+  /** Whether the matrix is read in blocks of integers, as the unit of the kernel's input says. */
   readonly integers?: boolean;
 }
 

@@ -1,6 +1,6 @@
-import type { Accuracy } from "../formats/accuracy.ts";
 import type { CacheFormat } from "../formats/cache/format.ts";
 import type { WeightFormat } from "../formats/format.ts";
+import type { Accuracy } from "../formats/input/registry.ts";
 import type { GpuContext } from "../gpu/device.ts";
 import type { Variant } from "../kernels/parts.ts";
 import type { RopeSpec } from "./ops.ts";

@@ -1,8 +1,8 @@
 import type { SluiceErrorCode } from "../errors.ts";
 import type { EvictionPolicyName } from "../experts/policies/registry.ts";
 import type { PredictorName } from "../experts/predictors/registry.ts";
-import type { Accuracy } from "../formats/accuracy.ts";
 import type { CacheFormatName } from "../formats/cache/registry.ts";
+import type { Accuracy } from "../formats/input/registry.ts";
 import type { FamilyName } from "../kernels/parts.ts";
 import type { PacingName } from "../scheduler/pacing/registry.ts";
 import type { DrafterName, SpeculationName } from "../speculation/registry.ts";

@@ -5,7 +5,7 @@ import { readFile } from "node:fs/promises";
 import { basename } from "node:path";
 import { parseArgs } from "node:util";
 import { chromium } from "playwright-core";
-import { type Accuracy, accuracies } from "../../src/formats/accuracy.ts";
+import { type Accuracy, accuracies } from "../../src/formats/input/registry.ts";
 import type { EngineStats } from "../../src/rpc/api.ts";
 import { CHROMIUM_ARGS, findChromium } from "../../tools/browsers/chromium.ts";
 import type { bench } from "./accuracy-page.ts";
@@ -15,6 +15,7 @@ import { servePage } from "./serve-page.ts";
 type Bench = typeof bench;
 
 const FLAGS = {
+  accuracies: { type: "string", default: Object.keys(accuracies).join() },
   model: { type: "string", default: "demo/models/sluice-small.gguf" },
   text: { type: "string", default: "test/models/held-out.txt" },
   tokens: { type: "string", default: "32" },
@@ -40,16 +41,17 @@ export async function main(args: string[]): Promise<void> {
   });
   try {
     const page = await openBench<Bench>(browser, server.url);
+    const names = values.accuracies.split(",") as Accuracy[];
     await page.evaluate(
-      (bench, [url, accuracies]) =>
-        bench.open(url, accuracies, { fill: "wait", diskBudget: 0, autotune: false }),
-      [`/${basename(values.model)}`, accuracies] as const,
+      (bench, [url, names]) =>
+        bench.open(url, names, { fill: "wait", diskBudget: 0, autotune: false }),
+      [`/${basename(values.model)}`, names] as const,
     );
-    const all = new Map<Accuracy, EngineStats[]>(accuracies.map((accuracy) => [accuracy, []]));
+    const all = new Map<Accuracy, EngineStats[]>(names.map((accuracy) => [accuracy, []]));
     // The first round warms up.
     for (let round = 0; round <= Number(values.rounds); round++) {
       const prompt = text.slice(round * PROMPT_LENGTH, (round + 1) * PROMPT_LENGTH);
-      for (const accuracy of accuracies) {
+      for (const accuracy of names) {
         const stats = await page.evaluate(
           (bench, [accuracy, prompt, most]) => bench.reply(accuracy, prompt, most),
           [accuracy, prompt, Number(values.tokens)] as const,

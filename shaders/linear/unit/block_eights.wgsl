@@ -2,7 +2,7 @@
 // products of bytes: weights are numbers as in eights.wgsl, of which this reads more than it does.
 // Software adapters compute a product of numbers sooner than one of bytes, and read a byte sooner
 // than a number.
-// Needs: x, an array of InputQuad; block_quad (block_quads.wgsl).
+// Needs: x, an array of InputElement; block_quad (block_quads.wgsl).
 alias WeightUnit = array<vec4f, 2>;
 
 const UNIT_COLS = 8u;

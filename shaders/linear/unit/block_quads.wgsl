@@ -1,5 +1,5 @@
 // An input in blocks of bytes, as quantise.wgsl writes it.
-alias InputQuad = vec4u;
+alias InputElement = vec4u;
 
 // Where the block begins that has the numbers of quad `quad`.
 fn block_quad(quad: u32) -> u32 {
@@ -13,12 +13,8 @@ fn input_quad(first: u32, quad: u32) -> vec4f {
   return unpack4x8snorm(word) * bitcast<f32>(x[at + 2u].w);
 }
 
-// Number `index` of those from number `first` on, which are in no block but stand behind the last.
+// Number `index` of those from number `first` on, which are in no block but stand behind the last:
+// four where a block would have its sums.
 fn raw_number(first: u32, index: u32) -> f32 {
-  return bitcast<f32>(x[block_quad(first / 4u) + index / 4u][index % 4u]);
-}
-
-// The input was normalised before it became bytes.
-fn input_factor(squares: f32, lane: u32, row: u32) -> f32 {
-  return 1.0;
+  return bitcast<f32>(x[block_quad(first / 4u + 8u * (index / 4u)) + 2u][index % 4u]);
 }

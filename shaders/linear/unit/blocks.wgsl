@@ -1,9 +1,13 @@
 // What a product of integers reads at a time: a block of 32 columns, of bytes. See eights.wgsl;
 // quantise.wgsl makes x of numbers. Where x as numbers would have eight quads, it has three.
-// Needs: x, an array of InputQuad; WeightBlock (shaders/formats); block_quad (block_quads.wgsl).
+// Needs: x, an array of InputElement; WeightBlock (shaders/formats); block_quad (block_quads.wgsl).
 alias WeightUnit = WeightBlock;
 
 const UNIT_COLS = 32u;
+
+fn weight_unit(block: WeightBlock) -> WeightUnit {
+  return block;
+}
 
 // Number = byte * scale. sums: of the first and of the last 16 bytes.
 struct InputUnit {

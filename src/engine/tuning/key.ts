@@ -1,6 +1,6 @@
-import type { Accuracy } from "../../formats/accuracy.ts";
 import type { CacheFormatName } from "../../formats/cache/registry.ts";
 import type { WeightFormat } from "../../formats/format.ts";
+import { type Accuracy, accuracies } from "../../formats/input/registry.ts";
 import { blockParts, weightParts } from "../../formats/parts.ts";
 import { weightFormats } from "../../formats/registry.ts";
 import type { GgufFile } from "../../gguf/gguf.ts";
@@ -25,8 +25,8 @@ export interface TuningKeyParts {
 
 /**
  * Names a tuning by what it depends on: adapter, runtime, the text of all kernels, the shapes and formats of the model,
- * what its products multiply, and what was pinned. Nothing that changes while a model is used or from one load to the next: no budget, no policy, no
- * length of context.
+ * what its products multiply, and what was pinned. Nothing that changes while a model is used or from one load to the next:
+ * no budget, no policy, no length of context.
  */
 export function tuningKey(parts: TuningKeyParts): string {
   const { adapterName, device, runtime, accuracy, pinned } = parts;
@@ -63,7 +63,7 @@ function kernelTexts(): string {
     weightParts(format),
     ...(format.blockParts ? [blockParts(format)] : []),
   ]);
-  return JSON.stringify([sources, formats, candidates]);
+  return JSON.stringify([sources, formats, accuracies, candidates]);
 }
 
 function hash(text: string): string {

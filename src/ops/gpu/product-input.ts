@@ -1,7 +1,9 @@
 import type { WeightFormat } from "../../formats/format.ts";
+import { BLOCK_NUMBERS, type InputFormat } from "../../formats/input/format.ts";
+import { accuracies, unitOn } from "../../formats/input/registry.ts";
 import { blockParts, weightParts } from "../../formats/parts.ts";
-import { blockInputParts, inputParts, rowDotsParts } from "../../kernels/parts.ts";
-import { BLOCK_BYTES, BLOCK_NUMBERS, quantise } from "../../kernels/quantise.ts";
+import { inputParts, rowDotsParts } from "../../kernels/parts.ts";
+import { quantise, storeConstants } from "../../kernels/quantise.ts";
 import { checkMultiple } from "../checks.ts";
 import type { GpuResources } from "../gpu-resources.ts";
 import type { Scratch } from "../program.ts";
@@ -19,14 +21,20 @@ export interface ProductInput {
   readonly integers: boolean;
 }
 
-/** Whether products of matrices in these formats read blocks of bytes: all formats have such blocks, and it was asked for. */
-function isInBlocks({ accuracy }: GpuResources, ...formats: WeightFormat[]): boolean {
-  return accuracy === "int8" && formats.every(({ blockParts }) => blockParts !== undefined);
+/**
+ * The blocks that products of matrices in these formats read; undefined for numbers as they are: unless it was asked for
+ * and all of the formats have blocks of integers.
+ */
+function blocksFor(
+  { accuracy }: GpuResources,
+  ...formats: WeightFormat[]
+): InputFormat | undefined {
+  return formats.every(({ blockParts }) => blockParts) ? accuracies[accuracy] : undefined;
 }
 
 /** Whether products of one input are all of one kind, so that one kernel may compute them. */
 export function areAlike(gpu: GpuResources, formats: readonly WeightFormat[]): boolean {
-  return new Set(formats.map((format) => isInBlocks(gpu, format))).size <= 1;
+  return new Set(formats.map((format) => blocksFor(gpu, format))).size <= 1;
 }
 
 /** The input of what is no product of `formats`, or of one that is always exact. A norm that nobody has computed is left to it. */
@@ -49,22 +57,23 @@ function plainInput(scratch: Scratch): ProductInput {
 }
 
 /**
- * The input of a kernel that multiplies it with matrices in `formats`. Where it is read in blocks of bytes, they are
- * made first, once for all that read them.
+ * The input of a kernel that multiplies it with matrices in `formats`. Where it is read in blocks, they are made first,
+ * once for all that read them.
  */
 export function productInput(
   recording: Recording,
   x: GpuTensor,
   ...formats: WeightFormat[]
 ): ProductInput {
-  if (!isInBlocks(recording.gpu, ...formats)) return exactInput(x);
+  const format = blocksFor(recording.gpu, ...formats);
+  if (!format) return exactInput(x);
   const { quantised } = recording;
   let blocks = quantised.get(x);
   if (!blocks) {
-    blocks = recordQuantise(recording, exactInput(x), { cols: x.width }, x.single);
+    blocks = recordQuantise(recording, exactInput(x), format, { cols: x.width }, x.single);
     quantised.set(x, blocks);
   }
-  return blockInput(recording.gpu, blocks);
+  return blockInput(recording.gpu, format, blocks);
 }
 
 /** The numbers of each token in a buffer: see `quantise`. */
@@ -84,28 +93,37 @@ export function unitsInput(
   ...formats: WeightFormat[]
 ): ProductInput {
   const plain = plainInput(scratch);
-  if (!isInBlocks(recording.gpu, ...formats)) return plain;
-  return blockInput(recording.gpu, recordQuantise(recording, plain, numbers, false));
+  const format = blocksFor(recording.gpu, ...formats);
+  if (!format) return plain;
+  const blocks = recordQuantise(recording, plain, format, numbers, false);
+  return blockInput(recording.gpu, format, blocks);
 }
 
-function blockInput({ context }: GpuResources, scratch: Scratch): ProductInput {
-  const integers = context.packedDot;
-  const parts = [integers ? blockInputParts.integers : blockInputParts.numbers];
-  return { scratch, parts, vectors: [], epsilon: 0, integers };
+function blockInput(
+  { accuracy, context }: GpuResources,
+  format: InputFormat,
+  scratch: Scratch,
+): ProductInput {
+  const unit = unitOn(format, context);
+  if (!unit) throw new Error(`unreachable: this device does not multiply in ${accuracy}`);
+  return { scratch, parts: unit.parts, vectors: [], epsilon: 0, integers: unit.integers };
 }
 
 function recordQuantise(
   { gpu, recorder, maxTokens }: Recording,
   x: ProductInput,
+  format: InputFormat,
   { cols, moreCols = 0, hasRaw = false }: TokenNumbers,
   single: boolean,
 ): Scratch {
-  checkMultiple("what becomes blocks of bytes", cols, BLOCK_NUMBERS);
+  checkMultiple("what is read in blocks", cols, BLOCK_NUMBERS);
   const moreFirst = maxTokens * cols;
   const rawFirst = moreFirst + maxTokens * moreCols;
-  // As much room in blocks as there is for numbers, and behind it quads of those that stay as they are.
+  // As much room in blocks as there is for numbers, and behind it a block for each four of those that stay as they are.
   const blocks = Math.ceil(x.scratch.bytes / 4 / BLOCK_NUMBERS);
-  const y = recorder.scratch(BLOCK_BYTES * blocks + (hasRaw ? 16 * Math.ceil(maxTokens / 4) : 0));
+  const y = recorder.scratch(
+    format.blockBytes * (blocks + (hasRaw ? Math.ceil(maxTokens / 4) : 0)),
+  );
   recorder.dispatch(quantise, {
     params: {
       cols,
@@ -121,8 +139,8 @@ function recordQuantise(
       vectors: x.vectors.length > 0 ? gpu.vectors(...x.vectors) : x.scratch,
       y,
     },
-    parts: [...x.parts, gpu.variant.norm.reduce],
-    constants: gpu.variant.norm.constants,
+    parts: [format.write, ...x.parts, gpu.variant.norm.reduce],
+    constants: { ...gpu.variant.norm.constants, ...storeConstants(format) },
     single,
   });
   return y;

@@ -25,7 +25,7 @@ export class Recording {
   readonly gpu: GpuResources;
   readonly recorder: Recorder;
   readonly maxTokens: number;
-  /** Blocks of bytes of what products of integers have read. */
+  /** Blocks of what products have read in blocks. */
   readonly quantised = new Map<GpuTensor, Scratch>();
 
   constructor(gpu: GpuResources, maxTokens: number) {

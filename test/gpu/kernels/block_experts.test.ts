@@ -11,7 +11,6 @@ import { groupedDown } from "../../../src/kernels/grouped_down.ts";
 import { groupedGateUp } from "../../../src/kernels/grouped_gate_up.ts";
 import {
   activationParts,
-  blockInputParts,
   rowDotsConstants,
   rowDotsParts,
   sharedParts,
@@ -23,10 +22,9 @@ import { expectWithin } from "../../helpers/within.ts";
 import { expertDownReference, expertSumReference } from "../../reference/kernels/expert_down.ts";
 import { gateUpReference, sharedWeightReference } from "../../reference/kernels/expert_gate_up.ts";
 import { groupTokensReference } from "../../reference/kernels/group_tokens.ts";
-import { blockNumbers, packBlocks } from "../../reference/kernels/quantise.ts";
 import { randomArena } from "./arena.ts";
 import { leastCols, randomInput, randomMatrix, variantCases } from "./cases.ts";
-import { unitNames } from "./units.ts";
+import { unitCases } from "./units.ts";
 
 const NUM_RUNS = runs(3);
 const ARENA = { first: 0, slots: 3 };
@@ -35,19 +33,20 @@ const BLOCK = 32;
 const { q4_0, q8_0, q6_k } = weightFormats;
 
 /** All units with all variants; formats whose blocks have no offset, in turn. */
-const CASES = unitNames
-  .flatMap((units) => variantCases.map((each) => ({ ...each, units })))
+const CASES = unitCases
+  .flatMap((each) => variantCases.map(({ name, variant }) => ({ ...each, name, variant })))
   .map((each, index) => {
     const format: WeightFormat = [q4_0, q8_0, q6_k][index % 3]!;
-    return { ...each, format, title: `${each.units} of ${format.name}, ${each.name}` };
+    return { ...each, format, title: `${each.units}, ${format.name}, ${each.name}` };
   });
 
-describe.for(CASES)("experts of blocks, $title", ({ format, variant, units }) => {
-  const integers = units === "integers";
+describe.for(CASES)("experts of blocks, $title", ({ format, input, variant, unit, reference }) => {
+  const { integers } = unit;
+  const { blockBytes } = input;
   const { constants, reduce } = variant.experts;
   const least = Math.max(BLOCK, leastCols(format));
   const load = integers ? blockParts : weightParts;
-  const rest = [blockInputParts[units], reduce];
+  const rest = [...unit.parts, reduce];
   const dots = (name: string, binding = 0) => rowDotsParts(format, name, { binding, integers });
 
   /** A layer's size, and which of its three experts each pair has. */
@@ -70,8 +69,8 @@ describe.for(CASES)("experts of blocks, $title", ({ format, variant, units }) =>
         const gate = randomMatrix(random, format, ffn, hidden);
         const up = randomMatrix(random, format, ffn, hidden);
         const weight = randomInput(random, hidden).map((value) => value / 16);
-        const x = packBlocks(randomInput(random, tokens * hidden));
-        const numbers = blockNumbers(x);
+        const x = reference.pack(randomInput(random, tokens * hidden));
+        const numbers = reference.read(x);
         const place = {
           cols: hidden,
           ffn,
@@ -133,7 +132,7 @@ describe.for(CASES)("experts of blocks, $title", ({ format, variant, units }) =>
         expect(tiles.y.words).toEqual(y.words.slice(0, pairs * ffn));
         const silu = { activation: "silu" } as const;
         for (let token = 0; token < tokens; token++) {
-          const own = { data: numbers, first: token * hidden };
+          const own = { ...numbers, first: token * hidden };
           for (let pair = token * topK; pair < (token + 1) * topK; pair++) {
             const [ofGate, ofUp] = arena.weights[slots[pair]!]! as [Float32Array, Float32Array];
             expectWithin(
@@ -168,11 +167,10 @@ describe.for(CASES)("experts of blocks, $title", ({ format, variant, units }) =>
         const residual = randomInput(random, tokens * hidden);
         const sharedFirst = pairs * ffn;
         const weightsFirst = sharedFirst + tokens * ffn;
-        const blocks = packBlocks(randomInput(random, weightsFirst));
-        const numbers = blockNumbers(blocks);
-        // Behind the blocks, in whole quads.
-        const ofTokens = randomInput(random, 4 * Math.ceil(tokens / 4));
-        const x = new Uint32Array([...blocks, ...new Uint32Array(ofTokens.buffer)]);
+        const blocks = reference.pack(randomInput(random, weightsFirst));
+        const numbers = reference.read(blocks);
+        const ofTokens = randomInput(random, tokens);
+        const x = new Uint32Array([...blocks, ...behindBlocks(ofTokens, blockBytes)]);
         const place = {
           hidden,
           ffn,
@@ -228,7 +226,7 @@ describe.for(CASES)("experts of blocks, $title", ({ format, variant, units }) =>
         expect(tiles.y.words).toEqual(y.words);
         const ofPair = (pair: number) => ({
           down: arena.weights[slots[pair]!]![0]!,
-          x: { data: numbers, first: pair * ffn },
+          x: { ...numbers, first: pair * ffn },
           ffn,
           weights: [expertWeights[pair]!],
         });
@@ -243,7 +241,7 @@ describe.for(CASES)("experts of blocks, $title", ({ format, variant, units }) =>
           const chosen = Array.from({ length: topK }, (_, choice) => ofPair(token * topK + choice));
           const shared = {
             down: down.weights,
-            x: { data: numbers, first: sharedFirst + token * ffn },
+            x: { ...numbers, first: sharedFirst + token * ffn },
             ffn,
             weights: [2, ofTokens[token]!],
           };
@@ -258,3 +256,14 @@ describe.for(CASES)("experts of blocks, $title", ({ format, variant, units }) =>
     );
   });
 });
+
+/** Numbers that are in no block: four where a block would have its last quad. */
+function behindBlocks(numbers: Float32Array<ArrayBuffer>, blockBytes: number): Uint32Array {
+  const bits = new Uint32Array(numbers.buffer);
+  const blockWords = blockBytes / 4;
+  const words = new Uint32Array(Math.ceil(numbers.length / 4) * blockWords);
+  bits.forEach((word, index) => {
+    words[(Math.floor(index / 4) + 1) * blockWords - 4 + (index % 4)] = word;
+  });
+  return words;
+}

@@ -1,50 +1,41 @@
 import fc from "fast-check";
-import { describe, expect } from "vitest";
+import { describe, expect, test } from "vitest";
 import { repackMatrix, type WeightFormat } from "../../../src/formats/format.ts";
 import { blockParts, weightParts } from "../../../src/formats/parts.ts";
 import { weightFormats } from "../../../src/formats/registry.ts";
 import { matmul, TILE_TOKENS } from "../../../src/kernels/matmul.ts";
 import { matvec, NO_VECTOR } from "../../../src/kernels/matvec.ts";
-import {
-  blockInputParts,
-  matricesParts,
-  rowDotsConstants,
-  rowDotsParts,
-} from "../../../src/kernels/parts.ts";
+import { matricesParts, rowDotsConstants, rowDotsParts } from "../../../src/kernels/parts.ts";
 import { createRandom, normalArray, type Random } from "../../../src/numeric/random.ts";
 import { runs } from "../../helpers/random-cases.ts";
 import { kernelTest } from "../../helpers/run-kernel.ts";
 import { expectWithin } from "../../helpers/within.ts";
-import {
-  blockNumbers,
-  blockProductReference,
-  offsetsOf,
-  packBlocks,
-} from "../../reference/kernels/quantise.ts";
+import { blockProductReference, offsetsOf } from "../../reference/kernels/block_products.ts";
 import { plants, randomInput, someCols, variantCases } from "./cases.ts";
-import { hasPackedDot, unitNames } from "./units.ts";
+import { hasAllUnits, unitCases, unitNeeds } from "./units.ts";
 
 const NUM_RUNS = runs(3);
 
 const formats: readonly WeightFormat[] = Object.values(weightFormats);
 
-/** Every format with blocks of integers, with the variants in turn; as numbers, one for each length of block. */
-const CASES = unitNames.flatMap((units) =>
+/** Every unit and format with blocks of integers, with the variants in turn; as numbers, one for each length of block. */
+const CASES = unitCases.flatMap((each) =>
   formats
     .filter(({ blockParts }) => blockParts)
-    .filter(({ name }) => units === "integers" || ["q4_0", "q4_k"].includes(name))
+    .filter(({ name }) => each.unit.integers || ["q4_0", "q4_k"].includes(name))
     .map((format, index) => {
       const { name, variant } = variantCases[index % variantCases.length]!;
-      return { name: `${units} of ${format.name}, ${name}`, format, variant, units };
+      return { ...each, title: `${each.units}, ${format.name}, ${name}`, format, variant };
     }),
 );
 
-kernelTest("a browser of the tests has an instruction for products of bytes", () => {
-  expect(hasPackedDot).toBe(true);
+test.for(unitNeeds)("$units can be tried in this browser", ({ lacks }, { skip }) => {
+  if (!hasAllUnits) skip(lacks !== undefined, `this adapter lacks what is called ${lacks}`);
+  expect(lacks).toBeUndefined();
 });
 
-describe.for(CASES)("products of blocks, $name", ({ format, variant, units }) => {
-  const integers = units === "integers";
+describe.for(CASES)("products of blocks, $title", ({ format, variant, unit, reference }) => {
+  const { integers } = unit;
 
   kernelTest("agree with f64, in matvec and matmul bit for bit", async ({ run }) => {
     const shape = fc.record({
@@ -53,15 +44,18 @@ describe.for(CASES)("products of blocks, $name", ({ format, variant, units }) =>
       tokens: fc.integer({ min: 1, max: TILE_TOKENS + 1 }),
       plant: fc.constantFrom(...plants),
       scale: fc.constantFrom(1, -3),
+      // Far beyond what f16 holds.
+      size: fc.constantFrom(1, 1e-24, 1e24),
       seed: fc.integer(),
     });
     await fc.assert(
-      fc.asyncProperty(shape, async ({ rows, cols, tokens, plant, scale, seed }) => {
+      fc.asyncProperty(shape, async ({ rows, cols, tokens, plant, scale, size, seed }) => {
         const random = createRandom(seed);
         const matrix = randomBlocks(random, format, rows, cols);
-        const x = packBlocks(randomInput(random, tokens * cols, plant));
-        const bias = randomInput(random, rows);
-        const residual = randomInput(random, tokens * rows);
+        const sized = (numbers: Float32Array<ArrayBuffer>) => numbers.map((each) => each * size);
+        const x = reference.pack(sized(randomInput(random, tokens * cols, plant)));
+        const bias = sized(randomInput(random, rows));
+        const residual = sized(randomInput(random, tokens * rows));
         const shared = {
           params: { cols, first_row: 0, all_rows: rows, has_residual: 1, scale, epsilon: 0 },
           buffers: { vectors: bias, residual, y: 4 * rows * tokens },
@@ -76,7 +70,7 @@ describe.for(CASES)("products of blocks, $name", ({ format, variant, units }) =>
           parts: [
             ...rowDotsParts(format, "a", { integers }),
             matricesParts[0],
-            blockInputParts[units],
+            ...unit.parts,
             variant.matrix.reduce,
           ],
           constants: rowDotsConstants(variant.matrix),
@@ -88,14 +82,14 @@ describe.for(CASES)("products of blocks, $name", ({ format, variant, units }) =>
           weights: matrix.packed,
           parts: [
             ...(integers ? blockParts(format) : weightParts(format)),
-            blockInputParts[units],
+            ...unit.parts,
             variant.batch.reduce,
           ],
           constants: variant.batch.constants,
         });
 
         const options = { bias, scale, residual };
-        expectWithin(y.floats, blockProductReference(matrix, blockNumbers(x), cols, options));
+        expectWithin(y.floats, blockProductReference(matrix, reference.read(x), cols, options));
         expect(tiles.y.words).toEqual(y.words);
       }),
       { numRuns: NUM_RUNS },

@@ -2,6 +2,7 @@ import { repackMatrix, type WeightFormat } from "../../../src/formats/format.ts"
 import { weightFormats } from "../../../src/formats/registry.ts";
 import { subgroupVariant, type Variant, variants } from "../../../src/kernels/parts.ts";
 import { normalArray, type Random } from "../../../src/numeric/random.ts";
+import { SMALLEST_F16 } from "../../reference/kernels/bounds.ts";
 
 const adapter = await navigator.gpu?.requestAdapter();
 
@@ -41,8 +42,6 @@ export const formatCases = inTurn(
 
 /** Weights of a unit: what `load_weights` gives at once. */
 const UNIT_WEIGHTS = 8;
-/** f16's smallest normal number: `unpack2x16float` may take a weight nearer to 0 for 0. */
-const SMALLEST_F16 = 2 ** -14;
 
 /** A row's shortest length in `format`. */
 export function leastCols({ blockWeights }: WeightFormat): number {
@@ -79,6 +78,7 @@ export function randomMatrix(
 
 /** `weights` in `format`. */
 export function encodeMatrix(format: WeightFormat, weights: Float32Array): Matrix {
+  // `unpack2x16float` may take what is nearer to 0 for 0.
   const blocks = format.encode(weights.map((w) => (Math.abs(w) < SMALLEST_F16 ? 0 : w)));
   return { packed: repackMatrix(format, blocks), weights: format.decode(blocks) };
 }

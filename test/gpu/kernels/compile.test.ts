@@ -1,6 +1,8 @@
 import { describe, expect } from "vitest";
 import { cacheFormats } from "../../../src/formats/cache/registry.ts";
 import type { WeightFormat } from "../../../src/formats/format.ts";
+import type { BlockUnit } from "../../../src/formats/input/format.ts";
+import { accuracies } from "../../../src/formats/input/registry.ts";
 import { blockParts, weightParts } from "../../../src/formats/parts.ts";
 import { weightFormats } from "../../../src/formats/registry.ts";
 import { createPipelines } from "../../../src/gpu/device.ts";
@@ -10,7 +12,6 @@ import { attention, attentionRows } from "../../../src/kernels/attention.ts";
 import { kernels } from "../../../src/kernels/index.ts";
 import {
   activationParts,
-  blockInputParts,
   convParts,
   inputParts,
   matricesParts,
@@ -24,7 +25,7 @@ import {
 import { scoreFunctions } from "../../../src/routing/registry.ts";
 import { gpuTest } from "../../helpers/gpu.ts";
 import { hasSubgroups, variantCases } from "./cases.ts";
-import { unitNames } from "./units.ts";
+import { unitCases } from "./units.ts";
 
 const formats = Object.values(weightFormats);
 
@@ -35,7 +36,7 @@ interface Choice {
   readonly reduce: string;
   readonly input?: string;
   /** How kernels that can read their input in blocks do it. */
-  readonly units?: keyof typeof blockInputParts;
+  readonly unit?: BlockUnit;
   /** How many matrices a matvec has. */
   readonly matrices?: number;
   /** Whether a layer has shared experts. */
@@ -78,8 +79,8 @@ function calls(sources: readonly string[], prefix: string): string[] {
 function partsFor(kernel: Kernel, choice: Choice): string[] {
   const { source } = kernel;
   const { loaded, reduce, input = inputParts.normed } = choice;
-  const units = source.includes("InputQuad") ? choice.units : undefined;
-  const integers = units === "integers";
+  const unit = source.includes("InputElement") ? choice.unit : undefined;
+  const integers = unit?.integers ?? false;
   const products = productParts(kernel, choice);
   const lanes = kernel.name === "router" ? "PARTS" : "LANES";
   const parts = [
@@ -97,9 +98,10 @@ function partsFor(kernel: Kernel, choice: Choice): string[] {
   ];
   if ([source, ...parts].some((part) => /\binput_(?:unit|factor)\(/.test(part))) {
     const numbers = source.includes("vectors") ? input : inputParts.plain;
-    parts.push(units ? blockInputParts[units] : numbers);
+    parts.push(...(unit?.parts ?? [numbers]));
   }
   if (/row_(?:sum|barrier)/.test(source) || parts.includes(inputParts.normed)) parts.push(reduce);
+  if (source.includes("store_block(")) parts.push(accuracies.int8.write);
   if (source.includes("conv_input(")) parts.push(convParts.gated);
   if (source.includes("gated(")) parts.push(activationParts.silu);
   if (source.includes("router_score(")) {
@@ -234,7 +236,7 @@ function choicesOf(one: readonly WeightFormat[], several: readonly WeightFormat[
   const inBlocks = [one, several].filter((loaded) => loaded.every(({ blockParts }) => blockParts));
   return [
     ...inBlocks.flatMap((loaded) =>
-      unitNames.map((units) => ({ loaded, reduce: serial, matrices: 3, shared: true, units })),
+      unitCases.map(({ unit }) => ({ loaded, reduce: serial, matrices: 3, shared: true, unit })),
     ),
     { loaded: one, reduce: serial, matrices: 3, shared: true },
     { loaded: several, reduce: serial, matrices: 3, shared: true, input: inputParts.plain },

@@ -1,15 +1,26 @@
 import fc from "fast-check";
 import { describe, expect } from "vitest";
+import { BLOCK_NUMBERS } from "../../../src/formats/input/format.ts";
 import { inputParts } from "../../../src/kernels/parts.ts";
-import { BLOCK_BYTES, BLOCK_NUMBERS, quantise } from "../../../src/kernels/quantise.ts";
+import { quantise, storeConstants } from "../../../src/kernels/quantise.ts";
 import { createRandom } from "../../../src/numeric/random.ts";
 import { runs } from "../../helpers/random-cases.ts";
 import { kernelTest } from "../../helpers/run-kernel.ts";
-import { DIVISION, ROUNDING, SMALLEST } from "../../reference/kernels/bounds.ts";
-import { largestOf, quotient, readBlocks, sum } from "../../reference/kernels/quantise.ts";
+import {
+  CONVERSION_F16,
+  DIVISION,
+  ROUNDING,
+  SMALLEST,
+  SMALLEST_F16,
+  type Value,
+} from "../../reference/kernels/bounds.ts";
+import { largestOf, SMALLEST_BLOCK } from "../../reference/kernels/quantise.ts";
+import { LEAST_LARGEST, readHalfBlocks } from "../../reference/kernels/quantise_f16.ts";
+import { quotient, readByteBlocks, sum } from "../../reference/kernels/quantise_int8.ts";
 import { rmsScale } from "../../reference/kernels/rms_norm.ts";
 import { plants, randomInput, variantCases } from "./cases.ts";
 import { inputNames, randomNorm } from "./inputs.ts";
+import { type BlockAccuracy, blocksCases } from "./units.ts";
 
 const NUM_RUNS = runs(8);
 /** How far a byte may be from what it rounds: a half, and what f32 makes of a weight, a division and a product. */
@@ -17,29 +28,48 @@ const BYTE_ERROR = 0.5 + 127 * (DIVISION + 2 * ROUNDING);
 /** Nothing but a row for each token. */
 const ROWS_ONLY = { more_first: 0, more_cols: 0, raw_first: 0, has_raw: 0 } as const;
 
-const CASES = variantCases.flatMap(({ name, variant }) =>
-  inputNames.map((input) => ({ name: `${name}, ${input} input`, variant, input })),
+/** Numbers that a block stands for: each of `numbers` times `factor`. */
+type ExpectBlock = (words: Uint32Array, numbers: Float32Array, factor: Value | undefined) => void;
+
+/** Each fails unless `words` are a block as near to its numbers as the format's can be. */
+const EXPECT_BLOCK: Readonly<Record<BlockAccuracy, ExpectBlock>> = {
+  int8: expectBytes,
+  f16: expectHalves,
+};
+
+const CASES = blocksCases.flatMap((blocks) =>
+  variantCases.flatMap(({ name, variant }) =>
+    inputNames.map((reads) => ({
+      ...blocks,
+      ...{ name: `${blocks.accuracy}, ${name}, ${reads} input`, variant, reads },
+    })),
+  ),
 );
 
-describe.for(CASES)("quantise, $name", ({ variant, input }) => {
-  const { constants, reduce } = variant.norm;
-  const own = { parts: [inputParts[input], reduce], constants };
+describe.for(CASES)("quantise, $name", ({ accuracy, input: format, variant, reads }) => {
+  const own = {
+    parts: [format.write, inputParts[reads], variant.norm.reduce],
+    constants: { ...variant.norm.constants, ...storeConstants(format) },
+  };
+  const blockWords = format.blockBytes / 4;
 
-  kernelTest("rounds to the nearest bytes and leaves other tokens alone", async ({ run }) => {
+  kernelTest("rounds as the format does and leaves other tokens alone", async ({ run }) => {
     const shape = fc.record({
       blocks: fc.constantFrom(1, 3, 16, 130),
       tokens: fc.integer({ min: 1, max: 4 }),
       plant: fc.constantFrom(...plants),
+      // Not so far that the squares of a norm leave f32.
+      size: fc.constantFrom(1, 1e-12, 1e12),
       seed: fc.integer(),
     });
     await fc.assert(
-      fc.asyncProperty(shape, async ({ blocks, tokens, plant, seed }) => {
+      fc.asyncProperty(shape, async ({ blocks, tokens, plant, size, seed }) => {
         const cols = blocks * BLOCK_NUMBERS;
         const random = createRandom(seed);
-        const x = randomInput(random, tokens * cols, plant);
+        const x = randomInput(random, tokens * cols, plant).map((number) => number * size);
         // Of these 127 over the largest would be infinite.
         x.fill(2e-37, 0, BLOCK_NUMBERS);
-        const norm = randomNorm(random, input, cols);
+        const norm = randomNorm(random, reads, cols);
 
         const { y } = await run(quantise, {
           ...own,
@@ -47,21 +77,20 @@ describe.for(CASES)("quantise, $name", ({ variant, input }) => {
           buffers: {
             x,
             vectors: norm?.weight ?? 16,
-            y: (BLOCK_BYTES / BLOCK_NUMBERS) * (tokens + 1) * cols,
+            y: (4 * blockWords * (tokens + 1) * cols) / BLOCK_NUMBERS,
           },
           control: { tokens },
           tokens: tokens + 1,
         });
 
-        const written = (tokens * cols * BLOCK_BYTES) / BLOCK_NUMBERS / 4;
-        for (const [index, block] of readBlocks(y.words.subarray(0, written)).entries()) {
-          const first = index * BLOCK_NUMBERS;
+        const written = (tokens * cols * blockWords) / BLOCK_NUMBERS;
+        for (let first = 0; first < tokens * cols; first += BLOCK_NUMBERS) {
           const row = first - (first % cols);
           const numbers = x
             .slice(first, first + BLOCK_NUMBERS)
             .map((value, i) => value * (norm?.weight[first - row + i] ?? 1));
-          expectBlock(
-            block,
+          EXPECT_BLOCK[accuracy](
+            blockAt(y.words, first / BLOCK_NUMBERS, blockWords),
             numbers,
             norm && rmsScale({ data: x, first: row }, cols, norm.epsilon),
           );
@@ -79,7 +108,7 @@ describe.for(CASES)("quantise, $name", ({ variant, input }) => {
       buffers: {
         x: new Float32Array(BLOCK_NUMBERS),
         vectors: new Float32Array(BLOCK_NUMBERS),
-        y: BLOCK_BYTES,
+        y: format.blockBytes,
       },
       control: { tokens: 1, fault: 1 },
     });
@@ -88,13 +117,17 @@ describe.for(CASES)("quantise, $name", ({ variant, input }) => {
   });
 });
 
-kernelTest.for(variantCases)(
+const PLAIN_CASES = CASES.filter(({ reads }) => reads === "plain");
+
+kernelTest.for(PLAIN_CASES)(
   "quantise, $name, takes more of each token, and copies numbers behind the blocks",
-  async ({ variant }, { run }) => {
+  async ({ accuracy, input: format, variant }, { run }) => {
     const [cols, moreCols, tokens, room] = [64, 96, 5, 6];
     const moreFirst = room * cols;
     const rawFirst = moreFirst + room * moreCols;
     const x = randomInput(createRandom(7), rawFirst + 8);
+    const blockWords = format.blockBytes / 4;
+    const rawBlock = rawFirst / BLOCK_NUMBERS;
 
     const { y } = await run(quantise, {
       params: {
@@ -105,36 +138,40 @@ kernelTest.for(variantCases)(
         has_raw: 1,
         epsilon: 0,
       },
-      buffers: { x, vectors: 16, y: (BLOCK_BYTES / BLOCK_NUMBERS) * rawFirst + 4 * 8 },
-      parts: [inputParts.plain, variant.norm.reduce],
-      constants: variant.norm.constants,
+      buffers: { x, vectors: 16, y: format.blockBytes * (rawBlock + 2) },
+      parts: [format.write, inputParts.plain, variant.norm.reduce],
+      constants: { ...variant.norm.constants, ...storeConstants(format) },
       control: { tokens },
     });
 
-    const blocks = readBlocks(y.words);
     for (const [start, width] of [
       [0, cols],
       [moreFirst, moreCols],
     ] as const) {
       for (let first = start; first < start + tokens * width; first += BLOCK_NUMBERS) {
         const numbers = x.subarray(first, first + BLOCK_NUMBERS);
-        expectBlock(blocks[first / BLOCK_NUMBERS]!, numbers, undefined);
+        EXPECT_BLOCK[accuracy](
+          blockAt(y.words, first / BLOCK_NUMBERS, blockWords),
+          numbers,
+          undefined,
+        );
       }
     }
-    const rawWord = (rawFirst / BLOCK_NUMBERS) * (BLOCK_BYTES / 4);
-    expect(y.floats.subarray(rawWord, rawWord + tokens)).toEqual(
-      x.subarray(rawFirst, rawFirst + tokens),
-    );
+    const raw = Array.from({ length: tokens }, (_, token) => {
+      const block = rawBlock + Math.floor(token / 4);
+      return y.floats[(block + 1) * blockWords - 4 + (token % 4)];
+    });
+    expect(raw).toEqual([...x.subarray(rawFirst, rawFirst + tokens)]);
   },
 );
 
-/** Fails unless `block` is as near to `numbers`, each times `factor`, as bytes can be. */
-function expectBlock(
-  block: ReturnType<typeof readBlocks>[number],
-  numbers: Float32Array,
-  factor: ReturnType<typeof rmsScale> | undefined,
-): void {
-  const { bytes, sums, scale, largest } = block;
+/** The words of block `index`. */
+function blockAt(words: Uint32Array, index: number, blockWords: number): Uint32Array {
+  return words.subarray(index * blockWords, (index + 1) * blockWords);
+}
+
+function expectBytes(words: Uint32Array, numbers: Float32Array, factor: Value | undefined): void {
+  const { bytes, sums, scale, largest } = readByteBlocks(words)[0]!;
   const most = largestOf(numbers);
   const wrong = Array.from(numbers).filter(
     (number, i) => !(Math.abs(bytes[i]! - quotient(number, most)) <= BYTE_ERROR),
@@ -148,4 +185,33 @@ function expectBlock(
   const relative = (factor ? factor.bound / factor.value : 0) + 5 * ROUNDING;
   expect(Math.abs(largest - exact)).toBeLessThanOrEqual(relative * exact + absolute);
   expect(Math.abs(scale - exact / 127)).toBeLessThanOrEqual((relative * exact) / 127 + absolute);
+}
+
+function expectHalves(words: Uint32Array, numbers: Float32Array, factor: Value | undefined): void {
+  const { halves, sums, scale } = readHalfBlocks(words)[0]!;
+  const most = largestOf(numbers);
+  if (most < SMALLEST_BLOCK) {
+    expect([...halves.map(Math.abs), ...sums, scale]).toEqual(new Array(35).fill(0));
+    return;
+  }
+  const times = factor?.value ?? 1;
+  // A power of two, exactly; the factor and one product by it are rounded.
+  const step = 2 ** Math.round(Math.log2(scale / times));
+  expect(most / step).toBeGreaterThanOrEqual(LEAST_LARGEST);
+  expect(most / step).toBeLessThanOrEqual(2 * LEAST_LARGEST);
+  const relative = (factor ? factor.bound / factor.value : 0) + 2 * ROUNDING;
+  expect(Math.abs(scale / step - times)).toBeLessThanOrEqual(relative * times);
+  const wrong = Array.from(numbers).filter((number, i) => {
+    const wanted = number / step;
+    const bound = (CONVERSION_F16 + ROUNDING) * Math.abs(wanted) + SMALLEST_F16;
+    return !(Math.abs(halves[i]! - wanted) <= bound);
+  });
+  expect(wrong).toEqual([]);
+  for (const [index, half] of [halves.subarray(0, 16), halves.subarray(16)].entries()) {
+    const exact = half.reduce((all, each) => all + each, 0);
+    const magnitude = half.reduce((all, each) => all + Math.abs(each), 0);
+    // A half that is subnormal may be added as 0.
+    const bound = 16 * (ROUNDING * magnitude + SMALLEST_F16);
+    expect(Math.abs(sums[index]! - exact)).toBeLessThanOrEqual(bound);
+  }
 }

@@ -10,6 +10,13 @@ export const LOG = 3 * 2 ** -23;
 /** The smallest normal f32: a GPU may take anything nearer to 0 for 0. */
 export const SMALLEST = 2 ** -126;
 
+/** Relative error of one rounding to f16. */
+export const ROUNDING_F16 = 2 ** -11;
+/** Relative error that WGSL allows a conversion from f32 to f16: it may go to either neighbour. */
+export const CONVERSION_F16 = 2 ** -10;
+/** The smallest normal f16: a GPU may take anything nearer to 0 for 0. */
+export const SMALLEST_F16 = 2 ** -14;
+
 /** Relative error of `exp(x)`: what WGSL allows, or what SwiftShader was measured to need. */
 export function expError(x: number): number {
   return Math.max(4e-6, (3 + 2 * Math.abs(x)) * 2 ** -23);
@@ -51,19 +58,40 @@ export function sumOf(terms: readonly Value[]): Value {
 export interface Run {
   readonly data: ArrayLike<number>;
   readonly first: number;
+  /**
+   * Of numbers that are multiplied in f16 with whole numbers, four products a sum (`shaders/linear/unit/half_blocks.wgsl`):
+   * what the smallest normal half counts in each number's block.
+   */
+  readonly steps?: ArrayLike<number> | undefined;
 }
 
-/** `addend` plus the dot product of two runs. The bound holds for any order of summation. */
+/** Products that are added in f16. */
+const PRODUCTS_F16 = 4;
+
+/**
+ * What a product with a whole number of weight `weight` loses in f16 at most: a rounding by itself and one in each addition
+ * behind it, and whatever is below the smallest normal half, as the number, the product, or the sum after it. A whole
+ * number is 1 at least, or else nothing is lost: so a half of 2^-14 counts no more than `weight * step` there.
+ */
+export function halfLoss(weight: number, number: number, step: number): number {
+  const roundings = PRODUCTS_F16 * ROUNDING_F16;
+  const relative = roundings / (1 - roundings);
+  return Math.abs(weight) * (relative * Math.abs(number) + 3 * step);
+}
+
+/** `addend` plus the dot product of two runs, of which `b` may be in halves. The bound holds for any order of summation. */
 export function dot(length: number, a: Run, b: Run, addend?: number): Value {
   let value = addend ?? 0;
   let magnitude = Math.abs(value);
+  let lost = 0;
   for (let i = 0; i < length; i++) {
-    const product = a.data[a.first + i]! * b.data[b.first + i]!;
-    value += product;
-    magnitude += Math.abs(product);
+    const [weight, number] = [a.data[a.first + i]!, b.data[b.first + i]!];
+    value += weight * number;
+    magnitude += Math.abs(weight * number);
+    if (b.steps) lost += halfLoss(weight, number, b.steps[b.first + i]!);
   }
   const terms = length + (addend === undefined ? 0 : 1);
-  return { value, bound: terms * ROUNDING * magnitude };
+  return { value, bound: lost + terms * ROUNDING * (magnitude + lost) };
 }
 
 /** What is done to a product besides. */
