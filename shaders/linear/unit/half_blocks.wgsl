@@ -1,7 +1,6 @@
 // What a product in f16 reads at a time: a block of 32 columns, of halves. See eights.wgsl;
 // quantise.wgsl makes x of numbers.
-// Needs: x, an array of InputElement; WeightBlock (shaders/formats); signed_byte_numbers
-// (shaders/formats/shared/bytes.wgsl).
+// Needs: x, an array of InputElement; WeightBlock (shaders/formats).
 enable f16;
 
 const UNIT_COLS = 32u;
@@ -30,18 +29,22 @@ struct WeightUnit {
 }
 
 fn weight_unit(block: WeightBlock) -> WeightUnit {
-  let zero = vec4f(block.zero);
+  let zero = vec4<f16>(f16(block.zero));
   let halves = array<vec4<f16>, 8>(
-    vec4<f16>(signed_byte_numbers(block.low.x) - zero),
-    vec4<f16>(signed_byte_numbers(block.low.y) - zero),
-    vec4<f16>(signed_byte_numbers(block.low.z) - zero),
-    vec4<f16>(signed_byte_numbers(block.low.w) - zero),
-    vec4<f16>(signed_byte_numbers(block.high.x) - zero),
-    vec4<f16>(signed_byte_numbers(block.high.y) - zero),
-    vec4<f16>(signed_byte_numbers(block.high.z) - zero),
-    vec4<f16>(signed_byte_numbers(block.high.w) - zero),
+    byte_halves(block.low.x) - zero,
+    byte_halves(block.low.y) - zero,
+    byte_halves(block.low.z) - zero,
+    byte_halves(block.low.w) - zero,
+    byte_halves(block.high.x) - zero,
+    byte_halves(block.high.y) - zero,
+    byte_halves(block.high.z) - zero,
+    byte_halves(block.high.w) - zero,
   );
   return WeightUnit(halves, block.scale, block.offset);
+}
+
+fn byte_halves(word: u32) -> vec4<f16> {
+  return vec4<f16>(unpack4xI8(word));
 }
 
 fn input_unit(first: u32, unit: u32) -> InputUnit {

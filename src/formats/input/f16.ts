@@ -1,4 +1,3 @@
-import bytes from "../../../shaders/formats/shared/bytes.wgsl?raw";
 import normed from "../../../shaders/linear/input/normed_before.wgsl?raw";
 import write from "../../../shaders/linear/store/halves.wgsl?raw";
 import halfBlocks from "../../../shaders/linear/unit/half_blocks.wgsl?raw";
@@ -9,6 +8,6 @@ export const f16: InputFormat = {
   blockBytes: 80,
   write,
   units: {
-    halves: { parts: [normed, bytes, halfBlocks], integers: true, needs: "halves" },
+    halves: { parts: [normed, halfBlocks], integers: true, needs: "halves" },
   },
 };

@@ -36,10 +36,10 @@ const MODELS: Readonly<Record<string, TinyModelOptions>> = {
 const TEXT = Array.from({ length: 40 }, (_, index) => (index * 37 + 5) % 300);
 
 /**
- * How far scores may be apart on average: measured 9e-2 in int8 and TODO in f16, with room for other adapters' rounding and for
+ * How far scores may be apart on average: measured 1e-1 in int8 and 8e-3 in f16, with room for other adapters' rounding and for
  * a choice of experts that turns. Kernels are held to derived bounds by their own tests.
  */
-const TOLERANCES = { int8: 2e-1, f16: 1e-2 } as const satisfies Record<
+const TOLERANCES = { int8: 2e-1, f16: 2e-2 } as const satisfies Record<
   Exclude<Accuracy, "exact">,
   number
 >;
