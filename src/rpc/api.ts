@@ -48,9 +48,10 @@ export interface LoadOptions {
    */
   readonly rules?: "published" | "llama.cpp";
   /**
-   * What products of weights read: numbers as they are (`exact`, the default), or blocks of 32 signed bytes with a scale
-   * (`int8`), which is not quite the same. Routers, attention and norms are exact with both, and in WebAssembly all
-   * is. What it costs, and where it is faster, is in `docs/measurements.md`.
+   * What products of weights read: numbers as they are (`exact`, the default), or blocks of 32 with a scale, of signed
+   * bytes (`int8`) or of halves that are multiplied in f16 (`f16`), which are not quite the same. Routers, attention and
+   * norms are exact with all of them. All is exact in WebAssembly, and with `f16` where the device has no `shader-f16`:
+   * `ModelInfo.accuracy` says which one it is. What it costs, and where it is faster, is in `docs/measurements.md`.
    */
   readonly accuracy?: Accuracy;
   /**
@@ -160,6 +161,7 @@ export interface ModelInfo {
   readonly kvCache: CacheFormatName;
   /** Bytes of all layers' keys and values on the GPU. */
   readonly kvCacheBytes: number;
+  /** What was asked for, or `exact` where the device does not have it. */
   readonly accuracy: Accuracy;
   readonly expertBytes: number;
   /** Bytes of all experts as RAM and disk keep them: what budgets there are shares of. */
@@ -281,6 +283,7 @@ export interface EngineStats {
   readonly runtime: RuntimeReport;
   /** Part of the result: the same ones give the same tokens on one adapter, bit for bit. */
   readonly variants: Readonly<Record<FamilyName, string>>;
+  /** Part of the result, as well: see `ModelInfo`. */
   readonly accuracy: Accuracy;
   readonly promptTokens: number;
   readonly tokens: number;

@@ -1,20 +1,20 @@
-// How fast passes are with inputs in int8, beside exact ones, in Chromium:
-//   node test/bench/run.mjs test/bench/accuracy.ts [--model FILE] [--tokens 32] [--rounds 9]
-// Two engines in one page continue parts of a text in turn, round after round, so that a busy machine slows both.
+// How fast passes are whose products read less than all of their inputs, beside exact ones:
+//   node test/bench/run.mjs test/bench/accuracy.ts [--accuracies exact,int8] [--browser firefox] [--model FILE] [--tokens 32]
+//     [--rounds 9]
+// Engines in one page, one for each accuracy, continue parts of a text in turn, round after round, so that a busy machine slows both.
 import { readFile } from "node:fs/promises";
 import { basename } from "node:path";
 import { parseArgs } from "node:util";
-import { chromium } from "playwright-core";
 import { type Accuracy, accuracies } from "../../src/formats/input/registry.ts";
 import type { EngineStats } from "../../src/rpc/api.ts";
-import { CHROMIUM_ARGS, findChromium } from "../../tools/browsers/chromium.ts";
 import type { bench } from "./accuracy-page.ts";
-import { openBench } from "./open-bench.ts";
+import { browsers } from "./browsers.ts";
 import { servePage } from "./serve-page.ts";
 
 type Bench = typeof bench;
 
 const FLAGS = {
+  browser: { type: "string", default: "chromium" },
   accuracies: { type: "string", default: Object.keys(accuracies).join() },
   model: { type: "string", default: "demo/models/sluice-small.gguf" },
   text: { type: "string", default: "test/models/held-out.txt" },
@@ -35,33 +35,30 @@ export async function main(args: string[]): Promise<void> {
     modelPath: basename(values.model),
     model: await readFile(values.model),
   });
-  const browser = await chromium.launch({
-    executablePath: findChromium(),
-    args: [...CHROMIUM_ARGS],
-  });
+  const open = browsers[values.browser as keyof typeof browsers];
+  const page = await open(server.url);
   try {
-    const page = await openBench<Bench>(browser, server.url);
     const names = values.accuracies.split(",") as Accuracy[];
-    await page.evaluate(
-      (bench, [url, names]) =>
-        bench.open(url, names, { fill: "wait", diskBudget: 0, autotune: false }),
-      [`/${basename(values.model)}`, names] as const,
-    );
+    const call = <Name extends keyof Bench>(name: Name, ...args: Parameters<Bench[Name]>) =>
+      page.evaluate(`bench.${name}(...${JSON.stringify(args)})`) as ReturnType<Bench[Name]>;
+    await page.waitForFunction(`"bench" in globalThis`);
+    const options = { fill: "wait", diskBudget: 0, autotune: false } as const;
+    await call("open", `/${basename(values.model)}`, names, options);
     const all = new Map<Accuracy, EngineStats[]>(names.map((accuracy) => [accuracy, []]));
     // The first round warms up.
     for (let round = 0; round <= Number(values.rounds); round++) {
       const prompt = text.slice(round * PROMPT_LENGTH, (round + 1) * PROMPT_LENGTH);
       for (const accuracy of names) {
-        const stats = await page.evaluate(
-          (bench, [accuracy, prompt, most]) => bench.reply(accuracy, prompt, most),
-          [accuracy, prompt, Number(values.tokens)] as const,
-        );
+        const stats = await call("reply", accuracy, prompt, Number(values.tokens));
+        if (stats.accuracy !== accuracy) {
+          throw new Error(`${stats.adapter} computes ${stats.accuracy}, not ${accuracy}`);
+        }
         if (round > 0) all.get(accuracy)!.push(stats);
       }
     }
     console.table(rowsOf(all));
   } finally {
-    await browser.close();
+    await page.close();
     await server.close();
   }
 }

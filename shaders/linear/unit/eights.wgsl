@@ -1,6 +1,6 @@
 // What a product of weights reads at a time: a unit of eight columns, of numbers as they are.
-// blocks.wgsl and block_eights.wgsl supply the same of an input in blocks of bytes, half_blocks.wgsl
-// of one in blocks of halves.
+// blocks.wgsl and block_eights.wgsl supply the same of an input in blocks of bytes,
+// half_blocks.wgsl of one in blocks of halves.
 // Needs: x, an array of InputElement; squared and weighted (shaders/linear/input).
 alias InputElement = vec4f;
 alias WeightUnit = array<vec4f, 2>;

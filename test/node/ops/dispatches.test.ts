@@ -2,6 +2,7 @@ import { describe, expect, test } from "vitest";
 import { unallocatedResources } from "../../../src/engine/dry-run.ts";
 import { planPools } from "../../../src/engine/pool-layout.ts";
 import { cacheFormats } from "../../../src/formats/cache/registry.ts";
+import { type Accuracy, accuracies } from "../../../src/formats/input/registry.ts";
 import { openGguf } from "../../../src/gguf/gguf.ts";
 import type { Kernel } from "../../../src/gpu/kernel.ts";
 import { architectures, readModel } from "../../../src/models/registry.ts";
@@ -36,7 +37,8 @@ async function dispatches(
     },
   };
   const context = { ...resources.context, pipelines } as unknown as GpuResources["context"];
-  const ops = new GpuOps({ ...resources, context, ...change(resources) }, spec.moe, recording);
+  const own = { ...resources, context };
+  const ops = new GpuOps({ ...own, ...change(own) }, spec.moe, recording);
   spec.forward(ops);
   ops.recordEnd();
   // A pass takes one of the ways to choose a token: here the one that needs nothing but argmax.
@@ -200,26 +202,32 @@ describe("a decoded token's dispatches", () => {
   });
 });
 
-test("what products read in bytes is made once for all of them, by one dispatch more", async () => {
-  const model = { architecture: "qwen2moe", format: "q8_0", layers: 1 } as const;
-  const inBytes: Change = () => ({ accuracy: "int8" });
+test.for((Object.keys(accuracies) as Accuracy[]).filter((name) => accuracies[name]))(
+  "what products read in %s is made once for all of them, by one dispatch more",
+  async (accuracy) => {
+    const model = { architecture: "qwen2moe", format: "q8_0", layers: 1 } as const;
+    const inBlocks: Change = ({ context }) => ({
+      accuracy,
+      context: { ...context, packedDot: true, halves: true },
+    });
 
-  expect(await dispatches(model, DECODE, inBytes)).toEqual([
-    ...["embed", "quantise", "matvec", "rotate_append", "attention", "quantise", "matvec"],
-    ...["router", "quantise", "expert_gate_up", "quantise", "expert_sum"],
-    ...["quantise", ...HEAD],
-  ]);
-  expect(await dispatches({ ...model, format: "f16" }, DECODE, inBytes)).toEqual(
-    await dispatches({ ...model, format: "f16" }),
-  );
-  expect(await dispatches(model, { maxTokens: 32 }, inBytes)).toEqual([
-    ...["embed", "quantise", "matmul", "matmul", "matmul", "rotate_append", "attention"],
-    ...["quantise", "matmul", "router", "quantise", "matmul", "matmul", "gated_unit"],
-    ...["quantise", "matmul", "matmul", "add"],
-    ...["group_tokens", "grouped_gate_up", "quantise", "grouped_down", "combine"],
-    ...["last_token", "quantise", ...HEAD],
-  ]);
-});
+    expect(await dispatches(model, DECODE, inBlocks)).toEqual([
+      ...["embed", "quantise", "matvec", "rotate_append", "attention", "quantise", "matvec"],
+      ...["router", "quantise", "expert_gate_up", "quantise", "expert_sum"],
+      ...["quantise", ...HEAD],
+    ]);
+    expect(await dispatches({ ...model, format: "f16" }, DECODE, inBlocks)).toEqual(
+      await dispatches({ ...model, format: "f16" }),
+    );
+    expect(await dispatches(model, { maxTokens: 32 }, inBlocks)).toEqual([
+      ...["embed", "quantise", "matmul", "matmul", "matmul", "rotate_append", "attention"],
+      ...["quantise", "matmul", "router", "quantise", "matmul", "matmul", "gated_unit"],
+      ...["quantise", "matmul", "matmul", "add"],
+      ...["group_tokens", "grouped_gate_up", "quantise", "grouped_down", "combine"],
+      ...["last_token", "quantise", ...HEAD],
+    ]);
+  },
+);
 
 /** Dispatches of a layer that are of its experts. */
 function moeCount(layer: readonly string[]): number {
