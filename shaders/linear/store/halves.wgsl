@@ -1,8 +1,8 @@
-// Blocks of halves (f16), for products in f16; see bytes.wgsl. number = half * scale: a power of two
-// takes the block's largest magnitude to [32, 64), and scale takes it back and has the factor. So
-// nothing overflows (unit/half_blocks.wgsl), what is 2^-19 of the largest or more keeps all bits of
-// a half, and any number of f32 can stand in a block. Five quads: eight halves in each of four, and
-// as f32 the sum of the first 16 halves, that of the last 16, scale, and 0.
+// Blocks of halves (f16), for products in f16; see bytes.wgsl. number = half * scale: a power of
+// two takes the block's largest magnitude to [32, 64), and scale takes it back and has the factor.
+// So nothing overflows (unit/half_blocks.wgsl), what is 2^-19 of the largest or more keeps all bits
+// of a half, and any number of f32 can stand in a block. Five quads: eight halves in each of four,
+// and as f32 the sum of the first 16 halves, that of the last 16, scale, and 0.
 // Needs: y, BLOCK_QUADS and SMALLEST (quantise.wgsl).
 fn store_block(at: u32, numbers: array<vec4f, BLOCK_QUADS>, most: f32, factor: f32) {
   // As f32 has it: 127 for [1, 2).
