@@ -6,6 +6,7 @@ import {
   type Page,
 } from "playwright-core";
 import { CHROMIUM_ARGS, findChromium } from "../../tools/browsers/chromium.ts";
+import { rememberTunings, restoreTunings } from "./tunings.ts";
 
 /** Starts Chromium with WebGPU on a software adapter, or with other arguments. */
 export function launchChromium(options: LaunchOptions = {}): Promise<Browser> {
@@ -46,6 +47,7 @@ export class ChatPage implements AsyncDisposable {
     });
     const page = await context.newPage();
     page.setDefaultTimeout(90_000);
+    if (options.javaScriptEnabled !== false) await restoreTunings(page, url);
     const chat = new ChatPage(page);
     await prepare(page);
     await page.goto(url);
@@ -53,6 +55,7 @@ export class ChatPage implements AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
+    await rememberTunings(this.page);
     await this.page.context().close();
   }
 
