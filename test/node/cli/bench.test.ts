@@ -22,7 +22,7 @@ import { tinyModel } from "../../helpers/tiny-models.ts";
 import { callSluice, runSluice, temporaryFile } from "./run-sluice.ts";
 
 /** Pipelines of a model, on busy cores. */
-const TIMEOUT_MS = 120_000;
+const TIMEOUT_MS = 300_000;
 
 const MODEL = {
   contextTokens: 64,
