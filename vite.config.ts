@@ -12,12 +12,13 @@ const ISOLATION_HEADERS = {
   "Cross-Origin-Embedder-Policy": "require-corp",
 };
 
-/** The package's entries, by the names that `exports` and `bin` of package.json give them. */
+/** The package's entries, by the names that `exports` and `bin` of package.json give them, and the command's thread. */
 const LIBRARY_ENTRIES = {
   index: path("src/index.ts"),
   worker: path("src/worker.ts"),
   "ai-sdk": path("src/faces/ai-sdk.ts"),
   "cli/sluice": path("src/cli/sluice.ts"),
+  "cli/expert-thread": path("src/cli/expert-thread.ts"),
 };
 
 /** Packages that stay imports. The command's commander is no dependency, so it is built in. */

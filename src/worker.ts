@@ -1,7 +1,20 @@
 import { createEngine } from "./engine/engine.ts";
+import {
+  isExpertThread,
+  runExpertThread,
+  startExpertThread,
+} from "./engine/onnx/experts/worker-thread.ts";
 import { browserTunings } from "./engine/tuning/kept.ts";
-import { isOnnxThread, runOnnxThread } from "./onnx/thread.ts";
 import { serve } from "./rpc/server.ts";
 
-if (isOnnxThread()) void runOnnxThread();
-else serve(createEngine({ gpu: navigator.gpu, tunings: browserTunings(), fallsBack: true }));
+if (isExpertThread()) void runExpertThread();
+else {
+  serve(
+    createEngine({
+      gpu: navigator.gpu,
+      tunings: browserTunings(),
+      fallsBack: true,
+      startThread: startExpertThread,
+    }),
+  );
+}

@@ -1,21 +1,9 @@
 #!/usr/bin/env node
-// The sluice command from source: Vite compiles TypeScript and inlines WGSL, for Node and for the page alike.
-// The built package has src/cli/sluice.ts in its place.
+// The sluice command from source, for Node and for the page alike. The built package has src/cli/sluice.ts in its place.
 import { join } from "node:path";
-import { fileURLToPath } from "node:url";
-import { createServer } from "vite";
+import { openSource, root } from "./from-source.mjs";
 
-const root = fileURLToPath(new URL("../..", import.meta.url));
-const vite = await createServer({
-  root,
-  configFile: false,
-  appType: "custom",
-  logLevel: "error",
-  // Nothing is watched and no port is opened: the command's own server hands requests on.
-  server: { middlewareMode: true, hmr: false, ws: false, watch: null },
-  // Packages are served as they are, so no cache is written that two runs could fight over.
-  optimizeDeps: { noDiscovery: true, include: [] },
-});
+const vite = await openSource();
 /** Vite lets code that imports what it computes import this; it would open a socket that nobody answers. */
 const VITE_CLIENT = "/@vite/client";
 const CLIENT_CODE = "export const injectQuery = (url) => url;";
@@ -25,6 +13,7 @@ const status = await runCli(process.argv.slice(2), {
   runner: "/src/cli/page/runner.ts",
   worker: "/src/cli/page/worker.ts",
   peers: "/test/bench/peers/page.ts",
+  expertThread: new URL("expert-thread.mjs", import.meta.url),
   bundledModel: join(root, "demo/models/sluice-small.gguf"),
   handle(request, response) {
     if (request.url !== VITE_CLIENT) return vite.middlewares(request, response);

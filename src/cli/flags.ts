@@ -97,7 +97,7 @@ export function addLoadFlags(command: Command): Command {
     )
     .option(
       "--threads <count>",
-      "threads of --runtime onnx (default: half as many as there are cores, at most 4)",
+      "threads of --runtime onnx (default: as many as there are cores, at most 4)",
     );
 }
 

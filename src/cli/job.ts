@@ -59,13 +59,15 @@ export type Runtime = <Work extends Task>(
   assets: PageAssets,
 ) => Promise<ResultOf<Work>>;
 
-/** The code that a page needs, which comes from source or from a build. */
+/** The code that pages and threads need, which comes from source or from a build. */
 export interface PageAssets {
   /** Addresses on the local server: the page's script and the engine's worker. */
   readonly runner: string;
   readonly worker: string;
   /** Address of the script that measures other engines in the page; the packages that it needs are not shipped. */
   readonly peers?: string;
+  /** The script of a thread of Node that helps to compute experts. */
+  readonly expertThread: URL;
   /** Path of the model that comes with the command, if it does. */
   readonly bundledModel?: string;
   /** Answers a request for a script. */

@@ -30,6 +30,7 @@ const { runCli } = await import("./main.ts");
 const status = await runCli(process.argv.slice(2), {
   runner,
   worker,
+  expertThread: new URL("expert-thread.js", import.meta.url),
   bundledModel: join(ROOT, "demo/models/sluice-small.gguf"),
   handle: (request, response) => serveBuilt(request.url ?? "/", response),
 });

@@ -370,6 +370,8 @@ export class GpuModel implements RunningModel, ChoosingModel {
     return expertPlanOf(this.#pools, this.needs.experts, (pool) => this.cache.slotCount(pool));
   }
 
+  readonly threads = undefined;
+
   get adapter(): string {
     return this.#context.adapterName;
   }

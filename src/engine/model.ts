@@ -59,6 +59,8 @@ export interface RunningModel {
   readonly choosing: ChoosingModel | undefined;
   /** What computes, with its version. */
   readonly adapter: string;
+  /** Threads of this machine that compute; undefined where a GPU does. */
+  readonly threads: number | undefined;
   /** Bytes that the model and what computes with it take there. */
   readonly memoryBytes: number;
   readonly counters: ExecutorCounters;

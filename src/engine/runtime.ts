@@ -1,7 +1,9 @@
 import { SluiceError } from "../errors.ts";
 import type { GpuContext } from "../gpu/device.ts";
 import { OnnxRuntime } from "../onnx/runtime.ts";
-import type { LoadOptions, RuntimeReport, RuntimeWanted } from "../rpc/api.ts";
+import type { LoadOptions, RuntimeWanted } from "../rpc/api.ts";
+import type { ThreadOptions } from "./onnx/experts/computer.ts";
+import { usualThreads } from "./onnx/experts/thread-count.ts";
 import type { EngineHost } from "./types.ts";
 
 /** What a model is run by, and why. */
@@ -11,6 +13,7 @@ export type Runtime =
       readonly name: "onnx";
       readonly reason: string;
       readonly onnx: OnnxRuntime;
+      readonly threads: ThreadOptions;
       readonly expandedBytes: number | undefined;
     };
 
@@ -19,7 +22,7 @@ const WANTED: readonly RuntimeWanted[] = ["auto", "webgpu", "onnx"];
 /** What the runtime depends on. */
 export interface RuntimeOptions
   extends Pick<LoadOptions, "runtime" | "onnxFolder" | "onnxThreads"> {
-  readonly host: Pick<EngineHost, "fallsBack" | "expandedBytes" | "importOnnx">;
+  readonly host: Pick<EngineHost, "fallsBack" | "expandedBytes" | "startThread">;
   /** Opens the GPU. Throws as `openGpu`. */
   readonly open: () => Promise<GpuContext>;
 }
@@ -47,14 +50,12 @@ export async function chooseRuntime({
       `onnxThreads is ${onnxThreads}; it must be a whole number, at least 1.`,
     );
   }
-  const { fallsBack, expandedBytes, importOnnx: importModule } = host;
+  const { fallsBack, expandedBytes, startThread: start } = host;
   const onnxFor = async (reason: string): Promise<Runtime> => {
-    const onnx = await OnnxRuntime.load({
-      folder: onnxFolder,
-      threads: onnxThreads,
-      importModule,
-    });
-    return { name: "onnx", reason, onnx, expandedBytes };
+    const onnx = await OnnxRuntime.load({ folder: onnxFolder });
+    const threads = onnxThreads ?? usualThreads(globalThis.navigator?.hardwareConcurrency ?? 1);
+    const options = { threads, start, folder: onnxFolder };
+    return { name: "onnx", reason, onnx, threads: options, expandedBytes };
   };
   const asked = "it was asked for";
   if (wanted === "onnx") return onnxFor(asked);
@@ -78,12 +79,6 @@ export async function chooseRuntime({
     // A slow adapter is better than none.
     return { name: "webgpu", reason: "onnxruntime-web could not be loaded", context };
   }
-}
-
-/** The runtime as it is told to people. */
-export function reportRuntime(runtime: Runtime): RuntimeReport {
-  const { name, reason } = runtime;
-  return name === "onnx" ? { name, reason, threads: runtime.onnx.threads } : { name, reason };
 }
 
 /** A sentence's beginning, as a reason. */

@@ -43,7 +43,7 @@ import type { ModelOptions, RunningModel } from "./model.ts";
 import { OnnxModel } from "./onnx/onnx-model.ts";
 import { choosePredictor, type PredictorChoice } from "./prefetch.ts";
 import { expertOf } from "./records.ts";
-import { type Runtime, reportRuntime } from "./runtime.ts";
+import type { Runtime } from "./runtime.ts";
 import { type CountedSource, openSource } from "./source.ts";
 import { checkDrafter, readSpeculation, wantsAhead } from "./speculation/speculation.ts";
 import { tuningKey } from "./tuning/key.ts";
@@ -215,7 +215,8 @@ export async function createSession(
     const history = new History((...tokens) => earliestReturn(spec, size, ...tokens));
     const lower = { ram: wanted.ram, disk: wanted.disk };
     const made = { source, file, spec, tokenizer, info, model, history, filler, fill, lower };
-    return { ...made, runtime: reportRuntime(runtime) };
+    const { name, reason } = runtime;
+    return { ...made, runtime: { name, reason } };
   } catch (error) {
     filler?.stop();
     await model?.store.stop();
@@ -233,9 +234,12 @@ async function loadModel(
 ): Promise<RunningModel> {
   const { file, spec } = opened;
   if (runtime.name === "onnx") {
-    const { onnx, expandedBytes } = runtime;
-    const memory = { memoryLimitBytes: deviceMemoryBytes() / 2, expandedBytes };
-    return OnnxModel.load(onnx, file, spec, { ...options, ...memory });
+    const { onnx, threads, expandedBytes } = runtime;
+    const memoryLimitBytes = deviceMemoryBytes() / 2;
+    return OnnxModel.load(onnx, file, spec, {
+      ...options,
+      ...{ memoryLimitBytes, expandedBytes, threads },
+    });
   }
   const { context } = runtime;
   const variants = await plannedVariants(context, opened, tuning);

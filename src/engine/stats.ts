@@ -82,7 +82,7 @@ export class ReplyMeter {
     const received = now.received - start.received;
     return {
       adapter: model.adapter,
-      runtime,
+      runtime: { ...runtime, ...(model.threads !== undefined && { threads: model.threads }) },
       variants: chosenVariants(model.variants),
       accuracy: model.accuracy,
       promptTokens: this.#promptTokens,

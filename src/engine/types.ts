@@ -1,4 +1,3 @@
-import type { OnnxModule } from "../onnx/runtime.ts";
 import type {
   BudgetBytes,
   Budgets,
@@ -20,6 +19,7 @@ import type {
 } from "../rpc/api.ts";
 import type { ByteSource } from "../storage/byte-source.ts";
 import type { TextFile } from "../storage/text-file.ts";
+import type { ThreadPort } from "./onnx/experts/messages.ts";
 import type { KeptTunings } from "./tuning/kept.ts";
 
 /**
@@ -97,8 +97,8 @@ export interface EngineHost {
   readonly tuningMs?: number;
   /** Whether onnxruntime-web is chosen by itself where WebGPU has no GPU. Default: only when it is asked for. */
   readonly fallsBack?: boolean;
-  /** Imports onnxruntime-web. Default: its build for browsers, which in Node has one thread. */
-  readonly importOnnx?: () => Promise<OnnxModule>;
+  /** Starts a thread that runs `helpWithExperts`, for WebAssembly. Default: the engine's own thread computes alone. */
+  readonly startThread?: () => ThreadPort;
   /**
    * Below so many bytes onnxruntime-web holds what every token needs in f32, which is faster: to try what a larger model
    * does.

@@ -15,11 +15,11 @@ export type MatrixShape = readonly [rows: number, cols: number];
 export interface IntegerColumns {
   readonly kind: "integers";
   /** `[cols, rows]`. */
-  readonly quants: Int8Array<ArrayBuffer>;
+  readonly quants: Int8Array;
   /** `[cols / groupWeights, rows]`; of a matrix stored by columns `[cols, rows / groupWeights]`. */
-  readonly scales: Float32Array<ArrayBuffer>;
+  readonly scales: Float32Array;
   /** As `scales`; undefined for formats without mins. */
-  readonly mins: Float32Array<ArrayBuffer> | undefined;
+  readonly mins: Float32Array | undefined;
   /** Weights that share a scale and a min: 16, 32 or 256. */
   readonly groupWeights: number;
 }
@@ -28,7 +28,7 @@ export interface IntegerColumns {
 export interface FloatColumns {
   readonly kind: "floats";
   /** `[cols, rows]`. */
-  readonly values: Float32Array<ArrayBuffer>;
+  readonly values: Float32Array;
 }
 
 /** A matrix by columns. */
@@ -45,35 +45,55 @@ const tile = new Int32Array((TILE_ROWS * TILE_COLS) / 4);
 const TILE_STRIDE = TILE_COLS / 4;
 const NO_MINS = new Float32Array(0);
 
-/** Bytes that a matrix takes by columns: a multiple of 16. */
-export function columnsBytes({ integers }: WeightFormat, [rows, cols]: MatrixShape): number {
-  const weights = rows * cols;
-  if (!integers) return aligned(4 * weights);
-  const perGroup = aligned((4 * weights) / integers.groupWeights);
-  return aligned(weights) + perGroup * (integers.hasMins ? 2 : 1);
+/** Where the parts of a matrix lie, in bytes from its start. */
+export interface ColumnsPlaces {
+  /** Of the quants or floats: they come first. */
+  readonly values: 0;
+  /** Undefined for floats. */
+  readonly scales: number | undefined;
+  readonly mins: number | undefined;
+  /** Of all: a multiple of 16. */
+  readonly bytes: number;
 }
 
-/** The views of a matrix whose {@link columnsBytes} start at `byteOffset` of `memory`: a multiple of 16 in its buffer. */
+/** Where the parts of a matrix by columns lie. */
+export function placeColumns({ integers }: WeightFormat, [rows, cols]: MatrixShape): ColumnsPlaces {
+  const weights = rows * cols;
+  if (!integers) {
+    return { values: 0, scales: undefined, mins: undefined, bytes: aligned(4 * weights) };
+  }
+  const perGroup = aligned((4 * weights) / integers.groupWeights);
+  const scales = aligned(weights);
+  const mins = integers.hasMins ? scales + perGroup : undefined;
+  return { values: 0, scales, mins, bytes: (mins ?? scales) + perGroup };
+}
+
+/** Bytes that a matrix takes by columns: a multiple of 16. */
+export function columnsBytes(format: WeightFormat, shape: MatrixShape): number {
+  return placeColumns(format, shape).bytes;
+}
+
+/** The views of a matrix that starts at `byteOffset` of `memory`: a multiple of 16 in its buffer. */
 export function viewColumns(
-  { integers }: WeightFormat,
+  format: WeightFormat,
   [rows, cols]: MatrixShape,
-  memory: Uint8Array<ArrayBuffer>,
+  { buffer, byteOffset: origin }: Uint8Array,
   byteOffset: number,
 ): Columns {
   const weights = rows * cols;
-  const start = memory.byteOffset + byteOffset;
-  if (!integers) {
-    return { kind: "floats", values: new Float32Array(memory.buffer, start, weights) };
+  const start = origin + byteOffset;
+  const { scales, mins } = placeColumns(format, [rows, cols]);
+  if (scales === undefined) {
+    return { kind: "floats", values: new Float32Array(buffer, start, weights) };
   }
-  const groups = weights / integers.groupWeights;
-  const scales = start + aligned(weights);
-  const mins = scales + aligned(4 * groups);
+  const { groupWeights } = format.integers!;
+  const groups = (at: number) => new Float32Array(buffer, start + at, weights / groupWeights);
   return {
     kind: "integers",
-    quants: new Int8Array(memory.buffer, start, weights),
-    scales: new Float32Array(memory.buffer, scales, groups),
-    mins: integers.hasMins ? new Float32Array(memory.buffer, mins, groups) : undefined,
-    groupWeights: integers.groupWeights,
+    quants: new Int8Array(buffer, start, weights),
+    scales: groups(scales),
+    mins: mins === undefined ? undefined : groups(mins),
+    groupWeights,
   };
 }
 
@@ -172,7 +192,7 @@ function targetOf(
 }
 
 /** The memory of an array of whole words, a word at a time. */
-function wordsOf({ buffer, byteOffset, byteLength }: ArrayBufferView<ArrayBuffer>): Int32Array {
+function wordsOf({ buffer, byteOffset, byteLength }: ArrayBufferView): Int32Array {
   return new Int32Array(buffer, byteOffset, byteLength / 4);
 }
 

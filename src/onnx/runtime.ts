@@ -1,19 +1,14 @@
 import type { InferenceSession, Tensor } from "onnxruntime-web/wasm";
 import { SluiceError } from "../errors.ts";
 import { type ElementType, Graph, Names } from "./graph.ts";
-import { WEIGHTS_FILE, writeModel } from "./proto.ts";
+import { WEIGHTS_FILE, type WrittenModel, writeModel } from "./proto.ts";
 
-/** onnxruntime-web's module. */
-export type OnnxModule = typeof import("onnxruntime-web/wasm");
+type OnnxModule = typeof import("onnxruntime-web/wasm");
 
-/** Where onnxruntime-web's files lie, and how it may run. */
+/** Where onnxruntime-web's files lie. */
 export interface OnnxOptions {
   /** A folder's URL, with its slash: `ort-wasm-simd-threaded.mjs` and `.wasm` are in it. Default: beside the package. */
   readonly folder?: string | undefined;
-  /** Default: half as many as the machine has cores, at most 4, where memory can be shared among threads; otherwise 1. */
-  readonly threads?: number | undefined;
-  /** Default: the build for browsers, which in Node has one thread. */
-  readonly importModule?: (() => Promise<OnnxModule>) | undefined;
 }
 
 /** Numbers, with the lengths of their axes. */
@@ -32,14 +27,6 @@ export interface CompileOptions {
   readonly folds: boolean;
 }
 
-/**
- * Threads that pay: products are small, and threads that wait for the next one spin, which costs a busy machine more than
- * they gain: two decode a small model no faster than one on two cores, and far slower beside other work
- * (`docs/measurements.md`).
- */
-const MOST_THREADS = 4;
-const THREADS_PER_CORE = 0.5;
-
 /** onnxruntime-web's WebAssembly, loaded. There is one in a thread; it stays. */
 export class OnnxRuntime {
   readonly #ort: OnnxModule;
@@ -49,17 +36,12 @@ export class OnnxRuntime {
   }
 
   /** Loads it, files and all. Throws "missing-feature" where that fails. The options count the first time alone. */
-  static async load({
-    folder,
-    threads,
-    importModule = () => import("onnxruntime-web/wasm"),
-  }: OnnxOptions = {}): Promise<OnnxRuntime> {
+  static async load({ folder }: OnnxOptions = {}): Promise<OnnxRuntime> {
     try {
-      const ort = await importModule();
+      const ort = await import("onnxruntime-web/wasm");
       if (folder !== undefined) ort.env.wasm.wasmPaths = folder;
-      ort.env.wasm.numThreads ||= canShareMemory()
-        ? (threads ?? usualThreads(globalThis.navigator?.hardwareConcurrency ?? 1))
-        : 1;
+      // Its own threads spin between products, and gain little with such as are small: see `src/engine/onnx/experts`.
+      ort.env.wasm.numThreads = 1;
       ort.env.logLevel = "error";
       const runtime = new OnnxRuntime(ort);
       // Only a first graph makes it fetch its files, which may be missing.
@@ -76,14 +58,13 @@ export class OnnxRuntime {
     return this.#ort.env.versions.web ?? this.#ort.env.versions.common;
   }
 
-  /** Threads that compute. */
-  get threads(): number {
-    return this.#ort.env.wasm.numThreads ?? 1;
+  /** Makes a graph ready to run; the caller disposes of it. Throws "out-of-memory", "gpu-error". */
+  compile(graph: Graph, options: CompileOptions): Promise<CompiledGraph> {
+    return this.open(writeModel(graph), options);
   }
 
-  /** Makes a graph ready to run; the caller disposes of it. Throws "out-of-memory", "gpu-error". */
-  async compile(graph: Graph, { folds }: CompileOptions): Promise<CompiledGraph> {
-    const { model, weights } = writeModel(graph);
+  /** As `compile`, of a graph that has been written. */
+  async open({ model, weights }: WrittenModel, { folds }: CompileOptions): Promise<CompiledGraph> {
     let session: InferenceSession;
     try {
       session = await this.#ort.InferenceSession.create(model, {
@@ -103,6 +84,9 @@ export class OnnxRuntime {
   }
 }
 
+/** Inputs that a graph is given again and again. Views on memory of the caller's, which is read at each run. */
+export type HeldInputs = Readonly<Record<string, Tensor>>;
+
 /** A graph that is ready to run. Owned by its maker. */
 export class CompiledGraph {
   readonly #ort: OnnxModule;
@@ -113,13 +97,21 @@ export class CompiledGraph {
     this.#session = session;
   }
 
-  /** Runs it, which holds the thread. Outputs by name; throws "out-of-memory", "gpu-error". */
-  async run(inputs: ReadonlyMap<string, HostTensor>): Promise<Map<string, HostTensor>> {
-    const { Tensor } = this.#ort;
-    const feeds: Record<string, Tensor> = {};
+  /** Makes inputs ready to be given. */
+  hold(inputs: Iterable<readonly [string, HostTensor]>): HeldInputs {
+    const held: Record<string, Tensor> = {};
     for (const [name, { type, data, dims }] of inputs) {
-      feeds[name] = new Tensor(type, data as Tensor.DataTypeMap[typeof type], dims);
+      held[name] = new this.#ort.Tensor(type, data as Tensor.DataTypeMap[typeof type], dims);
     }
+    return held;
+  }
+
+  /** Runs it, which holds the thread. Outputs by name; throws "out-of-memory", "gpu-error". */
+  async run(
+    inputs: Iterable<readonly [string, HostTensor]>,
+    held?: HeldInputs,
+  ): Promise<Map<string, HostTensor>> {
+    const feeds = { ...held, ...this.hold(inputs) };
     let results: InferenceSession.OnnxValueMapType;
     try {
       results = await this.#session.run(feeds);
@@ -145,17 +137,6 @@ function smallestGraph(): Graph {
   graph.inputs.push(input);
   graph.outputs.push({ ...input, name: graph.node("Identity", [input.name]) });
   return graph;
-}
-
-/** Whether threads can work on the same memory: browsers let pages do that which are cross-origin isolated. */
-function canShareMemory(): boolean {
-  const isBrowser = "crossOriginIsolated" in globalThis;
-  return typeof SharedArrayBuffer !== "undefined" && (!isBrowser || globalThis.crossOriginIsolated);
-}
-
-/** Threads that pay on so many cores. */
-export function usualThreads(cores: number): number {
-  return Math.min(MOST_THREADS, Math.ceil(THREADS_PER_CORE * cores));
 }
 
 function notLoaded(cause: unknown): SluiceError {

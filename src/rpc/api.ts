@@ -89,8 +89,8 @@ export interface LoadOptions {
    */
   readonly onnxFolder?: string;
   /**
-   * Threads of `onnx`, which the worker keeps from its first load on. Default: half as many as there are cores, at most 4,
-   * where the page is cross-origin isolated; otherwise 1, whatever is asked for.
+   * Threads of `onnx`, which share a layer's experts. Default: as many as there are cores, at most 4, where the page is
+   * cross-origin isolated; otherwise 1, whatever is asked for.
    */
   readonly onnxThreads?: number;
 }

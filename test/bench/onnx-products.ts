@@ -98,14 +98,9 @@ export async function main(flags: readonly string[]): Promise<void> {
     args: [...flags],
     options: {
       rounds: { type: "string", default: "200" },
-      threads: { type: "string", default: "1" },
     },
   });
-  const runtime = await OnnxRuntime.load({
-    threads: Number(values.threads),
-    // The build for browsers has one thread in Node.
-    importModule: () => import("onnxruntime-web"),
-  });
+  const runtime = await OnnxRuntime.load();
   const ready: ReadyWay[] = [];
   for (const way of WAYS) ready.push(await prepare(runtime, way));
   for (const tokens of TOKENS) {

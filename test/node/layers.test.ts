@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
 
-const BASE = ["errors", "numeric"];
+const BASE = ["errors", "numeric", "next-task"];
 const COMPUTE = [...BASE, "gpu", "onnx", "formats", "routing", "kernels", "ops"];
 const BYTES = ["gguf", "storage", "tokenizer"];
 const PURE = ["experts", "scheduler", "speculation"];
@@ -8,6 +8,7 @@ const PURE = ["experts", "scheduler", "speculation"];
 /** What each folder of `src`, or file directly in it, may import besides itself. */
 const MAY_IMPORT: Record<string, readonly string[]> = {
   errors: [],
+  "next-task": [],
   numeric: ["errors"],
   gguf: BASE,
   storage: BASE,

@@ -1,4 +1,9 @@
 import { createEngine } from "../../engine/engine.ts";
+import {
+  isExpertThread,
+  runExpertThread,
+  startExpertThread,
+} from "../../engine/onnx/experts/worker-thread.ts";
 import { serve } from "../../rpc/server.ts";
 import type { TextFile } from "../../storage/text-file.ts";
 import { PAGE_PATHS } from "./events.ts";
@@ -17,4 +22,5 @@ const tunings: TextFile = {
   },
 };
 
-serve(createEngine({ gpu: navigator.gpu, tunings }));
+if (isExpertThread()) void runExpertThread();
+else serve(createEngine({ gpu: navigator.gpu, tunings, startThread: startExpertThread }));

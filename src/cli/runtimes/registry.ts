@@ -6,7 +6,7 @@ export const runtimes = {
   chromium: async (...call) => (await import("./chromium.ts")).chromium(...call),
   firefox: async (...call) => (await import("./firefox.ts")).firefox(...call),
   dawn: async (job, hooks) => (await import("./dawn.ts")).dawn(job, hooks),
-  onnx: async (job, hooks) => (await import("./onnx.ts")).onnx(job, hooks),
+  onnx: async (...call) => (await import("./onnx.ts")).onnx(...call),
 } as const satisfies Record<string, Runtime>;
 
 /** A name that `--runtime` takes. */

@@ -13,7 +13,7 @@ export async function calibrateOnnx(
   parts: OnnxPassParts,
   pools: readonly PoolLayout[],
 ): Promise<MeasuredCosts> {
-  const { spec, slots, graphs } = parts;
+  const { spec, slots, computer, forms } = parts;
   const withoutExperts = () =>
     runOnnxPass(parts, [0], 0, { logits: false, ahead: false, withoutExperts: true });
   const passMs = await fastest(withoutExperts);
@@ -23,12 +23,13 @@ export async function calibrateOnnx(
   const { recordBytes } = pools[pool]!;
   const record = new Uint8Array(recordBytes);
   const uploadMs = await fastest(async () => slots.upload(pool, 0, record));
-  const zeros = { type: "float32", data: new Float32Array(hidden), dims: [1, hidden] } as const;
-  const experts = new Array(topK).fill(slots.expert(pool, 0));
-  const weights = new Float32Array(topK);
-  const expertMs = await fastest(() =>
-    graphs[0]!.all.run(zeros, experts, { residual: zeros, weights }),
-  );
+  const x = new Float32Array(hidden);
+  // One expert, as often as a token has experts.
+  const slot = slots.memoryOf(pool, 0);
+  const expertMs = await fastest(async () => {
+    const job = { form: forms[0]!, topK, x, pairs: new Map([[slot, [0]]]) };
+    for (let k = 0; k < topK; k++) await computer.compute(job, async () => {});
+  });
   return {
     ...NOTHING,
     layerMs: passMs / spec.layers + expertMs,

@@ -20,8 +20,9 @@ import { expertsOf } from "../programs.ts";
 import { Speculation } from "../speculation/speculation.ts";
 import { byFamily } from "../tuning/choices.ts";
 import { calibrateOnnx } from "./calibration.ts";
-import { ColumnSlots, planColumns } from "./expert-columns.ts";
-import { ExpertGraphSet } from "./expert-graphs.ts";
+import { ColumnSlots, planColumns } from "./experts/columns.ts";
+import { ExpertComputer, type ThreadOptions } from "./experts/computer.ts";
+import { ExpertForms } from "./experts/forms.ts";
 import { EXPANDED_BYTES, HostWeights } from "./host-weights.ts";
 import { HostKvCache } from "./kv-rows.ts";
 import {
@@ -45,6 +46,7 @@ export interface OnnxModelOptions extends ModelOptions {
   readonly memoryLimitBytes: number;
   /** See `EngineHost`. */
   readonly expandedBytes: number | undefined;
+  readonly threads: ThreadOptions;
 }
 
 /** A model that onnxruntime-web computes, ready to run passes. Owned by the engine, which calls `dispose`. */
@@ -78,7 +80,6 @@ export class OnnxModel implements RunningModel {
   readonly #runtime: OnnxRuntime;
   readonly #pools: readonly PoolLayout[];
   readonly #slots: ColumnSlots;
-  readonly #graphs: ExpertGraphSet;
   readonly #parts: OnnxPassParts;
   readonly #counters: WorkCounters;
   readonly #emptyStates: ReadonlyMap<string, HostTensor>;
@@ -90,7 +91,6 @@ export class OnnxModel implements RunningModel {
     runtime: OnnxRuntime;
     pools: readonly PoolLayout[];
     needs: GpuNeeds;
-    graphs: ExpertGraphSet;
     parts: OnnxPassParts;
     counters: WorkCounters;
     emptyStates: ReadonlyMap<string, HostTensor>;
@@ -121,7 +121,6 @@ export class OnnxModel implements RunningModel {
     this.#runtime = loaded.runtime;
     this.#pools = loaded.pools;
     this.#slots = parts.slots;
-    this.#graphs = loaded.graphs;
     this.#parts = parts;
     this.#counters = counters;
     this.#emptyStates = loaded.emptyStates;
@@ -141,17 +140,20 @@ export class OnnxModel implements RunningModel {
   ): Promise<OnnxModel> {
     const pools = planPools(file, spec.moe);
     const weights = new HostWeights(options.expandedBytes ?? EXPANDED_BYTES);
-    await weights.load(file, spec.resident, options.onBytes, options.signal);
-    options.onRecording();
     const compiled: CompiledStep[] = [];
-    const graphs = new ExpertGraphSet(runtime);
+    // Threads start while weights are read.
+    const opening = openComputer(runtime, spec, options.threads);
     try {
+      await weights.load(file, spec.resident, options.onBytes, options.signal);
+      options.onRecording();
       const program = recordProgram(spec, weights, options);
       const steps = await compileSteps(runtime, program, weights, compiled);
       const layouts = pools.map((pool, index) =>
         planColumns(pool, spec.moe.find((moe) => moe.pool === index)!),
       );
-      const ofLayers = await Promise.all(spec.moe.map((moe) => graphs.of(layouts[moe.pool]!, moe)));
+      const computer = await opening;
+      const ofModel = new ExpertForms(computer);
+      const forms = await Promise.all(spec.moe.map((moe) => ofModel.of(layouts[moe.pool]!, moe)));
       const { contextTokens } = options;
       const size = { contextTokens, chunkTokens: plannedChunk(spec) };
       const format = cacheFormats[options.kvCache];
@@ -169,7 +171,7 @@ export class OnnxModel implements RunningModel {
       };
       const allocate = (cache: ExpertCache) => {
         checkRoom(needs, cache, options);
-        return new ColumnSlots(layouts, cache);
+        return new ColumnSlots(layouts, cache, computer);
       };
       const memory = await allocateExperts({ file, pools, needs, allocate }, options);
       const { cache, store, slots, plan } = memory;
@@ -182,7 +184,8 @@ export class OnnxModel implements RunningModel {
         kvCaches,
         states: new Map(emptyStates),
         angles: angleTables(weights, contextTokens),
-        graphs: ofLayers,
+        computer,
+        forms,
         vectors: spec.moe.map((moe) => vectorsOf(moe, weights)),
         cache,
         store,
@@ -195,7 +198,6 @@ export class OnnxModel implements RunningModel {
         runtime,
         pools,
         needs,
-        graphs,
         parts,
         counters,
         emptyStates,
@@ -205,7 +207,7 @@ export class OnnxModel implements RunningModel {
       });
     } catch (error) {
       for (const step of compiled) await step.compiled.dispose();
-      await graphs.dispose();
+      await (await opening).dispose();
       throw error;
     }
   }
@@ -239,10 +241,14 @@ export class OnnxModel implements RunningModel {
   /** Nothing is in flight between passes. */
   async land(): Promise<void> {}
 
+  get threads(): number {
+    return this.#parts.computer.threads;
+  }
+
   get adapter(): string {
-    const { version, threads } = this.#runtime;
+    const { threads } = this;
     const count = threads === 1 ? "1 thread" : `${threads} threads`;
-    return `onnxruntime-web ${version} (WebAssembly, ${count})`;
+    return `onnxruntime-web ${this.#runtime.version} (WebAssembly, ${count})`;
   }
 
   get memoryBytes(): number {
@@ -282,9 +288,26 @@ export class OnnxModel implements RunningModel {
 
   dispose(): void {
     this.store.dispose();
-    void this.#graphs.dispose();
+    void this.#parts.computer.dispose();
     for (const step of this.#parts.steps) {
       if (step.kind === "graph") void step.compiled.dispose();
     }
   }
+}
+
+/** Opens what computes the model's experts; a model without any needs one thread. */
+function openComputer(
+  runtime: OnnxRuntime,
+  spec: ModelSpec,
+  options: ThreadOptions,
+): Promise<ExpertComputer> {
+  const { moe } = spec;
+  const tokens = plannedChunk(spec);
+  const most = {
+    tokens,
+    pairs: tokens * Math.max(0, ...moe.map(({ topK }) => topK)),
+    hidden: Math.max(0, ...moe.map(({ hidden }) => hidden)),
+  };
+  const threads = moe.length === 0 ? 1 : options.threads;
+  return ExpertComputer.open(runtime, most, { ...options, threads });
 }

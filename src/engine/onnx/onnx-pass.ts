@@ -1,12 +1,13 @@
 import { throwIfAborted } from "../../errors.ts";
+import { nextTask } from "../../next-task.ts";
 import type { CompiledGraph, HostTensor } from "../../onnx/runtime.ts";
 import type { GraphStep, HostStep, InputSource } from "../../ops/onnx/program.ts";
 import type { RopeSpec } from "../../ops/ops.ts";
 import { chooseExperts, type ExpertVectors } from "../../routing/choose.ts";
 import { type PassOptions, type PassResult, unusableNumbers } from "../pass.ts";
+import { type Choice, LayerExperts, type LayerExpertsParts } from "./experts/layer-experts.ts";
 import type { HostWeights } from "./host-weights.ts";
 import type { HostKvCache } from "./kv-rows.ts";
-import { type Choice, LayerExperts, type LayerExpertsParts } from "./layer-experts.ts";
 import { logprobOf, mostProbable } from "./logits.ts";
 
 /** A graph of the program, ready to run. */
@@ -276,14 +277,7 @@ class OnnxPass {
 
   async #breathe(): Promise<void> {
     if (performance.now() - breathedAt < BREATH_MS) return;
-    await new Promise<void>((resolve) => {
-      const { port1, port2 } = new MessageChannel();
-      port1.onmessage = () => {
-        port1.close();
-        resolve();
-      };
-      port2.postMessage(undefined);
-    });
+    await nextTask();
     breathedAt = performance.now();
     throwIfAborted(this.#options.signal, "The pass");
   }

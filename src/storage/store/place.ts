@@ -1,3 +1,4 @@
+import { nextTask } from "../../next-task.ts";
 import { openRoot, opfsDirectory } from "./opfs-files.ts";
 import type { StoreDirectory } from "./store-files.ts";
 
@@ -41,7 +42,7 @@ export async function opfsPlace(): Promise<StorePlace | undefined> {
       return opfsDirectory(await root.getDirectoryHandle(id, { create: true }));
     },
     channel: openChannel,
-    breathe,
+    breathe: nextTask,
   };
 }
 
@@ -62,16 +63,4 @@ function openChannel(id: string, onMessage: (message: StoreMessage) => void): St
     post: (message) => channel.postMessage(message),
     close: () => channel.close(),
   };
-}
-
-/** A message to oneself: `setTimeout` would wait 4 ms each time. */
-function breathe(): Promise<void> {
-  return new Promise((resolve) => {
-    const { port1, port2 } = new MessageChannel();
-    port1.onmessage = () => {
-      port1.close();
-      resolve();
-    };
-    port2.postMessage(undefined);
-  });
 }

@@ -7,8 +7,8 @@ import {
 import { spreadOf } from "../../../src/cli/bench/spread.ts";
 import { BENCH_TEXT } from "../../../src/cli/bench/task.ts";
 import type { PageJob } from "../../../src/cli/page/events.ts";
+import { usualThreads } from "../../../src/engine/onnx/experts/thread-count.ts";
 import { connect } from "../../../src/index.ts";
-import { usualThreads } from "../../../src/onnx/runtime.ts";
 import { loadWllama } from "./wllama-model.ts";
 
 /** Tokens a second. */

@@ -45,7 +45,11 @@ export async function callSluice(args: readonly string[]): Promise<Run> {
     const handle = () => {
       throw new Error("unreachable: no page is opened");
     };
-    return { status: await runCli(args, { runner: "", worker: "", handle }), ...texts };
+    const expertThread = new URL("../../../src/cli/expert-thread.mjs", import.meta.url);
+    return {
+      status: await runCli(args, { runner: "", worker: "", expertThread, handle }),
+      ...texts,
+    };
   } finally {
     for (const spy of spies) spy.mockRestore();
   }

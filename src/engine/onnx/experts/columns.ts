@@ -1,4 +1,4 @@
-import type { ExpertCache } from "../../experts/expert-cache.ts";
+import type { ExpertCache } from "../../../experts/expert-cache.ts";
 import {
   type Columns,
   columnsBytes,
@@ -6,11 +6,11 @@ import {
   viewColumns,
   writeColumns,
   writeStoredColumns,
-} from "../../formats/columns.ts";
-import { planPlanes } from "../../formats/format.ts";
-import type { MoeSpec } from "../../ops/ops.ts";
-import type { ExpertSlots } from "../expert-store.ts";
-import type { ExpertPart, PoolLayout } from "../pool-layout.ts";
+} from "../../../formats/columns.ts";
+import { planPlanes } from "../../../formats/format.ts";
+import type { MoeSpec } from "../../../ops/ops.ts";
+import type { ExpertSlots } from "../../expert-store.ts";
+import type { ExpertPart, PoolLayout } from "../../pool-layout.ts";
 
 /** The products of an expert, in the order in which they lie in a slot. */
 export const PRODUCTS = ["gate", "up", "down"] as const;
@@ -26,7 +26,10 @@ export interface ExpertColumns {
 export interface ColumnsLayout {
   readonly pool: PoolLayout;
   readonly shapes: Readonly<Record<ProductName, MatrixShape>>;
+  /** Of the matrices, in bytes from the slot's start: multiples of 16. */
   readonly offsets: Readonly<Record<ProductName, number>>;
+  /** As `offsets`, of the biases; undefined where experts have none. */
+  readonly biasOffsets: Readonly<Record<ProductName, number>> | undefined;
   readonly slotBytes: number;
 }
 
@@ -34,12 +37,23 @@ export interface ColumnsLayout {
 export function planColumns(pool: PoolLayout, { hidden, ffn }: MoeSpec): ColumnsLayout {
   const shapes = { gate: [ffn, hidden], up: [ffn, hidden], down: [hidden, ffn] } as const;
   let slotBytes = 0;
-  const offsets = { gate: 0, up: 0, down: 0 };
-  for (const name of PRODUCTS) {
-    offsets[name] = slotBytes;
-    slotBytes += columnsBytes(pool[name].format, shapes[name]);
-  }
-  return { pool, shapes, offsets, slotBytes };
+  const place = (bytesOf: (name: ProductName) => number) => {
+    const offsets = { gate: 0, up: 0, down: 0 };
+    for (const name of PRODUCTS) {
+      offsets[name] = slotBytes;
+      slotBytes += bytesOf(name);
+    }
+    return offsets;
+  };
+  const offsets = place((name) => columnsBytes(pool[name].format, shapes[name]));
+  const biasOffsets = pool.biases && place((name) => 4 * shapes[name][0]);
+  return { pool, shapes, offsets, biasOffsets, slotBytes };
+}
+
+/** What gives slots their memory, and is told when it is no longer needed. */
+export interface SlotMemory {
+  openSlot(slot: number, bytes: number): Uint8Array;
+  dropSlots(slots: readonly number[]): void;
 }
 
 /**
@@ -49,19 +63,25 @@ export function planColumns(pool: PoolLayout, { hidden, ffn }: MoeSpec): Columns
 export class ColumnSlots implements ExpertSlots {
   readonly #layouts: readonly ColumnsLayout[];
   readonly #cache: ExpertCache;
-  readonly #pools: Slot[][];
+  readonly #memory: SlotMemory;
+  readonly #pools: (Slot | undefined)[][];
+  #opened = 0;
 
-  constructor(layouts: readonly ColumnsLayout[], cache: ExpertCache) {
+  constructor(layouts: readonly ColumnsLayout[], cache: ExpertCache, memory: SlotMemory) {
     this.#layouts = layouts;
     this.#cache = cache;
+    this.#memory = memory;
     this.#pools = layouts.map((_, pool) => emptySlots(cache.slotCount(pool)));
   }
 
   /** The expert in a slot. */
   expert(pool: number, slot: number): ExpertColumns {
-    const found = this.#pools[pool]![slot];
-    if (!found) throw new Error(`unreachable: slot ${slot} of pool ${pool} is empty`);
-    return found.columns;
+    return this.#slot(pool, slot).columns;
+  }
+
+  /** The number by which a slot's memory was asked for. */
+  memoryOf(pool: number, slot: number): number {
+    return this.#slot(pool, slot).number;
   }
 
   /** Bytes that all slots take that were written. */
@@ -73,7 +93,7 @@ export class ColumnSlots implements ExpertSlots {
     const layout = this.#layouts[pool]!;
     const { gate, up, down, downByColumns, biases } = layout.pool;
     const slots = this.#pools[pool]!;
-    slots[slot] ??= openSlot(layout);
+    slots[slot] ??= this.#open(layout);
     const { columns } = slots[slot];
     const planesOf = ({ byteOffset, format }: ExpertPart, [rows, cols]: MatrixShape) =>
       record.subarray(byteOffset, byteOffset + planPlanes(format, rows * cols).bytes);
@@ -94,6 +114,7 @@ export class ColumnSlots implements ExpertSlots {
 
   async resize(slotCounts: readonly number[]): Promise<void> {
     const cache = this.#cache;
+    const dropped = new Set(this.#pools.flat().map((slot) => slot?.number));
     const before = this.#pools.map((_, pool) =>
       cache.ready(pool).map((expert) => [expert, cache.slotOf(pool, expert)!] as const),
     );
@@ -103,37 +124,55 @@ export class ColumnSlots implements ExpertSlots {
       const slots = emptySlots(slotCounts[pool]!);
       for (const [expert, slot] of experts) {
         const kept = cache.slotOf(pool, expert);
-        if (kept !== undefined) slots[kept] = old[slot];
+        if (kept === undefined) continue;
+        slots[kept] = old[slot];
+        dropped.delete(old[slot]!.number);
       }
       this.#pools[pool] = slots;
     }
+    this.#memory.dropSlots([...dropped].filter((number) => number !== undefined));
   }
 
   dispose(): void {
     for (const slots of this.#pools) slots.length = 0;
   }
+
+  #slot(pool: number, slot: number): Slot {
+    const found = this.#pools[pool]![slot];
+    if (!found) throw new Error(`unreachable: slot ${slot} of pool ${pool} is empty`);
+    return found;
+  }
+
+  #open(layout: ColumnsLayout): Slot {
+    const number = this.#opened++;
+    const memory = this.#memory.openSlot(number, layout.slotBytes);
+    return { number, memory, columns: viewExpert(layout, memory) };
+  }
 }
 
-/** A slot's memory, with views on it; undefined as long as nothing was written to it. */
-type Slot =
-  | { readonly memory: Uint8Array<ArrayBuffer>; readonly columns: ExpertColumns }
-  | undefined;
+/** A slot's memory, with views on it. There is none as long as nothing was written to it. */
+interface Slot {
+  /** No two slots have had the same. */
+  readonly number: number;
+  readonly memory: Uint8Array;
+  readonly columns: ExpertColumns;
+}
 
-function emptySlots(count: number): Slot[] {
+function emptySlots(count: number): (Slot | undefined)[] {
   return Array.from({ length: count }, () => undefined);
 }
 
-function openSlot({ pool, shapes, offsets, slotBytes }: ColumnsLayout): NonNullable<Slot> {
-  const memory = new Uint8Array(slotBytes);
+function viewExpert(
+  { pool, shapes, offsets, biasOffsets }: ColumnsLayout,
+  memory: Uint8Array,
+): ExpertColumns {
   const view = (name: ProductName) =>
     viewColumns(pool[name].format, shapes[name], memory, offsets[name]);
-  const bias = (name: ProductName) => new Float32Array(shapes[name][0]);
+  const bias = (name: ProductName) =>
+    new Float32Array(memory.buffer, memory.byteOffset + biasOffsets![name], shapes[name][0]);
   return {
-    memory,
-    columns: {
-      matrices: { gate: view("gate"), up: view("up"), down: view("down") },
-      biases: pool.biases && { gate: bias("gate"), up: bias("up"), down: bias("down") },
-    },
+    matrices: { gate: view("gate"), up: view("up"), down: view("down") },
+    biases: biasOffsets && { gate: bias("gate"), up: bias("up"), down: bias("down") },
   };
 }
 

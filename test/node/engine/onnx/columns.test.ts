@@ -1,5 +1,10 @@
 import { describe, expect, test } from "vitest";
-import { ColumnSlots, PRODUCTS, planColumns } from "../../../../src/engine/onnx/expert-columns.ts";
+import {
+  ColumnSlots,
+  PRODUCTS,
+  planColumns,
+  type SlotMemory,
+} from "../../../../src/engine/onnx/experts/columns.ts";
 import { planPools, readRecord } from "../../../../src/engine/pool-layout.ts";
 import { ExpertCache } from "../../../../src/experts/expert-cache.ts";
 import { lru } from "../../../../src/experts/policies/lru.ts";
@@ -32,6 +37,12 @@ function weightsOf(columns: Columns, stride: number): Float32Array {
   });
 }
 
+/** Memory of this thread alone. */
+const MEMORY: SlotMemory = {
+  openSlot: (_, bytes) => new Uint8Array(bytes),
+  dropSlots: () => {},
+};
+
 /** A model's first pool, with room for so many of its experts. */
 async function openPool(bytes: Uint8Array, slots: number) {
   const file = await openGguf(memorySource(bytes));
@@ -40,7 +51,7 @@ async function openPool(bytes: Uint8Array, slots: number) {
   const [pool] = planPools(file, spec.moe);
   const layout = planColumns(pool!, moe);
   const cache = new ExpertCache({ experts: EXPERTS, slotCounts: [slots], createPolicy: lru });
-  const columns = new ColumnSlots([layout], cache);
+  const columns = new ColumnSlots([layout], cache, MEMORY);
   const weights = decodedWeights(file, bytes);
   return {
     ...{ layout, cache, columns },

@@ -1,17 +1,18 @@
-import type { ExpertCache } from "../../experts/expert-cache.ts";
-import { ABSENT } from "../../experts/page-table.ts";
-import type { ModelSpec } from "../../models/model.ts";
-import type { HostTensor } from "../../onnx/runtime.ts";
-import type { ExpertStore } from "../expert-store.ts";
-import { type ExpertsPlace, PassExperts, type ResidentExperts } from "../pass-experts.ts";
-import type { ColumnSlots } from "./expert-columns.ts";
-import type { ExpertGraphs } from "./expert-graphs.ts";
+import type { ExpertCache } from "../../../experts/expert-cache.ts";
+import { ABSENT } from "../../../experts/page-table.ts";
+import type { ModelSpec } from "../../../models/model.ts";
+import type { HostTensor } from "../../../onnx/runtime.ts";
+import type { ExpertStore } from "../../expert-store.ts";
+import { type ExpertsPlace, PassExperts, type ResidentExperts } from "../../pass-experts.ts";
+import type { ColumnSlots } from "./columns.ts";
+import type { ExpertComputer } from "./computer.ts";
 
 /** What experts are computed with; all of it is the model's. */
 export interface LayerExpertsParts {
   readonly spec: ModelSpec;
-  /** Of each MoE layer. */
-  readonly graphs: readonly ExpertGraphs[];
+  readonly computer: ExpertComputer;
+  /** Of each MoE layer: the number of its form. */
+  readonly forms: readonly number[];
   readonly cache: ExpertCache;
   readonly store: ExpertStore;
   readonly slots: ColumnSlots;
@@ -48,8 +49,6 @@ interface Turn {
   readonly x: HostTensor;
   readonly residual: Float32Array;
   readonly choice: Choice;
-  /** What each pair (token, k) came to, until they are added up: `[tokens * topK, hidden]`; once one was computed alone. */
-  pairs: Float32Array | undefined;
 }
 
 /** Brings and computes the experts of a pass, layer by layer. Its maker calls `close`, also in the middle. */
@@ -96,16 +95,14 @@ export class LayerExperts {
   /** `residual + Σ weight · expert(x)` of a layer that has chosen. x `[tokens, hidden]` -> the same */
   async run(moe: number, x: HostTensor, residual: Float32Array): Promise<Float32Array> {
     const { choice, early, turn } = this.#due.get(moe)!;
-    const own: Turn = { x, residual, choice, pairs: undefined };
+    const own: Turn = { x, residual, choice };
     turn.arrive(own);
     try {
       const { slots, submitted, release } = await (early ??
         this.#bringer.makeResident({ moe, sums: false }, choice.ids, false));
       try {
-        if (!submitted && slots && this.#options.tokens === 1) {
-          return await this.#computeWhole(moe, slots, own);
-        }
-        return await this.#addUp(moe, submitted ? undefined : slots, own);
+        if (!submitted && slots) await this.#compute(moe, slots, own);
+        return this.#addUp(moe, own);
       } finally {
         release();
       }
@@ -121,69 +118,49 @@ export class LayerExperts {
     }
   }
 
-  /** All experts of one token in one graph. */
-  async #computeWhole(moe: number, slots: Uint32Array, turn: Turn): Promise<Float32Array> {
-    const { graphs, slots: columns, spec, count } = this.#parts;
-    const { pool, hidden } = spec.moe[moe]!;
-    const experts = Array.from(slots, (slot) => columns.expert(pool, slot));
-    count("dispatches", 1);
-    return graphs[moe]!.all.run(turn.x, experts, {
-      residual: { type: "float32", data: turn.residual, dims: [1, hidden] },
-      weights: turn.choice.weights,
-    });
-  }
-
-  /** Computes what is still to be computed, and adds up what each token's experts came to, in the order of its choice. */
-  async #addUp(moe: number, slots: Uint32Array | undefined, turn: Turn): Promise<Float32Array> {
-    const { hidden, topK } = this.#parts.spec.moe[moe]!;
-    if (slots) await this.#compute(moe, slots, turn);
-    const y = turn.residual.slice();
-    const { weights } = turn.choice;
-    const pairs = turn.pairs!;
+  /** Adds up what each token's experts came to, in the order of its choice. */
+  #addUp(moe: number, { residual, choice }: Turn): Float32Array {
+    const { computer, spec } = this.#parts;
+    const { hidden, topK } = spec.moe[moe]!;
+    const y = residual.slice();
+    const { weights } = choice;
+    const { results } = computer;
     for (let pair = 0; pair < weights.length; pair++) {
       const first = Math.floor(pair / topK) * hidden;
       const from = pair * hidden;
       const weight = weights[pair]!;
       for (let i = 0; i < hidden; i++) {
-        // Rounded as the graph of one token does.
-        y[first + i] = y[first + i]! + Math.fround(weight * pairs[from + i]!);
+        y[first + i] = y[first + i]! + Math.fround(weight * results[from + i]!);
       }
     }
     return y;
   }
 
-  /** Computes the pairs that have a slot, expert by expert. */
-  async #compute(moe: number, slots: Uint32Array, turn: Turn): Promise<void> {
-    const { graphs, slots: columns, spec, count } = this.#parts;
-    const { pool, hidden, topK } = spec.moe[moe]!;
-    turn.pairs ??= new Float32Array(slots.length * hidden);
-    const { pairs } = turn;
-    const all = turn.x.data as Float32Array;
-    for (const [slot, own] of pairsBySlot(slots)) {
-      const rows = new Float32Array(own.length * hidden);
-      for (const [index, pair] of own.entries()) {
-        const first = Math.floor(pair / topK) * hidden;
-        rows.set(all.subarray(first, first + hidden), index * hidden);
-      }
-      const input: HostTensor = { type: "float32", data: rows, dims: [own.length, hidden] };
-      const y = await graphs[moe]!.one.run(input, [columns.expert(pool, slot)]);
-      count("dispatches", 1);
-      for (const [index, pair] of own.entries()) {
-        pairs.set(y.subarray(index * hidden, (index + 1) * hidden), pair * hidden);
-      }
-      await this.#options.breathe();
-    }
+  /** Computes the pairs that have a slot, each expert for all of its own. */
+  async #compute(moe: number, slots: Uint32Array, { x }: Turn): Promise<void> {
+    const { computer, forms, slots: columns, spec, count } = this.#parts;
+    const { pool, topK } = spec.moe[moe]!;
+    const pairs = pairsBySlot(slots, (slot) => columns.memoryOf(pool, slot));
+    count("dispatches", pairs.size);
+    await computer.compute(
+      { form: forms[moe]!, topK, x: x.data as Float32Array, pairs },
+      this.#options.breathe,
+    );
   }
 }
 
-/** The pairs (token, k) of each slot. */
-function pairsBySlot(slots: Uint32Array): Map<number, number[]> {
+/** The pairs (token, k) of each slot, by the number of its memory. */
+function pairsBySlot(
+  slots: Uint32Array,
+  memoryOf: (slot: number) => number,
+): Map<number, readonly number[]> {
   const found = new Map<number, number[]>();
   for (const [pair, slot] of slots.entries()) {
     if (slot === ABSENT) continue;
-    const own = found.get(slot);
+    const memory = memoryOf(slot);
+    const own = found.get(memory);
     if (own) own.push(pair);
-    else found.set(slot, [pair]);
+    else found.set(memory, [pair]);
   }
   return found;
 }
