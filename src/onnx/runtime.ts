@@ -84,8 +84,8 @@ export class OnnxRuntime {
   }
 }
 
-/** Inputs that a graph is given again and again. Views on memory of the caller's, which is read at each run. */
-export type HeldInputs = Readonly<Record<string, Tensor>>;
+/** A tensor that graphs are given again and again: a view on memory of its maker's, which is read at each run. */
+export type HeldTensor = Tensor;
 
 /** A graph that is ready to run. Owned by its maker. */
 export class CompiledGraph {
@@ -97,21 +97,14 @@ export class CompiledGraph {
     this.#session = session;
   }
 
-  /** Makes inputs ready to be given. */
-  hold(inputs: Iterable<readonly [string, HostTensor]>): HeldInputs {
-    const held: Record<string, Tensor> = {};
-    for (const [name, { type, data, dims }] of inputs) {
-      held[name] = new this.#ort.Tensor(type, data as Tensor.DataTypeMap[typeof type], dims);
-    }
-    return held;
-  }
-
   /** Runs it, which holds the thread. Outputs by name; throws "out-of-memory", "gpu-error". */
   async run(
     inputs: Iterable<readonly [string, HostTensor]>,
-    held?: HeldInputs,
+    held: Iterable<readonly [string, HeldTensor]> = [],
   ): Promise<Map<string, HostTensor>> {
-    const feeds = { ...held, ...this.hold(inputs) };
+    const feeds: Record<string, Tensor> = {};
+    for (const [name, tensor] of inputs) feeds[name] = this.hold(tensor);
+    for (const [name, tensor] of held) feeds[name] = tensor;
     let results: InferenceSession.OnnxValueMapType;
     try {
       results = await this.#session.run(feeds);
@@ -124,6 +117,10 @@ export class CompiledGraph {
         { type: type as ElementType, data: data as ArrayBufferView, dims },
       ]),
     );
+  }
+
+  hold({ type, data, dims }: HostTensor): HeldTensor {
+    return new this.#ort.Tensor(type, data as Tensor.DataTypeMap[typeof type], dims);
   }
 
   async dispose(): Promise<void> {

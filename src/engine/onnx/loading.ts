@@ -103,7 +103,11 @@ export function vectorsOf(
 /** Looks up cosines and sines, which are computed when they are first asked for. */
 export function angleTables(weights: HostWeights, contextTokens: number): OnnxPassParts["angles"] {
   const tables = new Map<string, Record<"cos" | "sin", Float32Array>>();
+  // Specs that say the same share a table; each is written out once.
+  const known = new WeakMap<RopeSpec, Record<"cos" | "sin", Float32Array>>();
   return (rope: RopeSpec, part) => {
+    const found = known.get(rope);
+    if (found) return found[part];
     const key = JSON.stringify(rope);
     let table = tables.get(key);
     if (!table) {
@@ -115,6 +119,7 @@ export function angleTables(weights: HostWeights, contextTokens: number): OnnxPa
       table = { cos: every(0), sin: every(1) };
       tables.set(key, table);
     }
+    known.set(rope, table);
     return table[part];
   };
 }

@@ -106,21 +106,30 @@ function attend(recording: OnnxRecording, attended: Attended): OnnxTensor {
 
   const { graph } = recording;
   const group = heads / kvHeads;
-  // [tokens, heads * headDim] -> [kvHeads, group, tokens, headDim]
+  // [tokens, heads * headDim] -> [kvHeads, group * tokens, headDim]
   const shape = graph.integers(-1, kvHeads, group, headDim);
   const grouped = graph.node("Reshape", [recording.use(q), shape]);
-  const rows = graph.node("Transpose", [grouped], { perm: [1, 2, 0, 3] });
+  const groupsFirst = graph.node("Transpose", [grouped], { perm: [1, 2, 0, 3] });
+  const rows = graph.node("Reshape", [groupsFirst, graph.integers(kvHeads, -1, headDim)]);
   const cachedKeys = cached(recording, "keys", headDim, spec, format);
   const cachedValues =
     v === undefined
       ? firstOf(recording, cachedKeys, valueDim)
       : cached(recording, "values", valueDim, spec, format);
-  let scores = recording.transposedProduct(rows, cachedKeys, scale);
+  let scores = recording.cachedProduct(rows, cachedKeys, { transposed: true, alpha: scale });
   if (softcap !== undefined) scores = capped(recording, scores, softcap);
   const mask = recording.input({ kind: "mask", layer }, "float32", ["tokens", `keys ${layer}`]);
-  const weights = softmax(recording, graph.node("Add", [scores, mask]), spec);
-  const means = graph.node("MatMul", [weights, cachedValues]);
-  const tokensFirst = graph.node("Transpose", [means], { perm: [2, 0, 1, 3] });
+  const perToken = graph.node(
+    "Concat",
+    [graph.integers(kvHeads, group), graph.node("Shape", [mask])],
+    { axis: 0 },
+  );
+  const masked = graph.node("Add", [graph.node("Reshape", [scores, perToken]), mask]);
+  const weights = softmax(recording, masked, spec);
+  const flatWeights = graph.node("Reshape", [weights, graph.node("Shape", [scores])]);
+  const means = recording.cachedProduct(flatWeights, cachedValues, { transposed: false });
+  const perHead = graph.node("Reshape", [means, graph.integers(kvHeads, group, -1, valueDim)]);
+  const tokensFirst = graph.node("Transpose", [perHead], { perm: [2, 0, 1, 3] });
   return flat(tokensFirst, heads * valueDim);
 }
 
@@ -148,7 +157,7 @@ export function capped(recording: OnnxRecording, x: string, cap: number): string
   return graph.node("Mul", [graph.node("Tanh", [share]), graph.scalar(cap)]);
 }
 
-/** Keys or values of the cache that the pass may see: `[kvHeads, 1, keys, dim]`. */
+/** Keys or values of the cache that the pass may see: `[keys, kvHeads, dim]`. */
 function cached(
   recording: OnnxRecording,
   of: "keys" | "values",
@@ -171,9 +180,7 @@ function cached(
     numbers = graph.node("Mul", [blocks, input("scales", [keys, width / BLOCK_NUMBERS, 1])]);
   }
   const heads = graph.node("Reshape", [numbers, graph.integers(-1, kvHeads, padded)]);
-  const own = padded === dim ? heads : firstOf(recording, heads, dim);
-  const headsFirst = graph.node("Transpose", [own], { perm: [1, 0, 2] });
-  return graph.node("Unsqueeze", [headsFirst, graph.integers(1)]);
+  return padded === dim ? heads : firstOf(recording, heads, dim);
 }
 
 /** The number types of caches by their bits, and ONNX's number of the one that is computed with. */

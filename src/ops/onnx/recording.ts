@@ -142,6 +142,19 @@ export class OnnxRecording {
     return this.graph.node("FusedMatMul", [a, b], attributes, MICROSOFT);
   }
 
+  /**
+   * For each head the product of a with what the cache holds: a `[heads, rows, cols]` and b `[keys, heads, dim]`, which is
+   * read where it lies. `a bᵀ * alpha` or, not transposed, `a b * alpha`.
+   */
+  cachedProduct(
+    a: string,
+    b: string,
+    { transposed, alpha = 1 }: { readonly transposed: boolean; readonly alpha?: number },
+  ): string {
+    const attributes = { transBatchB: 1, transB: transposed ? 1 : 0, alpha: { float: alpha } };
+    return this.graph.node("FusedMatMul", [a, b], attributes, MICROSOFT);
+  }
+
   /** What the host does behind the graph under recording, which may go on until `cut`. */
   later(step: HostStep): void {
     this.#behind.push(step);

@@ -60,7 +60,6 @@ describe("by itself", () => {
     const chosen = await choose(SOFTWARE);
 
     expect(chosen).toMatchObject({ name: "webgpu", context: SOFTWARE });
-
   });
 
   test("says that neither is there where WebAssembly cannot be loaded and there is no adapter", async () => {

@@ -7,22 +7,28 @@ export interface BoardSize {
   readonly hidden: number;
 }
 
-/** Experts to compute, each once for all that chose it. */
+/** Experts to compute. */
 export interface ExpertJob {
-  /** Which graph computes them. */
+  /** How they are computed. */
   readonly form: number;
   readonly topK: number;
   /** `[tokens, hidden]`. */
   readonly x: Float32Array;
-  /** By slot: the pairs (token, k) whose expert lies there, as `token * topK + k`. */
-  readonly pairs: ReadonlyMap<number, readonly number[]>;
+  readonly items: readonly JobItem[];
 }
 
-/** An expert of a job, for whoever has taken it. */
-export interface ExpertItem {
+/** What is computed at once: one slot for all pairs that chose it, or for the one token that there is several. */
+export interface JobItem {
+  readonly slots: ArrayLike<number>;
+  /** As `token * topK + k`; where there are several slots, of each in turn. */
+  readonly pairs: ArrayLike<number>;
+}
+
+/** An item of a job, for whoever has taken it. */
+export interface ExpertItem extends JobItem {
   readonly form: number;
   readonly topK: number;
-  readonly slot: number;
+  readonly slots: Int32Array;
   readonly pairs: Int32Array;
 }
 
@@ -42,8 +48,8 @@ const STATE = {
   asleep: 7,
 } as const;
 
-/** Numbers of an item: its slot, and its first and how many of the job's pairs. */
-const ITEM_NUMBERS = 3;
+/** Numbers of an item: the first, and how many, of the job's slots; the same of its pairs. */
+const ITEM_NUMBERS = 4;
 
 /**
  * Where threads find what to compute and leave what it came to: memory that they share, where there are several. One of
@@ -58,6 +64,7 @@ export class JobBoard {
   readonly hidden: number;
   readonly #state: Int32Array;
   readonly #items: Int32Array;
+  readonly #slots: Int32Array;
   readonly #pairs: Int32Array;
 
   /** @param memory {@link boardBytes} of it, all 0 at first */
@@ -76,6 +83,7 @@ export class JobBoard {
     this.hidden = hidden;
     this.#state = ints(STATE.asleep + helpers);
     this.#items = ints(ITEM_NUMBERS * pairs);
+    this.#slots = ints(pairs);
     this.#pairs = ints(pairs);
     this.x = floats(tokens * hidden);
     this.y = floats(pairs * hidden);
@@ -84,20 +92,22 @@ export class JobBoard {
   // For the thread that gives jobs.
 
   /** Gives a job. The one before must have been closed. */
-  open({ form, topK, x, pairs }: ExpertJob): void {
+  open({ form, topK, x, items }: ExpertJob): void {
     const state = this.#state;
     this.x.set(x);
-    let [item, first] = [0, 0];
-    for (const [slot, own] of pairs) {
-      this.#items.set([slot, first, own.length], ITEM_NUMBERS * item++);
-      this.#pairs.set(own, first);
-      first += own.length;
+    let [slot, pair] = [0, 0];
+    for (const [index, { slots, pairs }] of items.entries()) {
+      this.#items.set([slot, slots.length, pair, pairs.length], ITEM_NUMBERS * index);
+      this.#slots.set(slots, slot);
+      this.#pairs.set(pairs, pair);
+      slot += slots.length;
+      pair += pairs.length;
     }
-    state[STATE.items] = item;
+    state[STATE.items] = items.length;
     state[STATE.form] = form;
     state[STATE.topK] = topK;
     Atomics.store(state, STATE.done, 0);
-    Atomics.store(state, STATE.left, item);
+    Atomics.store(state, STATE.left, items.length);
     this.#call();
   }
 
@@ -139,12 +149,12 @@ export class JobBoard {
     const left = Atomics.sub(state, STATE.left, 1);
     if (left <= 0) return undefined;
     const at = ITEM_NUMBERS * (state[STATE.items]! - left);
-    const [slot, first, count] = this.#items.subarray(at, at + ITEM_NUMBERS);
+    const [slot, slots, pair, pairs] = this.#items.subarray(at, at + ITEM_NUMBERS);
     return {
       form: state[STATE.form]!,
       topK: state[STATE.topK]!,
-      slot: slot!,
-      pairs: this.#pairs.subarray(first!, first! + count!),
+      slots: this.#slots.subarray(slot!, slot! + slots!),
+      pairs: this.#pairs.subarray(pair!, pair! + pairs!),
     };
   }
 
@@ -182,6 +192,6 @@ export class JobBoard {
 
 /** Bytes that a board takes. */
 export function boardBytes({ helpers, tokens, pairs, hidden }: BoardSize): number {
-  const ints = STATE.asleep + helpers + (ITEM_NUMBERS + 1) * pairs;
+  const ints = STATE.asleep + helpers + (ITEM_NUMBERS + 2) * pairs;
   return 4 * (ints + (tokens + pairs) * hidden);
 }

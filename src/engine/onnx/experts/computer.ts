@@ -1,6 +1,6 @@
 import { nextTask } from "../../../next-task.ts";
 import type { OnnxRuntime } from "../../../onnx/runtime.ts";
-import { type BoardSize, boardBytes, type ExpertJob, JobBoard } from "./board.ts";
+import { type BoardSize, boardBytes, type ExpertJob, JobBoard, type JobItem } from "./board.ts";
 import type { ExpertForm } from "./forms.ts";
 import { Helpers, startThreads } from "./helpers.ts";
 import type { ThreadPort } from "./messages.ts";
@@ -16,6 +16,12 @@ export interface ThreadOptions {
   readonly folder: string | undefined;
 }
 
+/** Experts to compute, of a layer. */
+export interface LayerJob extends Omit<ExpertJob, "items"> {
+  /** By slot: the pairs (token, k) whose expert lies there, as `token * topK + k`. */
+  readonly pairs: ReadonlyMap<number, readonly number[]>;
+}
+
 /** How long this thread waits for the others before it lets messages in, one of which may say that one has died. */
 const PATIENCE_MS = 50;
 /** A thread that takes longer for an expert has died without a word. */
@@ -27,7 +33,8 @@ export class ExpertComputer {
   readonly #size: BoardSize;
   #board: JobBoard;
   #helpers: Helpers | undefined;
-  #forms = 0;
+  /** Of each form: how many experts of one token are computed at once. */
+  readonly #shares: number[] = [];
 
   private constructor(
     runtime: OnnxRuntime,
@@ -70,7 +77,7 @@ export class ExpertComputer {
 
   /** Makes a form's graph ready; its number. Throws as `OnnxRuntime.open`. */
   async addForm(form: ExpertForm): Promise<number> {
-    const number = this.#forms++;
+    const number = this.#shares.push(form.several?.experts.length ?? 1) - 1;
     this.#helpers?.send({ kind: "form", number, form });
     await this.#runner.addForm(number, form);
     return number;
@@ -100,7 +107,9 @@ export class ExpertComputer {
    * Computes a job; its slots must stay as they are meanwhile. The caller gives one at a time.
    * @param breathe lets this thread do something else if it is time; what it throws ends the job
    */
-  async compute(job: ExpertJob, breathe: () => Promise<void>): Promise<void> {
+  async compute({ pairs, ...rest }: LayerJob, breathe: () => Promise<void>): Promise<void> {
+    const isSingle = rest.x.length === this.#board.hidden;
+    const job = { ...rest, items: itemsOf(pairs, isSingle ? this.#shares[rest.form]! : 1) };
     await this.#attempt(job, breathe);
     if (this.#helpers?.failure === undefined) return;
     // What a thread that has failed was computing is not there: all of it is computed again, in this one.
@@ -146,6 +155,19 @@ export class ExpertComputer {
       if (performance.now() > until) this.#helpers?.giveUp();
     }
   }
+}
+
+/** The slots, in shares of so many; what is left over, and all where pairs have more than one token, one by one. */
+function itemsOf(pairs: LayerJob["pairs"], share: number): JobItem[] {
+  const all = [...pairs];
+  const whole = share === 1 ? 0 : all.length - (all.length % share);
+  const items: JobItem[] = [];
+  for (let first = 0; first < whole; first += share) {
+    const own = all.slice(first, first + share);
+    items.push({ slots: own.map(([slot]) => slot), pairs: own.map(([, [pair]]) => pair!) });
+  }
+  for (const [slot, own] of all.slice(whole)) items.push({ slots: [slot], pairs: own });
+  return items;
 }
 
 /** A board of this thread's own. */

@@ -8,12 +8,25 @@ import type { MoeSpec } from "../../../ops/ops.ts";
 import { type ColumnsLayout, PRODUCTS, type ProductName } from "./columns.ts";
 import type { ExpertComputer } from "./computer.ts";
 
-/** A graph that computes any tokens with one expert, as any thread can make it ready: x `[tokens, hidden]` -> y. */
+/** How a layer's experts are computed, as any thread can make itself ready for it. */
 export interface ExpertForm {
+  /** Of any tokens with one expert. */
+  readonly one: ExpertGraph;
+  /** Of one token with several experts, where that is ever needed. */
+  readonly several: ExpertGraph | undefined;
+}
+
+/** A graph over experts: x `[tokens, hidden]` -> each one's y, the same. */
+export interface ExpertGraph {
   readonly model: WrittenModel;
   readonly x: string;
-  readonly y: string;
+  readonly experts: readonly GraphExpert[];
+}
+
+/** An expert of a graph. */
+export interface GraphExpert {
   readonly inputs: readonly SlotInput[];
+  readonly y: string;
 }
 
 /** What the graph is given of an expert's slot. */
@@ -42,7 +55,13 @@ export class ExpertForms {
     const key = keyOf(layout, spec);
     let number = this.#numbers.get(key);
     if (!number) {
-      number = this.#computer.addForm(recordForm(layout, spec));
+      // Of one token, each thread computes a share at once.
+      const share = Math.ceil(spec.topK / this.#computer.threads);
+      const form = {
+        one: recordExperts(layout, spec, 1),
+        several: share > 1 ? recordExperts(layout, spec, share) : undefined,
+      };
+      number = this.#computer.addForm(form);
       this.#numbers.set(key, number);
     }
     return number;
@@ -50,28 +69,45 @@ export class ExpertForms {
 }
 
 /** What decides how experts are computed. */
-function keyOf({ pool, shapes }: ColumnsLayout, { activation }: MoeSpec): string {
+function keyOf({ pool, shapes }: ColumnsLayout, { activation, topK }: MoeSpec): string {
   const formats = PRODUCTS.map((name) => pool[name].format.name);
   const hasBiases = pool.biases !== undefined;
-  return JSON.stringify([formats, shapes.gate, activation, hasBiases, pool.downByColumns]);
+  return JSON.stringify([formats, shapes.gate, activation, topK, hasBiases, pool.downByColumns]);
 }
 
-/** The inputs of a form's graph, from a slot's memory. */
-export function slotTensors({ inputs }: ExpertForm, memory: Uint8Array): [string, HostTensor][] {
-  return inputs.map(({ name, type, dims, byteOffset }) => {
+/** What graphs of a form are given of an expert, from its slot's memory. */
+export function slotTensors({ one }: ExpertForm, memory: Uint8Array): HostTensor[] {
+  return one.experts[0]!.inputs.map(({ type, dims, byteOffset }) => {
     const start = memory.byteOffset + byteOffset;
     const count = dims.reduce((a, b) => a * b);
     const data =
       type === "int8"
         ? new Int8Array(memory.buffer, start, count)
         : new Float32Array(memory.buffer, start, count);
-    return [name, { type, data, dims }];
+    return { type, data, dims };
   });
 }
 
-/** Records the graph that computes an expert which lies in its slot like this. */
-export function recordForm(layout: ColumnsLayout, spec: MoeSpec): ExpertForm {
+/** Records the graph over so many experts that lie in their slots like this. */
+export function recordExperts(layout: ColumnsLayout, spec: MoeSpec, count: number): ExpertGraph {
   const graph = new Graph(new Names());
+  const { hidden } = spec;
+  const x = graph.newName();
+  graph.inputs.push({ name: x, type: "float32", dims: ["tokens", hidden] });
+  const experts = Array.from({ length: count }, () => {
+    const expert = recordExpert(graph, x, layout, spec);
+    graph.outputs.push({ name: expert.y, type: "float32", dims: ["tokens", hidden] });
+    return expert;
+  });
+  return { model: writeModel(graph), x, experts };
+}
+
+function recordExpert(
+  graph: Graph,
+  x: string,
+  layout: ColumnsLayout,
+  { hidden, ffn, activation }: MoeSpec,
+): GraphExpert {
   const inputs: SlotInput[] = [];
   const give = (type: SlotNumbers, dims: readonly number[], byteOffset: number) => {
     const name = graph.newName();
@@ -79,9 +115,6 @@ export function recordForm(layout: ColumnsLayout, spec: MoeSpec): ExpertForm {
     inputs.push({ name, type, dims, byteOffset });
     return name;
   };
-  const { hidden, ffn, activation } = spec;
-  const x = graph.newName();
-  graph.inputs.push({ name: x, type: "float32", dims: ["tokens", hidden] });
   const times = (input: string, name: ProductName, cols: number) => {
     const y = product(graph, input, giveMatrix(layout, name, give), cols);
     if (!layout.biasOffsets) return y;
@@ -90,9 +123,7 @@ export function recordForm(layout: ColumnsLayout, spec: MoeSpec): ExpertForm {
   };
   const gate = times(x, "gate", hidden);
   const up = times(x, "up", hidden);
-  const y = times(gatedUnit(graph, gate, up, activation), "down", ffn);
-  graph.outputs.push({ name: y, type: "float32", dims: ["tokens", hidden] });
-  return { model: writeModel(graph), x, y, inputs };
+  return { inputs, y: times(gatedUnit(graph, gate, up, activation), "down", ffn) };
 }
 
 function giveMatrix(

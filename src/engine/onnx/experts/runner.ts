@@ -1,17 +1,23 @@
-import type { CompiledGraph, HeldInputs, OnnxRuntime } from "../../../onnx/runtime.ts";
+import type { CompiledGraph, HeldTensor, OnnxRuntime } from "../../../onnx/runtime.ts";
 import type { ExpertItem, JobBoard } from "./board.ts";
-import { type ExpertForm, slotTensors } from "./forms.ts";
+import { type ExpertForm, type ExpertGraph, slotTensors } from "./forms.ts";
 
 /** A slot that this thread knows. */
 interface KnownSlot {
   readonly memory: Uint8Array;
-  /** As the graph of a form takes it. */
-  inputs: { readonly form: number; readonly held: HeldInputs } | undefined;
+  /** As graphs of a form take it. */
+  tensors: { readonly form: number; readonly held: readonly HeldTensor[] } | undefined;
+}
+
+/** A graph that is ready. */
+interface ReadyGraph extends Pick<ExpertGraph, "x" | "experts"> {
+  readonly compiled: CompiledGraph;
 }
 
 interface ReadyForm {
   readonly form: ExpertForm;
-  readonly compiled: CompiledGraph;
+  readonly one: ReadyGraph;
+  readonly several: ReadyGraph | undefined;
 }
 
 /** Computes experts in one thread. */
@@ -24,15 +30,21 @@ export class ExpertRunner {
     this.#runtime = runtime;
   }
 
-  /** Makes the graph of form `number` ready. Throws as `OnnxRuntime.open`. */
+  /** Makes the graphs of form `number` ready. Throws as `OnnxRuntime.open`. */
   async addForm(number: number, form: ExpertForm): Promise<void> {
-    // What depends on nothing but what the graph holds are shapes: it holds no weights.
-    this.#forms[number] = { form, compiled: await this.#runtime.open(form.model, { folds: true }) };
+    const one = await this.#open(form.one);
+    try {
+      const several = form.several && (await this.#open(form.several));
+      this.#forms[number] = { form, one, several };
+    } catch (error) {
+      await one.compiled.dispose();
+      throw error;
+    }
   }
 
   /** A slot's memory, from now on. */
   hold(slot: number, memory: Uint8Array): void {
-    this.#slots.set(slot, { memory, inputs: undefined });
+    this.#slots.set(slot, { memory, tensors: undefined });
   }
 
   drop(slots: readonly number[]): void {
@@ -42,30 +54,47 @@ export class ExpertRunner {
   /** Computes an item, and leaves what it came to on the board. Throws as `CompiledGraph.run`. */
   async compute(board: JobBoard, item: ExpertItem): Promise<void> {
     const { hidden } = board;
-    const { form, compiled } = this.#forms[item.form]!;
-    const rows = rowsOf(board, item);
-    const x = { type: "float32", data: rows, dims: [item.pairs.length, hidden] } as const;
-    const outputs = await compiled.run(new Map([[form.x, x]]), this.#inputs(item));
-    const y = outputs.get(form.y)!.data as Float32Array;
-    for (const [index, pair] of item.pairs.entries()) {
-      board.y.set(y.subarray(index * hidden, (index + 1) * hidden), pair * hidden);
+    const { one, several } = this.#forms[item.form]!;
+    const { compiled, x, experts } = item.slots.length === 1 ? one : several!;
+    const rows = item.slots.length === 1 ? rowsOf(board, item) : board.x.subarray(0, hidden);
+    const held: [string, HeldTensor][] = [];
+    for (const [index, { inputs }] of experts.entries()) {
+      const tensors = this.#tensors(item.form, item.slots[index]!);
+      for (const [at, { name }] of inputs.entries()) held.push([name, tensors[at]!]);
+    }
+    const dims = [rows.length / hidden, hidden];
+    const outputs = await compiled.run([[x, { type: "float32", data: rows, dims }]], held);
+    let pair = 0;
+    for (const { y } of experts) {
+      const values = outputs.get(y)!.data as Float32Array;
+      for (let first = 0; first < values.length; first += hidden) {
+        board.y.set(values.subarray(first, first + hidden), item.pairs[pair++]! * hidden);
+      }
     }
   }
 
   async dispose(): Promise<void> {
-    for (const { compiled } of this.#forms) await compiled.dispose();
+    for (const { one, several } of this.#forms) {
+      await one.compiled.dispose();
+      await several?.compiled.dispose();
+    }
     this.#slots.clear();
   }
 
-  #inputs(item: ExpertItem): HeldInputs {
-    const slot = this.#slots.get(item.slot);
-    if (!slot) throw new Error(`unreachable: nothing is known of slot ${item.slot}`);
-    if (slot.inputs?.form !== item.form) {
-      const { form, compiled } = this.#forms[item.form]!;
-      const held = compiled.hold(slotTensors(form, slot.memory));
-      slot.inputs = { form: item.form, held };
+  async #open({ model, x, experts }: ExpertGraph): Promise<ReadyGraph> {
+    // What depends on nothing but what the graph holds are shapes: it holds no weights.
+    return { compiled: await this.#runtime.open(model, { folds: true }), x, experts };
+  }
+
+  #tensors(form: number, number: number): readonly HeldTensor[] {
+    const slot = this.#slots.get(number);
+    if (!slot) throw new Error(`unreachable: nothing is known of slot ${number}`);
+    if (slot.tensors?.form !== form) {
+      const { form: own, one } = this.#forms[form]!;
+      const held = slotTensors(own, slot.memory).map((tensor) => one.compiled.hold(tensor));
+      slot.tensors = { form, held };
     }
-    return slot.inputs.held;
+    return slot.tensors.held;
   }
 }
 
