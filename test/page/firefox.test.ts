@@ -1,5 +1,6 @@
 import puppeteer from "puppeteer-core";
 import { expect, test } from "vitest";
+import { usualThreads } from "../../src/engine/onnx/experts/thread-count.ts";
 import { FIREFOX_PREFS, findFirefox } from "../../tools/browsers/firefox.ts";
 import { bundledReply } from "../helpers/bundled-oracle.ts";
 import { startDemo } from "./demo-server.ts";
@@ -65,7 +66,13 @@ test.for(CASES)(
 
       expect(full.slice(0, expected.sure.length)).toBe(expected.sure);
       expect(expected.sureTokens).toBeGreaterThan(REPLY_TOKENS / 2);
-      expect(await page.$eval("#runtime-note", (p) => p.textContent)).toContain(note);
+      const told = (await page.$eval("#runtime-note", (p) => p.textContent)) ?? "";
+      expect(told).toContain(note);
+      if (told.includes("WebAssembly")) {
+        const cores = await page.evaluate(() => navigator.hardwareConcurrency);
+        expect(await page.evaluate(() => crossOriginIsolated)).toBe(true);
+        expect(told).toContain(`(${usualThreads(cores)} thread`);
+      }
       expect(least).toBe(full);
       const overflowPx = await page.evaluate(
         () => document.documentElement.scrollWidth - innerWidth,

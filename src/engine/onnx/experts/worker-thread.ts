@@ -7,7 +7,7 @@ const THREAD_NAME = "sluice-experts";
 interface WorkerScope {
   readonly name?: string;
   readonly location?: { readonly href: string };
-  readonly importScripts?: () => void;
+  readonly importScripts?: (url: string) => void;
   onmessage: ((event: MessageEvent<ToHelper>) => void) | null;
   postMessage(message: FromHelper): void;
 }
@@ -50,12 +50,15 @@ export async function runExpertThread(): Promise<void> {
   });
 }
 
-/** Whether this worker's script is no module: modules have no use for `importScripts`, and say so. */
+/**
+ * Whether this worker's script is no module: in modules `importScripts` throws a TypeError whatever it is given, in Firefox if
+ * that is anything; elsewhere what is imported here does nothing, or may not be imported.
+ */
 function isClassicWorker(): boolean {
   try {
-    scope.importScripts!();
+    scope.importScripts!("data:text/javascript,");
     return true;
-  } catch {
-    return false;
+  } catch (error) {
+    return !(error instanceof TypeError);
   }
 }
