@@ -1,7 +1,7 @@
 // y[pair, row] = gated(gate[row, :] . input[token, :] + gate_bias[row],
 //                      up[row, :] . input[token, :] + up_bias[row])
-// for each pair = token * top_k + choice of a token and one of its experts; input = x, or its RMS
-// norm (shaders/linear/input).
+// for each pair = token * top_k + choice of a token and one of its experts; input = x, or a
+// norm of it (shaders/linear/input).
 // x [tokens, cols]; y [pairs, ffn]; slots [pairs]: the slot in which the pair's expert lies.
 // A slot is slot_words words; gate and up [ffn, cols], each in any format, start at gate_first
 // and up_first within it. Only pairs whose slot lies in this arena, which holds the slots
@@ -11,13 +11,14 @@
 // of each token from number shared_first of y on. With SHARED 2, they are followed, from number
 // shared_weights_first on, by sigmoid(row . input) of each token, row being vector shared_gate.
 // A row whose gate is closed (ReGLU) needs no up: a tile of such rows skips it.
-// vectors: the norm's weights [cols], if any, then shared_gate [cols] from number shared_gate on.
+// vectors: those of the norm, each [cols], if any, then shared_gate [cols] from number shared_gate
+// on.
 // LANES lanes share a tile of FOURS times four rows, FOURS being 1 or 2; ROWS tiles share a
 // workgroup. cols is a multiple of 8.
 // Needs: row_dots_gate and row_dots_up (shaders/linear/row_dots.wgsl), shared_gate_dots and
-// shared_up_dots (shared), input_quad (shaders/linear/unit), input_factor (shaders/linear/input),
-// row_sum and row_sum4 (shaders/reduce), gated and is_closed (shaders/act), control
-// (shaders/control).
+// shared_up_dots (shared), input_quad (shaders/linear/unit), ready_input and input_factor
+// (shaders/linear/input), row_sum and row_sum4 (shaders/reduce), gated and is_closed (shaders/act),
+// control (shaders/control).
 override LANES: u32 = 1u;
 override ROWS: u32 = 16u;
 override FOURS: u32 = 1u;
@@ -51,6 +52,7 @@ struct Params {
 
 // A tile of the shared experts' rows, for a token whose input starts at quad `first`.
 fn compute_shared(token: u32, tile: u32, first: u32, local: vec3u) {
+  ready_input(first, 0u, local.x, local.y);
   let gates = shared_gate_dots(tile, first, local.x);
   let ups = shared_up_dots(tile, first, local.x);
   var weight = 0.0;
@@ -103,6 +105,7 @@ fn main(
   }
   let base = slot * params.slot_words;
   let gate_first = base + params.gate_first;
+  ready_input(first, 0u, local.x, local.y);
   let dots = row_dots_gate(gate_first, params.ffn, params.cols, tile, first, local.x);
   let factor = input_factor(dots.squares, local.x, local.y);
   // Whole sums, and their biases.

@@ -1,6 +1,6 @@
 // Chooses experts for each token and, when looks_up, looks them up in the page table and reports
 // what is absent. Without looks_up the host reads the ids and writes the slots itself.
-//   logits = logit_scale * (router input + router bias), input = x or its RMS norm
+//   logits = logit_scale * (router input + router bias), input = x or a norm of it
 //   (shaders/linear/input);
 //   ids = the top_k experts by key, best first, ties to the lower index, keys being logits or
 //   scores with a selection bias and groups (shaders/routing/rank);
@@ -9,21 +9,23 @@
 //   slots = page_table[page_first + ids];  an absent one sets control.fault = moe_index + 1
 // x [tokens, cols]; router [experts, cols] in any format; page_table [pools, experts];
 // ids, slots and weights [moe layers, max_tokens, top_k]: this layer's start at routing_first;
-// vectors: the norm's weights [cols], if there is one, then router bias, selection bias and expert
-// scale, each [experts], from where the params say.
+// vectors: those of the norm, each [cols], if there is one, then router bias, selection bias and
+// expert scale, each [experts], from where the params say.
 // One workgroup a token; PARTS lanes share four experts. EXPERTS, from params.experts up, says how
 // much workgroup memory there is: that takes time to clear. top_k <= 32, cols a multiple of 8,
 // PARTS divides LANES.
-// Needs: row_dots_router (shaders/linear/row_dots.wgsl), input_factor (shaders/linear/input),
-// row_sum (shaders/reduce/serial.wgsl), router_terms, router_score and chosen_score
-// (shaders/routing), rank_experts and rank_key (shaders/routing/rank),
-// control (shaders/control/write.wgsl).
+// Needs: row_dots_router (shaders/linear/row_dots.wgsl), ready_input and input_factor
+// (shaders/linear/input), row_sum (shaders/reduce/serial.wgsl), router_terms, router_score and
+// chosen_score (shaders/routing), rank_experts and rank_key (shaders/routing/rank), control
+// (shaders/control/write.wgsl).
 override LANES: u32 = 64u;
 override PARTS: u32 = 1u;
 override EXPERTS: u32 = 512u;
 
 // Of rows that a lane takes at once (shaders/linear/row_dots.wgsl).
 const FOURS = 1u;
+// Of what is summed over the lanes.
+const ROWS = 1u;
 const MAX_TOP_K = 32u;
 const ABSENT = 0xffffffffu;
 const MIN_SUM = 6.103515625e-5;
@@ -80,6 +82,7 @@ fn main(
   let token = group.x;
   let first = token * params.cols / 4u;
   let fours = (params.experts + 3u) / 4u;
+  ready_input(first, 0u, lane, 0u);
   for (var task = lane; task < fours * PARTS; task += LANES) {
     let four = task / PARTS;
     let dots = row_dots_router(0u, params.experts, params.cols, 4u * four, first, task % PARTS);

@@ -9,6 +9,7 @@ import type { GpuTensor } from "./recording.ts";
 export type Pending =
   | PendingNorm
   | PendingNormSum
+  | PendingLayerNorm
   | PendingLinear
   | PendingHeadLinear
   | PendingGatedUnit
@@ -26,6 +27,13 @@ export interface PendingNorm {
 export interface PendingNormSum extends Omit<PendingNorm, "kind"> {
   readonly kind: "norm-sum";
   readonly residual: GpuTensor;
+}
+
+/** The layer norm of x. */
+export interface PendingLayerNorm extends Omit<PendingNorm, "kind"> {
+  readonly kind: "layer-norm";
+  readonly bias: string;
+  readonly centred: boolean;
 }
 
 /** `scale * (weight x + bias) + residual` */

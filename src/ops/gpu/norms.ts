@@ -1,7 +1,8 @@
 import { joinedNorms } from "../../kernels/joined_norms.ts";
+import { layerNorm } from "../../kernels/layer_norm.ts";
 import { rmsNorm } from "../../kernels/rms_norm.ts";
 import { checkWidth } from "../checks.ts";
-import type { NormOptions } from "../ops.ts";
+import type { LayerNormOptions, NormOptions } from "../ops.ts";
 import { lazyTensor, pendingOf } from "./lazy.ts";
 import type { GpuTensor, Recording } from "./recording.ts";
 
@@ -98,4 +99,26 @@ function recordOne(
     single: x.single,
   });
   return y;
+}
+
+/** `Ops.layerNorm`; it may be left to what reads it. */
+export function recordLayerNorm(
+  recording: Recording,
+  x: GpuTensor,
+  weight: string,
+  bias: string,
+  { epsilon, centred = true }: LayerNormOptions,
+): GpuTensor {
+  const { gpu, recorder } = recording;
+  return lazyTensor(x, { kind: "layer-norm", x, weight, bias, epsilon, centred }, () => {
+    const { scratch } = x;
+    const y = recording.tensor(x.width, x.single);
+    recorder.dispatch(layerNorm, {
+      params: { width: x.width, epsilon, centred: centred ? 1 : 0 },
+      buffers: { x: scratch, weight_bias: gpu.vectors(weight, bias), y: y.scratch },
+      constants: gpu.variant.norm.constants,
+      single: x.single,
+    });
+    return y;
+  });
 }

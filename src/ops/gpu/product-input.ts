@@ -7,7 +7,7 @@ import { quantise, storeConstants } from "../../kernels/quantise.ts";
 import { checkMultiple } from "../checks.ts";
 import type { GpuResources } from "../gpu-resources.ts";
 import type { Scratch } from "../program.ts";
-import { pendingOf } from "./lazy.ts";
+import { type PendingNorm, pendingOf } from "./lazy.ts";
 import type { GpuTensor, Recording } from "./recording.ts";
 
 /** What a product reads: a buffer, the norm that is taken of it on the way, and the vectors that this needs. */
@@ -37,18 +37,25 @@ export function areAlike(gpu: GpuResources, formats: readonly WeightFormat[]): b
   return new Set(formats.map((format) => blocksFor(gpu, format))).size <= 1;
 }
 
-/** The input of what is no product of `formats`, or of one that is always exact. A norm that nobody has computed is left to it. */
-export function exactInput(x: GpuTensor): ProductInput {
+/**
+ * The input of a product that is always exact. A norm that nobody has computed is left to it: layer norms where each of
+ * its workgroups has one token, RMS norms in any pass.
+ */
+export function exactInput({ maxTokens }: Recording, x: GpuTensor): ProductInput {
   const norm = pendingOf(x, "norm");
-  return norm
-    ? {
-        scratch: norm.x.scratch,
-        parts: [inputParts.normed],
-        vectors: [norm.weight],
-        epsilon: norm.epsilon,
-        integers: false,
-      }
-    : plainInput(x.scratch);
+  if (norm) return normedInput(norm, inputParts.normed, [norm.weight]);
+  const layerNorm = maxTokens === 1 || x.single ? pendingOf(x, "layer-norm") : undefined;
+  if (!layerNorm) return plainInput(x.scratch);
+  const part = layerNorm.centred ? inputParts.layerNormed : inputParts.uncentred;
+  return normedInput(layerNorm, part, [layerNorm.weight, layerNorm.bias]);
+}
+
+function normedInput(
+  { x, epsilon }: Pick<PendingNorm, "x" | "epsilon">,
+  part: string,
+  vectors: readonly string[],
+): ProductInput {
+  return { scratch: x.scratch, parts: [part], vectors, epsilon, integers: false };
 }
 
 /** Numbers as they are. */
@@ -66,11 +73,17 @@ export function productInput(
   ...formats: WeightFormat[]
 ): ProductInput {
   const format = blocksFor(recording.gpu, ...formats);
-  if (!format) return exactInput(x);
+  if (!format) return exactInput(recording, x);
   const { quantised } = recording;
   let blocks = quantised.get(x);
   if (!blocks) {
-    blocks = recordQuantise(recording, exactInput(x), format, { cols: x.width }, x.single);
+    blocks = recordQuantise(
+      recording,
+      exactInput(recording, x),
+      format,
+      { cols: x.width },
+      x.single,
+    );
     quantised.set(x, blocks);
   }
   return blockInput(recording.gpu, format, blocks);

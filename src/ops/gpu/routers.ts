@@ -61,11 +61,12 @@ export function recordTable(
 
 /** `Ops.route`. */
 export function recordRouter(
-  { gpu, recorder }: Recording,
+  recording: Recording,
   x: GpuTensor,
   spec: MoeSpec,
   { moe, routingFirst, out, task }: RoutingTarget,
 ): void {
+  const { gpu, recorder } = recording;
   const { parts, format, rows, cols } = gpu.matrix(spec.router);
   checkWidth(spec.router, x.width, cols);
   checkWidth(spec.router, spec.experts, rows);
@@ -78,7 +79,7 @@ export function recordRouter(
   if (ranksByScore(spec) && !score.growsWithLogit) {
     throw new Error(`unreachable: ${score.name} with a selection bias or groups`);
   }
-  const input = exactInput(x);
+  const input = exactInput(recording, x);
   const vectors = expertVectors(spec, input.vectors, input.vectors.length * cols);
   const params = {
     cols,

@@ -27,7 +27,7 @@ import {
   someCols,
   variantCases,
 } from "./cases.ts";
-import { inputNames, randomNorm } from "./inputs.ts";
+import { inputNames, normVectors, randomNorm } from "./inputs.ts";
 
 const NUM_RUNS = runs(3);
 /** Slot 3 lies in no arena that is run, as ABSENT does. */
@@ -143,7 +143,8 @@ describe.for(CASES)("expert_gate_up, $title", ({ gate, up, variant, ...kind }) =
           randomArena(random, [gate, up], arena, { rows: ffn, cols: hidden, biases }),
         );
         const network = randomShared(random, [up, gate], shared && drawn.sharedFfn, hidden);
-        const vectors = [...(norm?.weight ?? []), ...(shared === 2 ? network.weight : [])];
+        const ofNorm = normVectors(norm);
+        const vectors = [...ofNorm, ...(shared === 2 ? network.weight : [])];
         const sharedFirst = (pairs + topK) * ffn;
         const sharedWeightsFirst = sharedFirst + (tokens + 1) * network.rows;
 
@@ -165,7 +166,7 @@ describe.for(CASES)("expert_gate_up, $title", ({ gate, up, variant, ...kind }) =
               up_bias_first: arena.biasWords[1] ?? 0,
               shared_ffn: network.rows,
               shared_first: sharedFirst,
-              shared_gate: norm ? hidden : 0,
+              shared_gate: ofNorm.length,
               shared_weights_first: sharedWeightsFirst,
               epsilon: norm?.epsilon ?? 0,
             },

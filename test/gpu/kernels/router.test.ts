@@ -27,7 +27,7 @@ import {
   randomMatrix,
   variantCases,
 } from "./cases.ts";
-import { inputNames, packVectors, randomNorm } from "./inputs.ts";
+import { inputNames, inputOf, packVectors, randomNorm } from "./inputs.ts";
 
 const NUM_RUNS = runs(5);
 const SOFTMAX = { score: "softmax", topK: 4, renormalise: false, scale: 1 } as const;
@@ -103,7 +103,7 @@ async function route(run: RunKernel, routed: RouterCase) {
     weights: routed.packed,
     parts: [
       ...rowDotsParts(routed.format, "router", { lanes: "PARTS" }),
-      norm ? inputParts.normed : inputParts.plain,
+      inputParts[inputOf(norm)],
       variants.serial.matrix.reduce,
       ...score.parts,
       ranksByScore(ruled(routed)) ? byScore : byLogit,
@@ -165,11 +165,13 @@ function randomPages(random: Random, experts: number, oneIn: number): Uint32Arra
   );
 }
 
-/** Formats in turn with each pair of variant and input. */
-const CASES = formatCases.map((each, index) => {
-  const input = inputNames[Math.floor(index / 2) % inputNames.length]!;
-  return { ...each, input, name: `${each.name}, ${input} input` };
-});
+/** Every variant with every input; formats in turn. */
+const CASES = variantCases
+  .flatMap(({ name, variant }) => inputNames.map((input) => ({ name, variant, input })))
+  .map((each, index) => {
+    const { format } = formatCases[index % formatCases.length]!;
+    return { ...each, format, name: `${format.name}, ${each.name}, ${each.input} input` };
+  });
 
 describe.for(CASES)("router, $name", ({ format, variant, input }) => {
   kernelTest("chooses, weighs and looks up as f64 does", async ({ run }) => {
@@ -192,20 +194,25 @@ describe.for(CASES)("router, $name", ({ format, variant, input }) => {
         const { experts, hidden, tokens, renormalise, scale, absent, copies, plant, seed } = drawn;
         const { logitScale } = drawn;
         const random = createRandom(seed);
+        const small = (value: number) => value / 8;
         const plain = randomInput(random, experts * hidden);
         for (let expert = 1; expert < experts; expert++) {
           if (copies === "none" || (copies === "some" && random.integer(2) === 0)) continue;
           const from = copies === "all" ? 0 : random.integer(expert);
           plain.copyWithin(expert * hidden, from * hidden, (from + 1) * hidden);
         }
-        const x = randomInput(random, (tokens + 1) * hidden, plant).map((value) => value / 8);
+        const x = randomInput(random, (tokens + 1) * hidden, plant).map(small);
         const norm = randomNorm(random, input, hidden);
         const routed = {
           ...encodeMatrix(format, plain),
           format,
           variant,
           x,
-          norm: norm && { ...norm, weight: norm.weight.map((value) => value / 8) },
+          norm: norm && {
+            ...norm,
+            weight: norm.weight.map(small),
+            ...(norm.bias && { bias: norm.bias.map(small) }),
+          },
           tokens,
           logitScale,
           rule: { score: "softmax", topK: Math.min(drawn.topK, experts), renormalise, scale },

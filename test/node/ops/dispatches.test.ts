@@ -54,8 +54,6 @@ const DENSE = ["gate_up", "matvec"];
 const MOE = ["router", "expert_gate_up", "expert_sum"];
 /** Dense and sparse beside each other, and norms behind what they give. */
 const GEMMA = ["rms_norm", ...MOE, "gate_up", "matvec", "joined_norms"];
-/** Layer norms are taken by themselves. */
-const PHI = ["layer_norm", ...ATTENTION, "layer_norm", ...MOE];
 
 const HEAD = ["matvec", "argmax"];
 
@@ -149,8 +147,10 @@ const EXPECTED: Readonly<
     ],
   ],
   phimoe: [
-    [PHI, PHI],
-    ["layer_norm", ...HEAD],
+    [
+      [...ATTENTION, ...MOE],
+      [...ATTENTION, ...MOE],
+    ],
   ],
   qwen2: [
     [
