@@ -2,6 +2,8 @@ import gelu from "../../shaders/act/gelu.wgsl?raw";
 import relu from "../../shaders/act/relu.wgsl?raw";
 import silu from "../../shaders/act/silu.wgsl?raw";
 import swigluOai from "../../shaders/act/swiglu_oai.wgsl?raw";
+import headColumns from "../../shaders/linear/heads/columns.wgsl?raw";
+import headRows from "../../shaders/linear/heads/rows.wgsl?raw";
 import centred from "../../shaders/linear/input/centred.wgsl?raw";
 import layerNormed from "../../shaders/linear/input/layer_normed.wgsl?raw";
 import normed from "../../shaders/linear/input/normed.wgsl?raw";
@@ -48,6 +50,9 @@ export const inputParts = {
   layerNormed: [layerNormed, centred, statistics, eights].join("\n"),
   uncentred: [layerNormed, uncentred, statistics, eights].join("\n"),
 } as const;
+
+/** Shader parts of products with each head's matrix, by its rows or by its columns. */
+export const headParts = { rows: headRows, columns: headColumns } as const;
 
 /** Shader parts of a matvec of one, two or three matrices. */
 export const matricesParts = [one, two, three] as const;

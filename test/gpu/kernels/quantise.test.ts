@@ -204,9 +204,7 @@ function expectBytes(words: Uint32Array, numbers: Float32Array, factor: Value | 
   const exact = most * times;
   // What is below the smallest normal number may be 0 before it is multiplied.
   const absolute = SMALLEST * (1 + times);
-  const ofFactor = factor ? factor.bound / factor.value : 0;
-  const ofNumbers = most > 0 ? mostBound / most : 0;
-  const relative = ofFactor + ofNumbers + 5 * ROUNDING;
+  const relative = (factor ? factor.bound / factor.value : 0) + 5 * ROUNDING;
   expect(Math.abs(largest - exact)).toBeLessThanOrEqual(relative * exact + absolute);
   expect(Math.abs(scale - exact / 127)).toBeLessThanOrEqual((relative * exact) / 127 + absolute);
 }

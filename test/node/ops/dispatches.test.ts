@@ -47,7 +47,7 @@ async function dispatches(
 }
 
 const ATTENTION = ["matvec", "rotate_append", "attention", "matvec"];
-const LATENT = ["matvec", "head_linear", "latent_append", "attention", "head_linear"];
+const LATENT = ["matvec", "latent_append", "attention", "head_linear"];
 const MAMBA = ["matvec", "causal_conv", "ssm_scan", "gated_norm", "matvec"];
 const CONV = ["matvec", "causal_conv", "matvec"];
 const DENSE = ["gate_up", "matvec"];
