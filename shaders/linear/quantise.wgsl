@@ -6,8 +6,8 @@
 // with has_raw, one that stays as it is: number raw_first + token, written behind the blocks of all
 // numbers before raw_first, four where a block would have its last quad.
 // One workgroup a token. cols, more_first, more_cols and raw_first are multiples of 32.
-// Needs: store_block (store), input_unit (shaders/linear/unit), ready_input, weighted and
-// input_factor (input), row_sum (shaders/reduce), control (shaders/control).
+// Needs: store_block (store), input_unit (shaders/linear/unit), ready_input, raw_input, weighted
+// and input_factor (input), row_sum (shaders/reduce), control (shaders/control).
 override LANES: u32 = 64u;
 override ROWS: u32 = 1u;
 override STORED_QUADS: u32 = 3u;
@@ -36,7 +36,7 @@ fn make_block(first: u32, quad: u32, factor: f32) {
   var numbers: array<vec4f, BLOCK_QUADS>;
   var largest = vec4f();
   for (var i = 0u; i < BLOCK_QUADS; i++) {
-    numbers[i] = weighted(x[first + i], quad + i);
+    numbers[i] = weighted(raw_input(first + i, quad + i), quad + i);
     largest = max(largest, abs(numbers[i]));
   }
   let most = max(max(largest.x, largest.y), max(largest.z, largest.w));

@@ -9,10 +9,11 @@
 // With BIASED, gate_bias and up_bias [ffn], f32, start at gate_bias_first and up_bias_first.
 // With SHARED a token has one pair more, of the experts that all tokens share: shared_ffn numbers
 // of each token from number shared_first of y on. With SHARED 2, they are followed, from number
-// shared_weights_first on, by sigmoid(row . input) of each token, row being vector shared_gate.
+// shared_weights_first on, by sigmoid(row . input) of each token, row being
+// shared_vector. With SHARED 3 their norm has weights of its own, which are shared_vector.
 // A row whose gate is closed (ReGLU) needs no up: a tile of such rows skips it.
-// vectors: those of the norm, each [cols], if any, then shared_gate [cols] from number shared_gate
-// on.
+// vectors: those of the norm, each [cols], if any, then shared_vector [cols] from number
+// shared_vector on.
 // LANES lanes share a tile of FOURS times four rows, FOURS being 1 or 2; ROWS tiles share a
 // workgroup. cols is a multiple of 8.
 // Needs: row_dots_gate and row_dots_up (shaders/linear/row_dots.wgsl), shared_gate_dots and
@@ -39,7 +40,7 @@ struct Params {
   up_bias_first: u32,
   shared_ffn: u32,
   shared_first: u32,
-  shared_gate: u32,
+  shared_vector: u32,
   shared_weights_first: u32,
   epsilon: f32,
 }
@@ -52,13 +53,14 @@ struct Params {
 
 // A tile of the shared experts' rows, for a token whose input starts at quad `first`.
 fn compute_shared(token: u32, tile: u32, first: u32, local: vec3u) {
-  ready_input(first, 0u, local.x, local.y);
+  let norm = select(0u, params.shared_vector / 4u, SHARED == 3u);
+  ready_input(first, norm, local.x, local.y);
   let gates = shared_gate_dots(tile, first, local.x);
   let ups = shared_up_dots(tile, first, local.x);
   var weight = 0.0;
   if (SHARED == 2u && tile == 0u) {
     // In the order of a product of its own (row_dots.wgsl).
-    let gate_first = params.shared_gate / 4u;
+    let gate_first = params.shared_vector / 4u;
     for (var unit = local.x; unit < params.cols / 8u; unit += LANES) {
       let quad = 2u * unit;
       weight += dot(vectors[gate_first + quad], input_quad(first, quad))

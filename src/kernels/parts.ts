@@ -7,7 +7,9 @@ import headRows from "../../shaders/linear/heads/rows.wgsl?raw";
 import centred from "../../shaders/linear/input/centred.wgsl?raw";
 import layerNormed from "../../shaders/linear/input/layer_normed.wgsl?raw";
 import normed from "../../shaders/linear/input/normed.wgsl?raw";
+import ownRow from "../../shaders/linear/input/own_row.wgsl?raw";
 import plain from "../../shaders/linear/input/plain.wgsl?raw";
+import summedRow from "../../shaders/linear/input/summed_row.wgsl?raw";
 import uncentred from "../../shaders/linear/input/uncentred.wgsl?raw";
 import one from "../../shaders/linear/matrices/one.wgsl?raw";
 import three from "../../shaders/linear/matrices/three.wgsl?raw";
@@ -41,7 +43,7 @@ export const rankingParts = { byLogit, byScore } as const;
 /** Shader parts of what a kernel reads whose workgroups have several tokens: its input as it is, or the RMS norm of it. */
 export const tileInputParts = {
   plain: `${plain}\n${eights}`,
-  normed: `${normed}\n${eights}`,
+  normed: [normed, ownRow, eights].join("\n"),
 } as const;
 
 /** The same of a kernel whose workgroups have one token: also a layer norm, or one whose mean is taken for 0. */
@@ -49,6 +51,12 @@ export const inputParts = {
   ...tileInputParts,
   layerNormed: [layerNormed, centred, statistics, eights].join("\n"),
   uncentred: [layerNormed, uncentred, statistics, eights].join("\n"),
+} as const;
+
+/** The same of the router: also the RMS norm of a sum of a residual and the RMS norm of its input. */
+export const routerInputParts = {
+  ...inputParts,
+  summed: [normed, summedRow, statistics, eights].join("\n"),
 } as const;
 
 /** Shader parts of products with each head's matrix, by its rows or by its columns. */

@@ -12,6 +12,10 @@ fn ready_input(first: u32, norm: u32, lane: u32, row: u32) {
   );
 }
 
+fn raw_input(at: u32, quad: u32) -> vec4f {
+  return x[at];
+}
+
 fn squared(raw: vec4f) -> f32 {
   return 0.0;
 }

@@ -1,13 +1,6 @@
 // The RMS norm of the input, whose weights [cols] are in the kernel's vectors. See plain.wgsl.
-// The factor of a token is the same for all its products, so it is multiplied at their end. Where
-// nothing is readied, as in kernels whose workgroups have several tokens, vectors begin with them.
-// Needs: row_sum (shaders/reduce).
-var<private> input_norm: u32;
-
-fn ready_input(first: u32, norm: u32, lane: u32, row: u32) {
-  input_norm = norm;
-}
-
+// The factor of a token is the same for all its products, so it is multiplied at their end.
+// Needs: input_norm and raw_input (own_row.wgsl, summed_row.wgsl), row_sum (shaders/reduce).
 fn squared(raw: vec4f) -> f32 {
   return dot(raw, raw);
 }

@@ -13,7 +13,8 @@ export type Pending =
   | PendingLinear
   | PendingHeadLinear
   | PendingGatedUnit
-  | PendingSum;
+  | PendingSum
+  | PendingExperts;
 
 /** The RMS norm of x, and nothing else. */
 export interface PendingNorm {
@@ -68,6 +69,18 @@ export interface PendingSum {
   readonly gate: GpuTensor;
 }
 
+/** What a layer's experts give, with nothing added. */
+export interface PendingExperts {
+  readonly kind: "experts";
+  /**
+   * Records them together with `dense`, if a dispatch may compute both: what the experts give and, from number
+   * `denseFirst` of the same buffer on, what the other is.
+   */
+  recordBeside(
+    dense: GpuTensor,
+  ): { readonly y: GpuTensor; readonly denseFirst: number } | undefined;
+}
+
 /**
  * A tensor that is recorded when its buffer is first asked for. What an op reads is recorded before the op's own
  * dispatch, so an op asks for all of it before it notes where it stands.
@@ -87,6 +100,9 @@ export function lazyTensor(
     get scratch(): Scratch {
       made ??= record();
       return made.scratch;
+    },
+    settle(tensor: GpuTensor): void {
+      made = tensor;
     },
   };
 }

@@ -43,12 +43,14 @@ function recordJoined(
   const b = pendingOf(a?.residual, "norm");
   if (!a || !b || a.epsilon !== epsilon || b.epsilon !== epsilon) return undefined;
   const { gpu, recorder } = recording;
-  const read = { a: a.x.scratch, b: b.x.scratch };
+  const both = pendingOf(a.x, "experts")?.recordBeside(b.x);
+  const read = both ? { a: both.y.scratch, b: both.y.scratch } : { a: a.x.scratch, b: b.x.scratch };
   const y = recording.tensor(x.width, x.single);
   const weights = gpu.vectors(a.weight, b.weight, weight);
   recorder.dispatch(joinedNorms, {
     params: {
       width: x.width,
+      b_first: (both?.denseFirst ?? 0) / 4,
       epsilon,
       has_residual: residual ? 1 : 0,
       has_scale: scale === undefined ? 0 : 1,

@@ -25,7 +25,7 @@ export interface ProductInput {
  * The blocks that products of matrices in these formats read; undefined for numbers as they are: unless it was asked for
  * and all of the formats have blocks of integers.
  */
-function blocksFor(
+export function blocksFor(
   { accuracy }: GpuResources,
   ...formats: WeightFormat[]
 ): InputFormat | undefined {

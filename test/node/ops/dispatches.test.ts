@@ -53,7 +53,7 @@ const CONV = ["matvec", "causal_conv", "matvec"];
 const DENSE = ["gate_up", "matvec"];
 const MOE = ["router", "expert_gate_up", "expert_sum"];
 /** Dense and sparse beside each other, and norms behind what they give. */
-const GEMMA = ["rms_norm", ...MOE, "gate_up", "matvec", "joined_norms"];
+const GEMMA = [...MOE, "joined_norms"];
 
 const HEAD = ["matvec", "argmax"];
 
@@ -199,6 +199,26 @@ describe("a decoded token's dispatches", () => {
     const most = Math.max(...Object.values(EXPECTED).flatMap(([layers]) => layers.map(moeCount)));
 
     expect(most).toBe(3);
+  });
+
+  test("of any layer are eight at most", () => {
+    const counts = Object.values(EXPECTED).flatMap(([layers]) =>
+      layers.map(({ length }) => length),
+    );
+
+    expect(Math.max(...counts)).toBe(8);
+  });
+
+  test("are as many where no more experts have room than a token chooses", async () => {
+    const fewest: Change = ({ arenas }) => ({
+      arenas: (pool) => ({ ...arenas(pool), slots: 2, slotsPerArena: 2 }),
+    });
+
+    for (const architecture of ["gemma4", "phimoe", "qwen2moe"] as const) {
+      expect(await dispatches({ architecture, topK: 2 }, DECODE, fewest)).toEqual(
+        await dispatches({ architecture, topK: 2 }),
+      );
+    }
   });
 });
 
