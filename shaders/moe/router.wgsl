@@ -6,9 +6,10 @@
 //   scores with a selection bias and groups (shaders/routing/rank);
 //   weights = scores of the chosen, divided by max(their sum, 2^-14) when renormalise, times scale,
 //   times expert scale;
-//   y = what the norm is taken of, with SUMS: a sum (shaders/linear/input/summed_row.wgsl);
+//   y = with KEEPS 1 what the norm is taken of, a sum (shaders/linear/input/summed_row.wgsl), with
+//   KEEPS 2 the layer norm of x;
 //   slots = page_table[page_first + ids];  an absent one sets control.fault = moe_index + 1
-// x, residual and y [tokens, cols], of which residual and y are for SUMS alone; router
+// x, residual and y [tokens, cols], of which residual is for KEEPS 1 alone, and y for KEEPS; router
 // [experts, cols] in any format; page_table [pools, experts];
 // choices [3, choice_count]: ids, slots and weights (as f32) of all layers, of which this one's
 // [max_tokens, top_k] start at routing_first;
@@ -17,14 +18,14 @@
 // One workgroup a token; PARTS lanes share four experts. EXPERTS, from params.experts up, says how
 // much workgroup memory there is: that takes time to clear. top_k <= 32, cols a multiple of 8,
 // PARTS divides LANES.
-// Needs: row_dots_router (shaders/linear/row_dots.wgsl), ready_input, raw_input and input_factor
-// (shaders/linear/input), row_sum (shaders/reduce/serial.wgsl), router_terms, router_score and
-// chosen_score (shaders/routing), rank_experts and rank_key (shaders/routing/rank), control
-// (shaders/control/write.wgsl).
+// Needs: row_dots_router (shaders/linear/row_dots.wgsl), ready_input, raw_input, weighted and
+// input_factor (shaders/linear/input), row_sum (shaders/reduce/serial.wgsl), router_terms,
+// router_score and chosen_score (shaders/routing), rank_experts and rank_key
+// (shaders/routing/rank), control (shaders/control/write.wgsl).
 override LANES: u32 = 64u;
 override PARTS: u32 = 1u;
 override EXPERTS: u32 = 512u;
-override SUMS: u32 = 0u;
+override KEEPS: u32 = 0u;
 
 // Of rows that a lane takes at once (shaders/linear/row_dots.wgsl).
 const FOURS = 1u;
@@ -140,8 +141,13 @@ fn main(
   if (!obeys || token >= control.tokens) {
     return;
   }
-  for (var quad = lane; SUMS == 1u && quad < params.cols / 4u; quad += LANES) {
-    y[first + quad] = raw_input(first + quad, quad);
+  for (var quad = lane; KEEPS > 0u && quad < params.cols / 4u; quad += LANES) {
+    let raw = raw_input(first + quad, quad);
+    if (KEEPS == 1u) {
+      y[first + quad] = raw;
+    } else {
+      y[first + quad] = weighted(raw, quad);
+    }
   }
   var sum = 0.0;
   for (var rank = 0u; rank < params.top_k; rank++) {

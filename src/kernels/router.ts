@@ -1,6 +1,9 @@
 import source from "../../shaders/moe/router.wgsl?raw";
 import { defineKernel } from "../gpu/kernel.ts";
 
+/** What a router leaves for others to read, as its constant `KEEPS` has it. */
+export const ROUTER_KEEPS = { nothing: 0, sum: 1, norm: 2 } as const;
+
 /** Where a page table starts that a router does not look into. */
 export const NO_PAGES = 0xffff_ffff;
 
@@ -10,8 +13,9 @@ export const NO_PAGES = 0xffff_ffff;
  * x [tokens, cols] · router [experts, cols] in any format · page_table [pools, experts] · vectors: those of the norm, if
  * the router reads one, then router bias, selection bias and expert scale, each [experts], where params give their
  * starts, `NO_VECTOR` for none · choices [3, choice_count]: ids, slots and weights [MoE layers, max tokens, top_k]. With
- * `SUMS` the norm is that of a sum with residual [tokens, cols], which is written to y [tokens, cols]. `experts` is at
- * most the constant EXPERTS, for which there has to be workgroup memory.
+ * `KEEPS` {@link ROUTER_KEEPS}.sum the norm is that of a sum with residual [tokens, cols], which is written to y
+ * [tokens, cols]; with `norm` the layer norm of x is. `experts` is at most the constant EXPERTS, for which there has to be
+ * workgroup memory.
  */
 export const router = defineKernel({
   name: "router",
@@ -44,10 +48,10 @@ export const router = defineKernel({
   },
   weights: true,
   control: "read_write",
-  constants: { LANES: 64, PARTS: 1, EXPERTS: 512, SUMS: 0 },
+  constants: { LANES: 64, PARTS: 1, EXPERTS: 512, KEEPS: 0 },
   grid: (_params, _constants, tokens) => [tokens, 1, 1],
-  work: ({ cols, experts, top_k }, { SUMS = 0 }, { tokens }) => ({
-    words: tokens * (cols * (1 + 2 * SUMS) + 4 * top_k),
+  work: ({ cols, experts, top_k }, { KEEPS = 0 }, { tokens }) => ({
+    words: tokens * (cols * (1 + Math.min(KEEPS, 1) + Number(KEEPS === 1)) + 4 * top_k),
     multiplyAdds: tokens * experts * cols,
     weights: { load_router: experts * cols },
   }),

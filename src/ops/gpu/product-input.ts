@@ -7,7 +7,7 @@ import { quantise, storeConstants } from "../../kernels/quantise.ts";
 import { checkMultiple } from "../checks.ts";
 import type { GpuResources } from "../gpu-resources.ts";
 import type { Scratch } from "../program.ts";
-import { type PendingNorm, pendingOf } from "./lazy.ts";
+import { type PendingLayerNorm, type PendingNorm, pendingOf } from "./lazy.ts";
 import type { GpuTensor, Recording } from "./recording.ts";
 
 /** What a product reads: a buffer, the norm that is taken of it on the way, and the vectors that this needs. */
@@ -38,16 +38,23 @@ export function areAlike(gpu: GpuResources, formats: readonly WeightFormat[]): b
 }
 
 /**
- * The input of a product that is always exact. A norm that nobody has computed is left to it: layer norms where each of
- * its workgroups has one token, RMS norms in any pass.
+ * The input of a product that is always exact. An RMS norm that nobody has computed is left to it. So is a layer norm where
+ * each of its workgroups has one token and many lanes, which read the row once more together: a lane that has rows by
+ * itself would take longer for that than a dispatch.
  */
-export function exactInput({ maxTokens }: Recording, x: GpuTensor): ProductInput {
+export function exactInput({ maxTokens, gpu }: Recording, x: GpuTensor): ProductInput {
   const norm = pendingOf(x, "norm");
   if (norm) return normedInput(norm, inputParts.normed, [norm.weight]);
-  const layerNorm = maxTokens === 1 || x.single ? pendingOf(x, "layer-norm") : undefined;
-  if (!layerNorm) return plainInput(x.scratch);
-  const part = layerNorm.centred ? inputParts.layerNormed : inputParts.uncentred;
-  return normedInput(layerNorm, part, [layerNorm.weight, layerNorm.bias]);
+  const hasOneToken = maxTokens === 1 || x.single;
+  const sharesRows = gpu.variant.matrix.constants.LANES! > 1;
+  const layerNorm = hasOneToken && sharesRows ? pendingOf(x, "layer-norm") : undefined;
+  return layerNorm ? layerNormInput(layerNorm) : plainInput(x.scratch);
+}
+
+/** A layer norm that is taken on the way. */
+export function layerNormInput(norm: PendingLayerNorm): ProductInput {
+  const part = norm.centred ? inputParts.layerNormed : inputParts.uncentred;
+  return normedInput(norm, part, [norm.weight, norm.bias]);
 }
 
 function normedInput(

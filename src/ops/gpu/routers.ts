@@ -1,7 +1,7 @@
 import { hashRouter } from "../../kernels/hash_router.ts";
 import { NO_VECTOR } from "../../kernels/matvec.ts";
 import { rankingParts, routerInputParts, rowDotsParts, variants } from "../../kernels/parts.ts";
-import { NO_PAGES, router } from "../../kernels/router.ts";
+import { NO_PAGES, ROUTER_KEEPS, router } from "../../kernels/router.ts";
 import { ranksByScore } from "../../routing/choose.ts";
 import { scoreFunctions } from "../../routing/registry.ts";
 import type { ScoreFunction } from "../../routing/router.ts";
@@ -9,7 +9,7 @@ import { checkMost, checkMultiple, checkWidth } from "../checks.ts";
 import type { MoeSpec } from "../ops.ts";
 import type { Scratch } from "../program.ts";
 import { pendingOf } from "./lazy.ts";
-import { exactInput, type ProductInput } from "./product-input.ts";
+import { exactInput, layerNormInput, type ProductInput } from "./product-input.ts";
 import { type GpuTensor, type Recording, UNIT_WEIGHTS } from "./recording.ts";
 
 /** Where routers write: ids, slots and weights, one behind another, each `[MoE layers, max tokens, topK]`. */
@@ -75,8 +75,8 @@ export function recordRouter(
   if (ranksByScore(spec) && !score.growsWithLogit) {
     throw new Error(`unreachable: ${score.name} with a selection bias or groups`);
   }
-  const { input, sum } = routerInput(recording, x);
-  const y = sum ? recording.tensor(cols, x.single) : undefined;
+  const input = routerInput(recording, x);
+  const y = input.kept && recording.tensor(cols, x.single);
   const vectors = expertVectors(spec, input.vectors, input.vectors.length * cols);
   const params = {
     cols,
@@ -100,7 +100,7 @@ export function recordRouter(
     buffers: {
       x: input.scratch,
       // What is not there is not read: any buffer does that is only read.
-      residual: sum?.residual ?? input.scratch,
+      residual: input.residual ?? input.scratch,
       page_table: gpu.pageTable,
       // Without vectors nothing reads it: any buffer does that is only read.
       vectors: vectors.names.length > 0 ? gpu.vectors(...vectors.names) : input.scratch,
@@ -117,33 +117,49 @@ export function recordRouter(
       ...score.parts,
       ranksByScore(spec) ? rankingParts.byScore : rankingParts.byLogit,
     ],
-    constants: { ...gpu.variant.router.constants, EXPERTS: spec.experts, SUMS: sum ? 1 : 0 },
+    constants: {
+      ...gpu.variant.router.constants,
+      EXPERTS: spec.experts,
+      KEEPS: ROUTER_KEEPS[input.keeps],
+    },
   });
-  if (y) sum?.tensor.settle?.(y);
+  if (y) input.kept?.settle?.(y);
 }
 
 /** Of a buffer that is bound and not used: the least. */
 const NO_BYTES = 16;
 
-/** What a router reads: where it is the norm of a norm with a residual, and nobody has computed that sum, both are left to it. */
-function routerInput(
-  recording: Recording,
-  x: GpuTensor,
-): {
-  readonly input: ProductInput;
-  readonly sum?: { readonly tensor: GpuTensor; readonly residual: Scratch };
-} {
+/** What a router reads, and what it computes on the way that others read. */
+interface RouterInput extends ProductInput {
+  readonly keeps: keyof typeof ROUTER_KEEPS;
+  /** Which tensor that is. */
+  readonly kept?: GpuTensor;
+  readonly residual?: Scratch;
+}
+
+/**
+ * A router takes the norm of its input that nobody has computed upon itself, and keeps a layer norm for the experts: it is
+ * one workgroup a token, as that norm would be. Where it is the RMS norm of another one's sum with a residual, it computes
+ * that sum, too.
+ */
+function routerInput(recording: Recording, x: GpuTensor): RouterInput {
+  const layerNorm = pendingOf(x, "layer-norm");
+  if (layerNorm) return { ...layerNormInput(layerNorm), keeps: "norm", kept: x };
   const norm = pendingOf(x, "norm");
   const sum = pendingOf(norm?.x, "norm-sum");
-  if (!norm || !sum || sum.epsilon !== norm.epsilon) return { input: exactInput(recording, x) };
-  const input = {
+  if (!norm || !sum || sum.epsilon !== norm.epsilon) {
+    return { ...exactInput(recording, x), keeps: "nothing" };
+  }
+  return {
     scratch: sum.x.scratch,
     parts: [routerInputParts.summed],
     vectors: [norm.weight, sum.weight],
     epsilon: norm.epsilon,
     integers: false,
+    keeps: "sum",
+    kept: norm.x,
+    residual: sum.residual.scratch,
   };
-  return { input, sum: { tensor: norm.x, residual: sum.residual.scratch } };
 }
 
 /** Names of the vectors that a router reads behind those of its input, and where each of its own starts. */

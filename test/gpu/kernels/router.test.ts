@@ -7,7 +7,7 @@ import {
   rowDotsParts,
   variants,
 } from "../../../src/kernels/parts.ts";
-import { NO_PAGES, router } from "../../../src/kernels/router.ts";
+import { NO_PAGES, ROUTER_KEEPS, router } from "../../../src/kernels/router.ts";
 import { createRandom, type Random } from "../../../src/numeric/random.ts";
 import {
   chooseExperts,
@@ -20,6 +20,7 @@ import type { ScoreFunction } from "../../../src/routing/router.ts";
 import { runs } from "../../helpers/random-cases.ts";
 import { kernelTest, type RunKernel } from "../../helpers/run-kernel.ts";
 import { expectWithin } from "../../helpers/within.ts";
+import { layerNormReference } from "../../reference/kernels/layer_norm.ts";
 import type { InputNorm } from "../../reference/kernels/product.ts";
 import { rmsNormReference } from "../../reference/kernels/rms_norm.ts";
 import {
@@ -84,6 +85,7 @@ async function route(run: RunKernel, routed: RouterCase) {
   pageTable.set(pages, PAGE_FIRST);
   const experts = pages.length;
   const { routerBias, selectionBias, expertScale, norm, summand } = routed;
+  const keeps = keptBy(routed);
   const ofSum = norm && summand && { ...norm, weight: [...norm.weight, ...summand.weight] };
   const vectors = packVectors(ofSum ?? norm, [routerBias, selectionBias, expertScale]);
   const [router_bias, selection_bias, expert_scale] = vectors.starts as [number, number, number];
@@ -114,7 +116,7 @@ async function route(run: RunKernel, routed: RouterCase) {
       vectors: vectors.content,
       choices: 3 * bytes,
       residual: summand?.residual ?? 16,
-      y: summand ? 4 * x.length : 16,
+      y: keeps === "nothing" ? 16 : 4 * x.length,
     },
     weights: routed.packed,
     parts: [
@@ -127,12 +129,18 @@ async function route(run: RunKernel, routed: RouterCase) {
     constants: {
       ...routed.variant.router.constants,
       EXPERTS: experts,
-      SUMS: summand ? 1 : 0,
+      KEEPS: ROUTER_KEEPS[keeps],
     },
     control: { tokens, fault: routed.fault ?? 0 },
     tokens: tokens + 1,
   });
   return { ...splitChoices(choices), y, fault };
+}
+
+/** What the router leaves for others. */
+function keptBy({ norm, summand }: RouterCase): keyof typeof ROUTER_KEEPS {
+  if (summand) return "sum";
+  return norm?.bias ? "norm" : "nothing";
 }
 
 /** What decides whether experts are ranked by score. */
@@ -185,7 +193,16 @@ function expectRouted(result: Awaited<ReturnType<typeof route>>, routed: RouterC
       rmsNormReference(own, weight, routed.norm.epsilon, finish),
     );
   }
-  const unwritten = routed.summand ? tokens * hidden : 0;
+  if (routed.norm?.bias) {
+    const { weight, bias, epsilon, centred = true } = routed.norm;
+    const own = x.subarray(0, tokens * hidden);
+    const options = { epsilon: Math.fround(epsilon), centred };
+    expectWithin(
+      result.y.floats.slice(0, own.length),
+      layerNormReference(own, weight, Float32Array.from(bias), options),
+    );
+  }
+  const unwritten = keptBy(routed) === "nothing" ? 0 : tokens * hidden;
   expect(result.y.words.slice(unwritten)).toEqual(result.y.before.slice(unwritten));
   const absent = looksUp && slots.words.slice(ROUTING_FIRST, end).includes(ABSENT);
   expect(result.fault).toBe(absent ? MOE_INDEX + 1 : (routed.fault ?? 0));

@@ -5,6 +5,7 @@ import { cacheFormats } from "../../../src/formats/cache/registry.ts";
 import { type Accuracy, accuracies } from "../../../src/formats/input/registry.ts";
 import { openGguf } from "../../../src/gguf/gguf.ts";
 import type { Kernel } from "../../../src/gpu/kernel.ts";
+import { variants } from "../../../src/kernels/parts.ts";
 import { architectures, readModel } from "../../../src/models/registry.ts";
 import { GpuOps, type RecordOptions } from "../../../src/ops/gpu-ops.ts";
 import type { GpuResources } from "../../../src/ops/gpu-resources.ts";
@@ -54,6 +55,8 @@ const DENSE = ["gate_up", "matvec"];
 const MOE = ["router", "expert_gate_up", "expert_sum"];
 /** Dense and sparse beside each other, and norms behind what they give. */
 const GEMMA = [...MOE, "joined_norms"];
+/** Lanes that have rows by themselves leave layer norms to a dispatch of their own. */
+const PHI = ["layer_norm", ...ATTENTION, ...MOE];
 
 const HEAD = ["matvec", "argmax"];
 
@@ -147,10 +150,8 @@ const EXPECTED: Readonly<
     ],
   ],
   phimoe: [
-    [
-      [...ATTENTION, ...MOE],
-      [...ATTENTION, ...MOE],
-    ],
+    [PHI, PHI],
+    ["layer_norm", ...HEAD],
   ],
   qwen2: [
     [
@@ -207,6 +208,16 @@ describe("a decoded token's dispatches", () => {
     );
 
     expect(Math.max(...counts)).toBe(8);
+  });
+
+  test("of a layer norm are none where lanes share rows, and one more where keys are split", async () => {
+    const forGpus: Change = () => ({ variant: variants.workgroup, contextTokens: 1024 });
+    const [projections, rotation, attention, output] = ATTENTION;
+    const layer = [projections, rotation, attention, "attention_merge", output, ...MOE];
+
+    expect(await dispatches({ architecture: "phimoe" }, DECODE, forGpus)).toEqual([
+      ...["embed", ...layer, ...layer, ...HEAD],
+    ]);
   });
 
   test("are as many where no more experts have room than a token chooses", async () => {
