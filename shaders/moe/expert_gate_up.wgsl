@@ -95,6 +95,11 @@ fn main(
   if (control.fault != 0u || token >= control.tokens) {
     return;
   }
+  // The grid is as wide as the wider of both networks.
+  let rows = select(params.ffn, params.shared_ffn, choice == params.top_k);
+  if (group.x * ROWS * 4u * FOURS >= rows) {
+    return;
+  }
   if (choice == params.top_k) {
     compute_shared(token, tile, first, local);
     return;
