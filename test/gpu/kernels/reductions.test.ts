@@ -5,7 +5,6 @@ import type { Constants } from "../../../src/gpu/kernel.ts";
 import { headLinear } from "../../../src/kernels/head_linear.ts";
 import {
   candidates,
-  headParts,
   needsSubgroups,
   type Reduction,
   reduceParts,
@@ -52,7 +51,7 @@ describe("sums over the lanes of a row", () => {
       params: { heads, head_rows: headRows, first_row: firstRow, rows, cols, x_width: xWidth },
       buffers: { x, y: 4 * tokens * heads * rows },
       weights: packed,
-      parts: [...weightParts(format), headParts.rows, reduce],
+      parts: [...weightParts(format), reduce],
       constants: { ...constants, TOKENS: atOnce },
       control: { tokens },
     });
