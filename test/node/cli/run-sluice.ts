@@ -6,6 +6,7 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { onTestFinished, vi } from "vitest";
 import { runCli } from "../../../src/cli/main.ts";
+import { THREAD_SCRIPT } from "../../helpers/node-threads.ts";
 
 /** How a run of the command ended. */
 export interface Run {
@@ -45,9 +46,8 @@ export async function callSluice(args: readonly string[]): Promise<Run> {
     const handle = () => {
       throw new Error("unreachable: no page is opened");
     };
-    const expertThread = new URL("../../../src/cli/expert-thread.mjs", import.meta.url);
     return {
-      status: await runCli(args, { runner: "", worker: "", expertThread, handle }),
+      status: await runCli(args, { runner: "", worker: "", expertThread: THREAD_SCRIPT, handle }),
       ...texts,
     };
   } finally {
