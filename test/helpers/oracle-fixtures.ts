@@ -1,5 +1,6 @@
 import { createHash } from "node:crypto";
-import { mkdir, readFile, rename, rm, writeFile } from "node:fs/promises";
+import { existsSync } from "node:fs";
+import { link, mkdir, readFile, rename, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { getModuleVersion } from "node-llama-cpp";
@@ -26,11 +27,12 @@ export async function makeOracleFixture(options: OracleOptions): Promise<OracleF
   const id = hash(JSON.stringify(options));
   const folder = join(FOLDER, id);
   await mkdir(folder, { recursive: true });
-  const path = join(folder, "model.gguf");
-  await replaceFile(path, bytes);
+  const content = hash(bytes);
+  const path = join(folder, `${content}.gguf`);
+  await makeFile(path, bytes);
 
   const oracleSource = await readFile(ORACLE_SOURCE);
-  const maker = hash(`${hash(bytes)} ${hash(oracleSource)} ${await getModuleVersion()}`);
+  const maker = hash(`${content} ${hash(oracleSource)} ${await getModuleVersion()}`);
   const answerPath = join(folder, `${maker}.json`);
   const known = await readFile(answerPath, "utf8").catch(() => undefined);
   const answer = known
@@ -64,6 +66,21 @@ async function askOracle(
   } finally {
     await oracle.dispose();
     await rm(path);
+  }
+}
+
+/** Writes a file that is named by its content, once: for the server, one that is written again is another version. */
+async function makeFile(path: string, content: Uint8Array): Promise<void> {
+  if (existsSync(path)) return;
+  const temporary = `${path}.${process.pid}`;
+  await writeFile(temporary, content);
+  try {
+    await link(temporary, path);
+  } catch (error) {
+    // Another process has made it meanwhile, and its reader may have begun.
+    if ((error as NodeJS.ErrnoException).code !== "EEXIST") throw error;
+  } finally {
+    await rm(temporary, { force: true });
   }
 }
 
