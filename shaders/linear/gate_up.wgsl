@@ -1,10 +1,10 @@
 // y[token, row] = gated(gate[row, :] . input[token, :], up[row, :] . input[token, :])
-// gate and up [rows, cols], each in a buffer and format of its own; input = x, or its RMS norm
-// (shaders/linear/input), x [tokens, cols]; y [tokens, rows]. vectors: the norm's weights, if any.
+// gate and up [rows, cols], each in a buffer and format of its own; input = x, or a norm of it
+// (shaders/linear/input), x [tokens, cols]; y [tokens, rows]. vectors: those of the norm, if any.
 // LANES lanes share a tile of FOURS times four rows, FOURS being 1 or 2; ROWS tiles share a
 // workgroup; a workgroup over y has a token. cols is a multiple of 8.
-// Needs: row_dots_gate and row_dots_up (row_dots.wgsl), input_factor (input), row_sum4
-// (shaders/reduce), gated (shaders/act), control (shaders/control).
+// Needs: row_dots_gate and row_dots_up (row_dots.wgsl), ready_input and input_factor (input),
+// row_sum4 (shaders/reduce), gated (shaders/act), control (shaders/control).
 override LANES: u32 = 1u;
 override ROWS: u32 = 16u;
 override FOURS: u32 = 1u;
@@ -31,6 +31,7 @@ fn main(
   }
   let tile = (group.x * ROWS + local.y) * 4u * FOURS;
   let first = token * params.cols / 4u;
+  ready_input(first, 0u, local.x, local.y);
   let gates = row_dots_gate(0u, params.rows, params.cols, tile, first, local.x);
   let ups = row_dots_up(0u, params.rows, params.cols, tile, first, local.x);
   let factor = input_factor(gates.squares, local.x, local.y);

@@ -1,14 +1,14 @@
 // y[token, at] = scale * (weight[row, :] . input[token, :] + bias[row]) + residual[token, at]
 // for one to three matrices weight [rows_a, cols], [rows_b, cols] and [rows_c, cols] of one input,
 // whose results stand side by side: at = first_row + row for the first, and so on behind it.
-// input = x, or its RMS norm (shaders/linear/input). x [tokens, cols]; residual and y
+// input = x, or a norm of it (shaders/linear/input). x [tokens, cols]; residual and y
 // [tokens, all_rows]; without has_residual, residual is not read.
-// vectors: the norm's weights, if there is one, and biases, from where the params say.
+// vectors: those of the norm, if there is one, and biases, from where the params say.
 // LANES lanes share a tile of FOURS times four rows, FOURS being 1 or 2; ROWS tiles share a
 // workgroup, which has rows of one matrix. cols is a multiple of 8. Workgroups over x and y are
 // rows, over z tokens.
-// Needs: row_dots of each matrix (row_dots.wgsl), matrix_dots (matrices), input_factor (input),
-// row_sum4 (shaders/reduce), control (shaders/control).
+// Needs: row_dots of each matrix (row_dots.wgsl), matrix_dots (matrices), ready_input and
+// input_factor (input), row_sum4 (shaders/reduce), control (shaders/control).
 override LANES: u32 = 1u;
 override ROWS: u32 = 16u;
 override FOURS: u32 = 1u;
@@ -71,7 +71,9 @@ fn main(
   }
   // Rows past the end compute the last one again: all lanes have to reach the barriers of row_sum4.
   let tile = (place * ROWS + local.y) * 4u * FOURS;
-  let dots = matrix_dots(index, tile, token * params.cols / 4u, local.x);
+  let first = token * params.cols / 4u;
+  ready_input(first, 0u, local.x, local.y);
+  let dots = matrix_dots(index, tile, first, local.x);
   let factor = input_factor(dots.squares, local.x, local.y);
   for (var four = 0u; four < FOURS; four++) {
     let sums = row_sum4(four_of(dots, four), local.x, local.y) * factor;

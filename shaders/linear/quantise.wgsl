@@ -1,13 +1,13 @@
 // y: the input of each token in blocks of 32 numbers with a scale, in a format of
 // shaders/linear/store, for products that read it so. Block n of x is block n of y.
-// input = x, or its RMS norm (shaders/linear/input); x [tokens, cols]. vectors: the norm's weights.
+// input = x, or a norm of it (shaders/linear/input); x [tokens, cols]. vectors: those of the norm.
 // A block is STORED_QUADS quads of y, the last of which has f32 numbers.
 // A token may have more: more_cols numbers from number more_first + token * more_cols of x on. And
 // with has_raw, one that stays as it is: number raw_first + token, written behind the blocks of all
 // numbers before raw_first, four where a block would have its last quad.
 // One workgroup a token. cols, more_first, more_cols and raw_first are multiples of 32.
-// Needs: store_block (store), input_unit (shaders/linear/unit), weighted and input_factor (input),
-// row_sum (shaders/reduce), control (shaders/control).
+// Needs: store_block (store), input_unit (shaders/linear/unit), ready_input, raw_input, weighted
+// and input_factor (input), row_sum (shaders/reduce), control (shaders/control).
 override LANES: u32 = 64u;
 override ROWS: u32 = 1u;
 override STORED_QUADS: u32 = 3u;
@@ -36,7 +36,7 @@ fn make_block(first: u32, quad: u32, factor: f32) {
   var numbers: array<vec4f, BLOCK_QUADS>;
   var largest = vec4f();
   for (var i = 0u; i < BLOCK_QUADS; i++) {
-    numbers[i] = weighted(x[first + i], quad + i);
+    numbers[i] = weighted(raw_input(first + i, quad + i), quad + i);
     largest = max(largest, abs(numbers[i]));
   }
   let most = max(max(largest.x, largest.y), max(largest.z, largest.w));
@@ -53,6 +53,7 @@ fn main(
     return;
   }
   let first = token * params.cols / 4u;
+  ready_input(first, 0u, lane, 0u);
   var squares = 0.0;
   for (var unit = lane; unit < params.cols / UNIT_COLS; unit += LANES) {
     squares += input_unit(first, unit).squares;

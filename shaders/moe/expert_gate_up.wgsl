@@ -1,7 +1,7 @@
 // y[pair, row] = gated(gate[row, :] . input[token, :] + gate_bias[row],
 //                      up[row, :] . input[token, :] + up_bias[row])
-// for each pair = token * top_k + choice of a token and one of its experts; input = x, or its RMS
-// norm (shaders/linear/input).
+// for each pair = token * top_k + choice of a token and one of its experts; input = x, or a
+// norm of it (shaders/linear/input).
 // x [tokens, cols]; y [pairs, ffn]; slots [pairs]: the slot in which the pair's expert lies.
 // A slot is slot_words words; gate and up [ffn, cols], each in any format, start at gate_first
 // and up_first within it. Only pairs whose slot lies in this arena, which holds the slots
@@ -9,15 +9,17 @@
 // With BIASED, gate_bias and up_bias [ffn], f32, start at gate_bias_first and up_bias_first.
 // With SHARED a token has one pair more, of the experts that all tokens share: shared_ffn numbers
 // of each token from number shared_first of y on. With SHARED 2, they are followed, from number
-// shared_weights_first on, by sigmoid(row . input) of each token, row being vector shared_gate.
+// shared_weights_first on, by sigmoid(row . input) of each token, row being
+// shared_vector. With SHARED 3 their norm has weights of its own, which are shared_vector.
 // A row whose gate is closed (ReGLU) needs no up: a tile of such rows skips it.
-// vectors: the norm's weights [cols], if any, then shared_gate [cols] from number shared_gate on.
+// vectors: those of the norm, each [cols], if any, then shared_vector [cols] from number
+// shared_vector on.
 // LANES lanes share a tile of FOURS times four rows, FOURS being 1 or 2; ROWS tiles share a
 // workgroup. cols is a multiple of 8.
 // Needs: row_dots_gate and row_dots_up (shaders/linear/row_dots.wgsl), shared_gate_dots and
-// shared_up_dots (shared), input_quad (shaders/linear/unit), input_factor (shaders/linear/input),
-// row_sum and row_sum4 (shaders/reduce), gated and is_closed (shaders/act), control
-// (shaders/control).
+// shared_up_dots (shared), input_quad (shaders/linear/unit), ready_input and input_factor
+// (shaders/linear/input), row_sum and row_sum4 (shaders/reduce), gated and is_closed (shaders/act),
+// control (shaders/control).
 override LANES: u32 = 1u;
 override ROWS: u32 = 16u;
 override FOURS: u32 = 1u;
@@ -38,7 +40,7 @@ struct Params {
   up_bias_first: u32,
   shared_ffn: u32,
   shared_first: u32,
-  shared_gate: u32,
+  shared_vector: u32,
   shared_weights_first: u32,
   epsilon: f32,
 }
@@ -51,12 +53,14 @@ struct Params {
 
 // A tile of the shared experts' rows, for a token whose input starts at quad `first`.
 fn compute_shared(token: u32, tile: u32, first: u32, local: vec3u) {
+  let norm = select(0u, params.shared_vector / 4u, SHARED == 3u);
+  ready_input(first, norm, local.x, local.y);
   let gates = shared_gate_dots(tile, first, local.x);
   let ups = shared_up_dots(tile, first, local.x);
   var weight = 0.0;
   if (SHARED == 2u && tile == 0u) {
     // In the order of a product of its own (row_dots.wgsl).
-    let gate_first = params.shared_gate / 4u;
+    let gate_first = params.shared_vector / 4u;
     for (var unit = local.x; unit < params.cols / 8u; unit += LANES) {
       let quad = 2u * unit;
       weight += dot(vectors[gate_first + quad], input_quad(first, quad))
@@ -91,6 +95,11 @@ fn main(
   if (control.fault != 0u || token >= control.tokens) {
     return;
   }
+  // The grid is as wide as the wider of both networks.
+  let rows = select(params.ffn, params.shared_ffn, choice == params.top_k);
+  if (group.x * ROWS * 4u * FOURS >= rows) {
+    return;
+  }
   if (choice == params.top_k) {
     compute_shared(token, tile, first, local);
     return;
@@ -103,6 +112,7 @@ fn main(
   }
   let base = slot * params.slot_words;
   let gate_first = base + params.gate_first;
+  ready_input(first, 0u, local.x, local.y);
   let dots = row_dots_gate(gate_first, params.ffn, params.cols, tile, first, local.x);
   let factor = input_factor(dots.squares, local.x, local.y);
   // Whole sums, and their biases.

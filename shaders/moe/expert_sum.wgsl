@@ -4,8 +4,10 @@
 // does at once. Without has_residual, residual is not read.
 // With SHARED, shared_scale * shared_down[row, :] . x_shared[token, :] is added, too: x_shared are
 // shared_ffn numbers of each token from number shared_first of x on. With SHARED 2 it counts by the
-// number of its token, from number shared_weights_first of x on, besides.
-// x [pairs, ffn]; residual and y [tokens, hidden]; slots and expert_weights [pairs]. All experts
+// number of its token, from number shared_weights_first of x on, besides. With SHARED 3 it is not
+// added, but written to y [tokens, hidden] from number apart_first on.
+// x [pairs, ffn]; residual and y [tokens, hidden]; slots and expert_weights [pairs], this layer's
+// from routing_first and weights_first on. All experts
 // lie in one arena of arena_slots slots, laid out as expert_gate_up.wgsl says; what lies in none
 // counts nothing. down [hidden, ffn] starts at down_first and, with BIASED, bias [hidden] at
 // bias_first.
@@ -24,6 +26,7 @@ struct Params {
   ffn: u32,
   top_k: u32,
   routing_first: u32,
+  weights_first: u32,
   slot_words: u32,
   down_first: u32,
   arena_slots: u32,
@@ -33,6 +36,7 @@ struct Params {
   shared_first: u32,
   shared_weights_first: u32,
   shared_scale: f32,
+  apart_first: u32,
 }
 
 @group(0) @binding(0) var<uniform> params: Params;
@@ -62,7 +66,7 @@ fn main(
       let first = pair * params.ffn / 4u;
       let down = base + params.down_first;
       let dots = row_dots_down(down, params.hidden, params.ffn, tile, first, local.x);
-      let weight = expert_weights[params.routing_first + pair];
+      let weight = expert_weights[params.weights_first + pair];
       let bias_first = base + params.bias_first;
       totals.sums += weight * (row_sum4(dots.sums, local.x, local.y) + biases(bias_first, tile));
       if (FOURS == 2u) {
@@ -92,7 +96,9 @@ fn main(
       if (params.has_residual != 0u) {
         rest = residual[at];
       }
-      if (SHARED != 0u) {
+      if (SHARED == 3u) {
+        y[params.apart_first + at] = shared_sums[i];
+      } else if (SHARED != 0u) {
         rest += shared_weight * shared_sums[i];
       }
       y[at] = four_of(totals, four)[i] + rest;

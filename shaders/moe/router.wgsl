@@ -1,33 +1,40 @@
-// Chooses experts for each token and, when looks_up, looks them up in the page table and reports
-// what is absent. Without looks_up the host reads the ids and writes the slots itself.
-//   logits = logit_scale * (router input + router bias), input = x or its RMS norm
+// Chooses experts for each token, looks them up in the page table and reports what is absent. With
+// page_first NONE the host reads the ids and writes the slots itself.
+//   logits = logit_scale * (router input + router bias), input = x or a norm of it
 //   (shaders/linear/input);
 //   ids = the top_k experts by key, best first, ties to the lower index, keys being logits or
 //   scores with a selection bias and groups (shaders/routing/rank);
 //   weights = scores of the chosen, divided by max(their sum, 2^-14) when renormalise, times scale,
 //   times expert scale;
+//   y = with KEEPS 1 what the norm is taken of, a sum (shaders/linear/input/summed_row.wgsl), with
+//   KEEPS 2 the layer norm of x;
 //   slots = page_table[page_first + ids];  an absent one sets control.fault = moe_index + 1
-// x [tokens, cols]; router [experts, cols] in any format; page_table [pools, experts];
-// ids, slots and weights [moe layers, max_tokens, top_k]: this layer's start at routing_first;
-// vectors: the norm's weights [cols], if there is one, then router bias, selection bias and expert
-// scale, each [experts], from where the params say.
+// x, residual and y [tokens, cols], of which residual is for KEEPS 1 alone, and y for KEEPS; router
+// [experts, cols] in any format; page_table [pools, experts];
+// choices [3, choice_count]: ids, slots and weights (as f32) of all layers, of which this one's
+// [max_tokens, top_k] start at routing_first;
+// vectors: those of the norm, each [cols], if there is one, then router bias, selection bias and
+// expert scale, each [experts], from where the params say.
 // One workgroup a token; PARTS lanes share four experts. EXPERTS, from params.experts up, says how
 // much workgroup memory there is: that takes time to clear. top_k <= 32, cols a multiple of 8,
 // PARTS divides LANES.
-// Needs: row_dots_router (shaders/linear/row_dots.wgsl), input_factor (shaders/linear/input),
-// row_sum (shaders/reduce/serial.wgsl), router_terms, router_score and chosen_score
-// (shaders/routing), rank_experts and rank_key (shaders/routing/rank),
-// control (shaders/control/write.wgsl).
+// Needs: row_dots_router (shaders/linear/row_dots.wgsl), ready_input, raw_input, weighted and
+// input_factor (shaders/linear/input), row_sum (shaders/reduce/serial.wgsl), router_terms,
+// router_score and chosen_score (shaders/routing), rank_experts and rank_key
+// (shaders/routing/rank), control (shaders/control/write.wgsl).
 override LANES: u32 = 64u;
 override PARTS: u32 = 1u;
 override EXPERTS: u32 = 512u;
+override KEEPS: u32 = 0u;
 
 // Of rows that a lane takes at once (shaders/linear/row_dots.wgsl).
 const FOURS = 1u;
+// Of what is summed over the lanes.
+const ROWS = 1u;
 const MAX_TOP_K = 32u;
 const ABSENT = 0xffffffffu;
 const MIN_SUM = 6.103515625e-5;
-// Start of a vector that is not there.
+// Start of a vector, or of a page table, that is not there.
 const NONE = 0xffffffffu;
 
 struct Params {
@@ -37,8 +44,8 @@ struct Params {
   moe_index: u32,
   page_first: u32,
   routing_first: u32,
+  choice_count: u32,
   renormalise: u32,
-  looks_up: u32,
   scale: f32,
   router_bias: u32,
   selection_bias: u32,
@@ -51,11 +58,11 @@ struct Params {
 
 @group(0) @binding(0) var<uniform> params: Params;
 @group(0) @binding(1) var<storage, read> x: array<vec4f>;
-@group(0) @binding(2) var<storage, read> page_table: array<u32>;
-@group(0) @binding(3) var<storage, read> vectors: array<vec4f>;
-@group(0) @binding(4) var<storage, read_write> ids: array<u32>;
-@group(0) @binding(5) var<storage, read_write> slots: array<u32>;
-@group(0) @binding(6) var<storage, read_write> expert_weights: array<f32>;
+@group(0) @binding(2) var<storage, read> residual: array<vec4f>;
+@group(0) @binding(3) var<storage, read> page_table: array<u32>;
+@group(0) @binding(4) var<storage, read> vectors: array<vec4f>;
+@group(0) @binding(5) var<storage, read_write> choices: array<u32>;
+@group(0) @binding(6) var<storage, read_write> y: array<vec4f>;
 
 // Of four experts each, PARTS of them for the same four; and what they found of the squares.
 var<workgroup> partials: array<vec4f, (EXPERTS + 3u) / 4u * PARTS>;
@@ -80,6 +87,7 @@ fn main(
   let token = group.x;
   let first = token * params.cols / 4u;
   let fours = (params.experts + 3u) / 4u;
+  ready_input(first, 0u, lane, 0u);
   for (var task = lane; task < fours * PARTS; task += LANES) {
     let four = task / PARTS;
     let dots = row_dots_router(0u, params.experts, params.cols, 4u * four, first, task % PARTS);
@@ -133,6 +141,14 @@ fn main(
   if (!obeys || token >= control.tokens) {
     return;
   }
+  for (var quad = lane; KEEPS > 0u && quad < params.cols / 4u; quad += LANES) {
+    let raw = raw_input(first + quad, quad);
+    if (KEEPS == 1u) {
+      y[first + quad] = raw;
+    } else {
+      y[first + quad] = weighted(raw, quad);
+    }
+  }
   var sum = 0.0;
   for (var rank = 0u; rank < params.top_k; rank++) {
     sum += chosen_score(rank);
@@ -141,12 +157,13 @@ fn main(
   for (var rank = lane; rank < params.top_k; rank += LANES) {
     let index = params.routing_first + token * params.top_k + rank;
     let expert = chosen[rank];
-    ids[index] = expert;
+    choices[index] = expert;
     let scale = params.scale * expert_vector(params.expert_scale, expert, 1.0);
-    expert_weights[index] = chosen_score(rank) / divisor * scale;
-    if (params.looks_up != 0u) {
+    let weight = chosen_score(rank) / divisor * scale;
+    choices[2u * params.choice_count + index] = bitcast<u32>(weight);
+    if (params.page_first != NONE) {
       let slot = page_table[params.page_first + expert];
-      slots[index] = slot;
+      choices[params.choice_count + index] = slot;
       if (slot == ABSENT) {
         atomicStore(&control.fault, params.moe_index + 1u);
       }

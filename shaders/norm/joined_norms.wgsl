@@ -1,14 +1,16 @@
 // y = (norm(norm(a) * weight_a + norm(b) * weight_b) * weight + residual) * scale[0]
 // where norm(x) = x / sqrt(mean(x^2) + epsilon), over each token's row. Without has_residual,
 // residual is not read, without has_scale, scale is not.
-// a, b, residual and y [tokens, width]; weights: weight_a, weight_b and weight, each [width];
-// scale [1]; all f32. One workgroup a token. width is a multiple of 4.
+// a, b, residual and y [tokens, width], b from quad b_first of its buffer on; weights: weight_a,
+// weight_b and weight, each [width]; scale [1]; all f32. One workgroup a token. width is a multiple
+// of 4.
 // Needs: row_sum (shaders/reduce), control (shaders/control).
 override LANES: u32 = 64u;
 override ROWS: u32 = 1u;
 
 struct Params {
   width: u32,
+  b_first: u32,
   epsilon: f32,
   has_residual: u32,
   has_scale: u32,
@@ -42,7 +44,7 @@ fn main(
   var squares_b = 0.0;
   for (var quad = lane; quad < quads; quad += LANES) {
     let value_a = a[first + quad];
-    let value_b = b[first + quad];
+    let value_b = b[params.b_first + first + quad];
     squares_a += dot(value_a, value_a);
     squares_b += dot(value_b, value_b);
   }
@@ -52,7 +54,8 @@ fn main(
   for (var quad = lane; quad < quads; quad += LANES) {
     let at = first + quad;
     // Each lane reads again what it wrote.
-    let sum = a[at] * factor_a * weights[quad] + b[at] * factor_b * weights[quads + quad];
+    let value_b = b[params.b_first + at] * factor_b * weights[quads + quad];
+    let sum = a[at] * factor_a * weights[quad] + value_b;
     y[at] = sum;
     squares += dot(sum, sum);
   }

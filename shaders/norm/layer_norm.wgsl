@@ -3,7 +3,7 @@
 // bias.
 // x and y [tokens, width]; weight_bias [2, width]: weight, then bias; all f32. One workgroup a
 // token. width is a multiple of 4.
-// Needs: row_sum (shaders/reduce), control (shaders/control).
+// Needs: row_statistics (statistics.wgsl), control (shaders/control).
 override LANES: u32 = 64u;
 override ROWS: u32 = 1u;
 
@@ -29,20 +29,9 @@ fn main(
   }
   let quads = params.width / 4u;
   let first = token * quads;
-  var sum = 0.0;
+  let statistics = row_statistics(first, quads, params.centred != 0u, params.epsilon, lane);
   for (var quad = lane; quad < quads; quad += LANES) {
-    sum += dot(x[first + quad], vec4f(1.0));
-  }
-  let mean = select(0.0, row_sum(sum, lane, 0u) / f32(params.width), params.centred != 0u);
-  var squares = 0.0;
-  for (var quad = lane; quad < quads; quad += LANES) {
-    let value = x[first + quad] - mean;
-    squares += dot(value, value);
-  }
-  let variance = row_sum(squares, lane, 0u) / f32(params.width);
-  let scale = inverseSqrt(variance + params.epsilon);
-  for (var quad = lane; quad < quads; quad += LANES) {
-    let value = (x[first + quad] - mean) * scale;
+    let value = (x[first + quad] - statistics.x) * statistics.y;
     y[first + quad] = value * weight_bias[quad] + weight_bias[quads + quad];
   }
 }

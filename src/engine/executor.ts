@@ -143,8 +143,8 @@ export class Executor {
 
   /** Writes the slots of a layer's pairs `[tokens, topK]`. */
   writeSlots(program: Program, moe: number, slots: Uint32Array): void {
-    const offset = 4 * program.routingFirst[moe]!;
-    this.#write(program.slots, offset, slots as BufferSource);
+    const offset = 4 * (program.slotsFirst + program.routingFirst[moe]!);
+    this.#write(program.choices, offset, slots as BufferSource);
   }
 
   /** Lets the steps that are submitted next work again. */

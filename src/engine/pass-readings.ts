@@ -119,7 +119,7 @@ export class PassReadings {
   #rangesOf(firstMoe: number, endMoe: number): ReadRange[] {
     const ranges: ReadRange[] = [];
     for (let moe = firstMoe; moe < endMoe; moe++) {
-      const range = this.#rangeOf(this.#program.ids, moe);
+      const range = this.#rangeOf(this.#program.choices, moe);
       const before = ranges.at(-1);
       if (before && before.byteOffset + before.bytes === range.byteOffset) {
         ranges[ranges.length - 1] = { ...before, bytes: before.bytes + range.bytes };

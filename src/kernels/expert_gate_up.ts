@@ -5,9 +5,9 @@ import { TILE_ROWS } from "./matvec.ts";
 /**
  * `gated(gate input + gate bias, up input + up bias)` of every chosen expert that lies in one arena, and of the experts
  * that all tokens share; the input is x or its RMS norm. Without `BIASED` there are no biases. `SHARED` is 0 (none), 1,
- * or 2 where the shared ones count by the sigmoid of a number of their own.
+ * 2 where the shared ones count by the sigmoid of a number of their own, or 3 where their norm has weights of its own.
  *
- * x [tokens, cols] · vectors: the norm's weights, then the row that makes that number · slots [MoE layers, max tokens,
+ * x [tokens, cols] · vectors: those of the norm, then from `shared_vector` on the row that makes that number or the norm's · slots [MoE layers, max tokens,
  * top_k] · y [pairs, ffn], then [tokens, shared_ffn] and [tokens] from where params say. Buffers of weights: the arena,
  * then gate and up of the shared experts. `cols` is a multiple of 8.
  */
@@ -28,7 +28,7 @@ export const expertGateUp = defineKernel({
     up_bias_first: "u32",
     shared_ffn: "u32",
     shared_first: "u32",
-    shared_gate: "u32",
+    shared_vector: "u32",
     shared_weights_first: "u32",
     epsilon: "f32",
   },

@@ -4,7 +4,8 @@ import { TILE_ROWS } from "./matvec.ts";
 
 /**
  * `residual + Σ weight (down x + bias)` over a token's experts, all of them in one arena, in the router's order, and over
- * the experts that all tokens share. `BIASED` and `SHARED` as in `expert_gate_up`.
+ * the experts that all tokens share. `BIASED` and `SHARED` as in `expert_gate_up`; with `SHARED` 3 what the shared ones
+ * give is not added, but written to y from `apart_first` on.
  *
  * x: what `expert_gate_up` writes · slots, expert_weights [MoE layers, max tokens, top_k] · residual, y [tokens, hidden].
  * Buffers of weights: the arena, then down of the shared experts. `ffn` and `shared_ffn` are multiples of 8.
@@ -17,6 +18,7 @@ export const expertSum = defineKernel({
     ffn: "u32",
     top_k: "u32",
     routing_first: "u32",
+    weights_first: "u32",
     slot_words: "u32",
     down_first: "u32",
     arena_slots: "u32",
@@ -26,6 +28,7 @@ export const expertSum = defineKernel({
     shared_first: "u32",
     shared_weights_first: "u32",
     shared_scale: "f32",
+    apart_first: "u32",
   },
   buffers: {
     x: "read",
@@ -47,7 +50,8 @@ export const expertSum = defineKernel({
     const pairs = tokens * top_k;
     const shared = SHARED ? shared_ffn : 0;
     return {
-      words: pairs * (ffn + 2) + tokens * (shared + hidden * (1 + has_residual)),
+      words:
+        pairs * (ffn + 2) + tokens * (shared + hidden * (1 + has_residual + Number(SHARED === 3))),
       multiplyAdds: hidden * (pairs * ffn + tokens * shared),
       weights: {
         load_down: Math.min(pairs, arena_slots) * hidden * ffn,

@@ -2,10 +2,10 @@ import source from "../../shaders/moe/hash_router.wgsl?raw";
 import { defineKernel } from "../gpu/kernel.ts";
 
 /**
- * The experts of each token by its id; with `looks_up` also page-table look-up and fault flag.
+ * The experts of each token by its id, page-table look-up and fault flag; neither of both with `page_first` `NO_PAGES`.
  *
- * table [vocab, top_k] u32, each below the number of experts · page_table [pools, experts] · ids, slots, expert_weights
- * [MoE layers, max tokens, top_k].
+ * table [vocab, top_k] u32, each below the number of experts · page_table [pools, experts] · choices: as the
+ * router writes them.
  */
 export const hashRouter = defineKernel({
   name: "hash_router",
@@ -16,15 +16,13 @@ export const hashRouter = defineKernel({
     moe_index: "u32",
     page_first: "u32",
     routing_first: "u32",
-    looks_up: "u32",
+    choice_count: "u32",
     weight: "f32",
   },
   buffers: {
     table: "read",
     page_table: "read",
-    ids: "read_write",
-    slots: "read_write",
-    expert_weights: "read_write",
+    choices: "read_write",
   },
   weights: false,
   control: "read_write",

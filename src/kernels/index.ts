@@ -22,7 +22,6 @@ import { groupedDown } from "./grouped_down.ts";
 import { groupedGateUp } from "./grouped_gate_up.ts";
 import { hashRouter } from "./hash_router.ts";
 import { headLinear } from "./head_linear.ts";
-import { headLinearTransposed } from "./head_linear_transposed.ts";
 import { idle } from "./idle.ts";
 import { joinedNorms } from "./joined_norms.ts";
 import { lastToken } from "./last_token.ts";
@@ -70,7 +69,6 @@ export const kernels = [
   groupedGateUp,
   hashRouter,
   headLinear,
-  headLinearTransposed,
   idle,
   joinedNorms,
   lastToken,

@@ -4,13 +4,13 @@ import { defineKernel } from "../gpu/kernel.ts";
 /**
  * `(norm(norm(a) + norm(b)) + residual) * scale`, each an RMS norm of a token's row with weights of its own.
  *
- * a, b, residual, y [tokens, width] · weights [3, width]: of a, of b, of their sum · scale [1], all f32. `width` is a
+ * a, b (from quad `b_first` on), residual, y [tokens, width] · weights [3, width]: of a, of b, of their sum · scale [1], all f32. `width` is a
  * multiple of 4.
  */
 export const joinedNorms = defineKernel({
   name: "joined_norms",
   source,
-  params: { width: "u32", epsilon: "f32", has_residual: "u32", has_scale: "u32" },
+  params: { width: "u32", b_first: "u32", epsilon: "f32", has_residual: "u32", has_scale: "u32" },
   buffers: {
     a: "read",
     b: "read",

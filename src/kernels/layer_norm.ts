@@ -1,4 +1,5 @@
 import source from "../../shaders/norm/layer_norm.wgsl?raw";
+import statistics from "../../shaders/norm/statistics.wgsl?raw";
 import { defineKernel } from "../gpu/kernel.ts";
 
 /**
@@ -8,7 +9,7 @@ import { defineKernel } from "../gpu/kernel.ts";
  */
 export const layerNorm = defineKernel({
   name: "layer_norm",
-  source,
+  source: `${source}\n${statistics}`,
   params: { width: "u32", epsilon: "f32", centred: "u32" },
   buffers: { x: "read", weight_bias: "read", y: "read_write" },
   weights: false,

@@ -2,8 +2,15 @@ import gelu from "../../shaders/act/gelu.wgsl?raw";
 import relu from "../../shaders/act/relu.wgsl?raw";
 import silu from "../../shaders/act/silu.wgsl?raw";
 import swigluOai from "../../shaders/act/swiglu_oai.wgsl?raw";
+import headColumns from "../../shaders/linear/heads/columns.wgsl?raw";
+import headRows from "../../shaders/linear/heads/rows.wgsl?raw";
+import centred from "../../shaders/linear/input/centred.wgsl?raw";
+import layerNormed from "../../shaders/linear/input/layer_normed.wgsl?raw";
 import normed from "../../shaders/linear/input/normed.wgsl?raw";
+import ownRow from "../../shaders/linear/input/own_row.wgsl?raw";
 import plain from "../../shaders/linear/input/plain.wgsl?raw";
+import summedRow from "../../shaders/linear/input/summed_row.wgsl?raw";
+import uncentred from "../../shaders/linear/input/uncentred.wgsl?raw";
 import one from "../../shaders/linear/matrices/one.wgsl?raw";
 import three from "../../shaders/linear/matrices/three.wgsl?raw";
 import two from "../../shaders/linear/matrices/two.wgsl?raw";
@@ -15,6 +22,7 @@ import sharedDown from "../../shaders/moe/shared/down.wgsl?raw";
 import sharedGateUp from "../../shaders/moe/shared/gate_up.wgsl?raw";
 import noSharedDown from "../../shaders/moe/shared/no_down.wgsl?raw";
 import noSharedGateUp from "../../shaders/moe/shared/no_gate_up.wgsl?raw";
+import statistics from "../../shaders/norm/statistics.wgsl?raw";
 import activatedConv from "../../shaders/recurrent/activated_conv.wgsl?raw";
 import gatedConv from "../../shaders/recurrent/gated_conv.wgsl?raw";
 import serial from "../../shaders/reduce/serial.wgsl?raw";
@@ -32,11 +40,27 @@ export const activationParts = { silu, relu, gelu, "swiglu-oai": swigluOai } as 
 /** Shader parts of what routers rank experts by. */
 export const rankingParts = { byLogit, byScore } as const;
 
-/** Shader parts of what a product reads: its input as it is, or the RMS norm of it. */
-export const inputParts = {
+/** Shader parts of what a kernel reads whose workgroups have several tokens: its input as it is, or the RMS norm of it. */
+export const tileInputParts = {
   plain: `${plain}\n${eights}`,
-  normed: `${normed}\n${eights}`,
+  normed: [normed, ownRow, eights].join("\n"),
 } as const;
+
+/** The same of a kernel whose workgroups have one token: also a layer norm, or one whose mean is taken for 0. */
+export const inputParts = {
+  ...tileInputParts,
+  layerNormed: [layerNormed, centred, statistics, eights].join("\n"),
+  uncentred: [layerNormed, uncentred, statistics, eights].join("\n"),
+} as const;
+
+/** The same of the router: also the RMS norm of a sum of a residual and the RMS norm of its input. */
+export const routerInputParts = {
+  ...inputParts,
+  summed: [normed, summedRow, statistics, eights].join("\n"),
+} as const;
+
+/** Shader parts of products with each head's matrix, by its rows or by its columns. */
+export const headParts = { rows: headRows, columns: headColumns } as const;
 
 /** Shader parts of a matvec of one, two or three matrices. */
 export const matricesParts = [one, two, three] as const;

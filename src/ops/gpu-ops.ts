@@ -5,7 +5,6 @@ import { argmaxRows } from "../kernels/argmax_rows.ts";
 import { concat } from "../kernels/concat.ts";
 import { embed } from "../kernels/embed.ts";
 import { lastToken } from "../kernels/last_token.ts";
-import { layerNorm } from "../kernels/layer_norm.ts";
 import { shift } from "../kernels/shift.ts";
 import { softcap } from "../kernels/softcap.ts";
 import { checkWidth } from "./checks.ts";
@@ -14,7 +13,7 @@ import { recordHeadLinear, recordLatentAttention } from "./gpu/latent.ts";
 import { lazyTensor } from "./gpu/lazy.ts";
 import { recordGatedUnit, recordLinear, recordSideBySide } from "./gpu/linear.ts";
 import { type GpuRouting, MoeRecording } from "./gpu/moe.ts";
-import { recordNorm } from "./gpu/norms.ts";
+import { recordLayerNorm, recordNorm } from "./gpu/norms.ts";
 import { type GpuTensor, Recording } from "./gpu/recording.ts";
 import { recordMamba2, recordShortConv } from "./gpu/recurrent.ts";
 import { type ChooserSteps, recordChoosers } from "./gpu/sampling.ts";
@@ -97,22 +96,8 @@ export class GpuOps implements Ops<GpuTensor, GpuRouting> {
     return recordNorm(this.#recording, x, weight, epsilon, options);
   }
 
-  layerNorm(
-    x: GpuTensor,
-    weight: string,
-    bias: string,
-    { epsilon, centred = true }: LayerNormOptions,
-  ): GpuTensor {
-    const { gpu, recorder } = this.#recording;
-    const y = this.#recording.tensor(x.width, x.single);
-    recorder.dispatch(layerNorm, {
-      params: { width: x.width, epsilon, centred: centred ? 1 : 0 },
-      buffers: { x: x.scratch, weight_bias: gpu.vectors(weight, bias), y: y.scratch },
-      parts: [gpu.variant.norm.reduce],
-      constants: gpu.variant.norm.constants,
-      single: x.single,
-    });
-    return y;
+  layerNorm(x: GpuTensor, weight: string, bias: string, options: LayerNormOptions): GpuTensor {
+    return recordLayerNorm(this.#recording, x, weight, bias, options);
   }
 
   concat(a: GpuTensor, b: GpuTensor): GpuTensor {

@@ -58,9 +58,12 @@ export interface Program {
   readonly moe: readonly MoeSteps[];
   /** The same by the router's step. */
   readonly routers: ReadonlyMap<number, MoeSteps>;
-  /** Expert ids and slots of the pass, `[MoE layers, maxTokens, topK]`; a layer's start at `routingFirst[moe]`. */
-  readonly ids: GPUBuffer;
-  readonly slots: GPUBuffer;
+  /**
+   * Expert ids of the pass and, from word `slotsFirst` on, their slots, each `[MoE layers, maxTokens, topK]`: a layer's
+   * start at `routingFirst[moe]`.
+   */
+  readonly choices: GPUBuffer;
+  readonly slotsFirst: number;
   readonly routingFirst: readonly number[];
   /** What the router of the layer before would have chosen for each layer, laid out as `ids`; if it was recorded. */
   readonly guesses: GPUBuffer | undefined;

@@ -12,14 +12,14 @@ import type { Scratch } from "../program.ts";
 import { isGrouped, recordGroupedProducts } from "./grouped.ts";
 import { type ProductInput, productInput, rowDotsOf, unitsInput } from "./product-input.ts";
 import { FEW_TOKENS, type GpuTensor, type Recording, UNIT_WEIGHTS } from "./recording.ts";
-import type { RoutingBuffers } from "./routers.ts";
-import { type SharedExperts, sharedExpertsOf } from "./shared-experts.ts";
+import { networkBeside, type SharedExperts, sharedExpertsOf } from "./shared-experts.ts";
 
 /** A layer's choice, as its experts read it. */
 export interface Choices {
-  readonly buffers: RoutingBuffers;
-  /** Where the layer's start in them. */
-  readonly first: number;
+  readonly buffer: GPUBuffer;
+  /** Where the layer's start in it. */
+  readonly slotsFirst: number;
+  readonly weightsFirst: number;
 }
 
 /** What experts give, and the steps `[first, end)` that run once for each round of loads. */
@@ -52,9 +52,32 @@ export function recordExperts(
   const pool = recording.gpu.arenas(spec.pool);
   checkMultiple(`cols of ${spec.down}`, pool.downByColumns ? hidden : ffn, UNIT_WEIGHTS);
   const layer = { spec, pool, choices };
-  return canSum(recording, layer)
-    ? recordSummed(recording, x, layer, residual)
-    : recordPairs(recording, x, layer, residual);
+  if (!canSum(recording, layer)) return recordPairs(recording, x, layer, residual);
+  const shared = sharedExpertsOf(recording, x, layer, residual);
+  return recordSummed(recording, x, layer, shared ? shared.residual : residual, shared);
+}
+
+/**
+ * The same with a dense network that reads another norm of what the experts read, and whose result stays apart: it
+ * starts at number `denseFirst` of the buffer. Undefined where one dispatch can't compute both.
+ */
+export function recordExpertsBeside(
+  recording: Recording,
+  x: GpuTensor,
+  choices: Choices,
+  spec: MoeSpec,
+  dense: GpuTensor,
+): (RecordedExperts & { readonly denseFirst: number }) | undefined {
+  const layer = { spec, pool: recording.gpu.arenas(spec.pool), choices };
+  const network = canSum(recording, layer) && networkBeside(recording, x, layer, dense);
+  if (!network) return undefined;
+  const recorded = recordSummed(recording, x, layer, undefined, network);
+  return { ...recorded, denseFirst: denseFirst(recording, spec) };
+}
+
+/** Numbers of what experts give before those of a network that stays apart. */
+function denseFirst({ maxTokens }: Recording, { hidden }: MoeSpec): number {
+  return maxTokens * hidden;
 }
 
 /**
@@ -72,13 +95,12 @@ function recordSummed(
   recording: Recording,
   x: GpuTensor,
   layer: Layer,
-  residual: GpuTensor | undefined,
+  rest: GpuTensor | undefined,
+  shared: SharedExperts | undefined,
 ): RecordedExperts {
   const { gpu, recorder, maxTokens } = recording;
   const { spec, pool, choices } = layer;
   const { hidden, ffn, topK } = spec;
-  const shared = sharedExpertsOf(recording, x, layer, residual);
-  const rest = shared ? shared.residual : residual;
   const restScratch = rest?.scratch;
   const units = planUnits(spec, maxTokens, shared);
   const inner = recorder.scratch(4 * units.width);
@@ -92,14 +114,15 @@ function recordSummed(
     },
     pool.downFormat,
   );
-  const y = recording.tensor(hidden);
+  const y = recording.tensor(shared?.norm === undefined ? hidden : 2 * hidden);
   const { biases } = pool;
   recorder.dispatch(expertSum, {
     params: {
       hidden,
       ffn,
       top_k: topK,
-      routing_first: choices.first,
+      routing_first: choices.slotsFirst,
+      weights_first: choices.weightsFirst,
       slot_words: pool.slotWords,
       down_first: pool.downFirst,
       arena_slots: pool.slots,
@@ -109,11 +132,12 @@ function recordSummed(
       shared_first: units.sharedFirst,
       shared_weights_first: units.sharedWeightsFirst,
       shared_scale: shared?.scale ?? 0,
+      apart_first: denseFirst(recording, spec),
     },
     buffers: {
       x: input.scratch,
-      slots: choices.buffers.slots,
-      expert_weights: choices.buffers.weights,
+      slots: choices.buffer,
+      expert_weights: choices.buffer,
       // What is not there is not read: any buffer does that is only read.
       residual: restScratch ?? input.scratch,
       y: y.scratch,
@@ -133,7 +157,7 @@ function recordSummed(
       SHARED: sharedMode(shared),
     },
   });
-  return { y, first, end, sums: true };
+  return { y: { ...y, width: hidden }, first, end, sums: true };
 }
 
 /**
@@ -156,8 +180,8 @@ function recordPairs(
   const input = unitInput(recording, x, pool);
   const first = recorder.length;
   if (isGrouped(maxTokens, pool)) {
-    const { buffers, first: routingFirst } = choices;
-    const products = { spec, pool, slots: buffers.slots, routingFirst, x: input, inner, outer };
+    const { buffer: slots, slotsFirst } = choices;
+    const products = { spec, pool, slots, slotsFirst, x: input, inner, outer };
     recordGroupedProducts(recording, products);
   } else {
     recordUnits(recording, x, layer, inner, undefined);
@@ -169,10 +193,15 @@ function recordPairs(
   const end = recorder.length;
   const y = recording.tensor(hidden);
   recorder.dispatch(combine, {
-    params: { hidden, top_k: topK, routing_first: choices.first, has_residual: rest ? 1 : 0 },
+    params: {
+      hidden,
+      top_k: topK,
+      routing_first: choices.weightsFirst,
+      has_residual: rest ? 1 : 0,
+    },
     buffers: {
       x: outer,
-      expert_weights: choices.buffers.weights,
+      expert_weights: choices.buffer,
       // What is not there is not read: any buffer does that is only read.
       residual: rest ?? outer,
       y: y.scratch,
@@ -193,6 +222,7 @@ function planUnits(spec: MoeSpec, maxTokens: number, shared: SharedExperts | und
 /** How the kernels are told of shared experts. */
 function sharedMode(shared: SharedExperts | undefined): number {
   if (!shared) return 0;
+  if (shared.norm !== undefined) return 3;
   return shared.weight === undefined ? 1 : 2;
 }
 
@@ -208,7 +238,8 @@ function recordUnits(
   const input = unitInput(recording, x, pool);
   const { biases } = pool;
   const units = planUnits(spec, maxTokens, shared);
-  const vectors = [...input.vectors, ...(shared?.weight === undefined ? [] : [shared.weight])];
+  const sharedVectors = [shared?.weight, shared?.norm].filter((name) => name !== undefined);
+  const vectors = [...input.vectors, ...sharedVectors];
   const first = recorder.length;
   for (const [index, arena] of pool.arenas.entries()) {
     recorder.dispatch(expertGateUp, {
@@ -217,21 +248,21 @@ function recordUnits(
         cols: spec.hidden,
         ffn: spec.ffn,
         top_k: spec.topK,
-        routing_first: choices.first,
+        routing_first: choices.slotsFirst,
         gate_first: pool.gateFirst,
         up_first: pool.upFirst,
         gate_bias_first: biases?.gateFirst ?? 0,
         up_bias_first: biases?.upFirst ?? 0,
         shared_ffn: shared?.gate.rows ?? 0,
         shared_first: units.sharedFirst,
-        shared_gate: input.vectors.length * spec.hidden,
+        shared_vector: input.vectors.length * spec.hidden,
         shared_weights_first: units.sharedWeightsFirst,
         epsilon: input.epsilon,
       },
       buffers: {
         x: input.scratch,
         vectors: vectors.length > 0 ? gpu.vectors(...vectors) : input.scratch,
-        slots: choices.buffers.slots,
+        slots: choices.buffer,
         y: inner,
       },
       weights: [
@@ -289,10 +320,10 @@ function recordDown(
       hidden: spec.hidden,
       ffn: spec.ffn,
       top_k: spec.topK,
-      routing_first: choices.first,
+      routing_first: choices.slotsFirst,
       down_first: pool.downFirst,
     };
-    const { slots } = choices.buffers;
+    const slots = choices.buffer;
     if (!input) {
       recorder.dispatch(expertDownColumns, {
         params,

@@ -14,9 +14,9 @@ import { FEW_TOKENS, type Recording } from "./recording.ts";
 export interface GroupedProducts {
   readonly spec: MoeSpec;
   readonly pool: ExpertArenas;
-  /** `[MoE layers, max tokens, topK]`; the layer's start at `routingFirst`. */
+  /** `[max tokens, topK]` from number `slotsFirst` on. */
   readonly slots: GPUBuffer;
-  readonly routingFirst: number;
+  readonly slotsFirst: number;
   /** `[tokens, hidden]` */
   readonly x: ProductInput;
   /** `[pairs, ffn]`: between both products. */
@@ -37,14 +37,14 @@ export function isGrouped(maxTokens: number, pool: ExpertArenas): boolean {
  */
 export function recordGroupedProducts(recording: Recording, products: GroupedProducts): void {
   const { recorder, maxTokens, gpu } = recording;
-  const { spec, pool, slots, routingFirst, x, inner, outer } = products;
+  const { spec, pool, slots, slotsFirst, x, inner, outer } = products;
   const { hidden, ffn, topK } = spec;
   const pairCount = maxTokens * topK;
   const pairs = recorder.scratch(4 * pairCount);
   // What is planned before there are slots must have room for the tiles of any number of them.
   const tiles = recorder.scratch(16 * (1 + pairCount));
   recorder.dispatch(groupTokens, {
-    params: { top_k: topK, routing_first: routingFirst, slot_count: pool.slots },
+    params: { top_k: topK, routing_first: slotsFirst, slot_count: pool.slots },
     buffers: { slots, pairs, tiles },
   });
   // What is not there is not read: any buffer does that is only read.
@@ -92,7 +92,7 @@ export function recordGroupedProducts(recording: Recording, products: GroupedPro
     const down = { ...params, hidden, down_first: pool.downFirst };
     if (!units) {
       recorder.dispatch(expertDownColumns, {
-        params: { ...down, routing_first: routingFirst },
+        params: { ...down, routing_first: slotsFirst },
         buffers: { x: inner, slots, y: outer },
         weights: buffer,
         parts: weightParts(pool.downFormat),

@@ -1,8 +1,8 @@
 import { weightParts } from "../../formats/parts.ts";
-import { headLinear } from "../../kernels/head_linear.ts";
-import { headLinearTransposed } from "../../kernels/head_linear_transposed.ts";
+import type { Constants } from "../../gpu/kernel.ts";
+import { HEAD_OUTPUTS, headLinear } from "../../kernels/head_linear.ts";
 import { latentAppend } from "../../kernels/latent_append.ts";
-import { amongStrangers } from "../../kernels/parts.ts";
+import { amongStrangers, headParts } from "../../kernels/parts.ts";
 import { checkLeast, checkMost, checkMultiple, checkWidth } from "../checks.ts";
 import type { HeadLinearOptions, LatentAttentionSpec, LatentInputs } from "../ops.ts";
 import { recordCached } from "./attention.ts";
@@ -34,36 +34,58 @@ function recordHeadProduct(
   recording: Recording,
   x: GpuTensor,
   weight: string,
-  { heads, rows, transposed = false }: HeadLinearOptions,
+  options: HeadLinearOptions,
 ): GpuTensor {
-  const { gpu, recorder } = recording;
+  const { scratch } = x;
+  const products = planHeads(recording, x.width, weight, options);
+  const y = recording.tensor(products.params.heads * products.outputs);
+  recording.recorder.dispatch(headLinear, {
+    params: products.params,
+    buffers: { x: scratch, y: y.scratch },
+    weights: products.buffer,
+    parts: products.parts,
+    constants: products.constants,
+  });
+  return y;
+}
+
+/** How a kernel computes products with each head's matrix, of an input of `width` numbers. */
+function planHeads(
+  { gpu, maxTokens }: Recording,
+  width: number,
+  weight: string,
+  { heads, rows, transposed = false }: HeadLinearOptions,
+) {
   const { rows: allRows, cols, format, parts } = gpu.matrix(weight);
   checkMost(`the buffers of ${weight}`, parts.length, 1);
   const headRows = allRows / heads;
   const { first, count } = rows ?? { first: 0, count: headRows };
-  const share = x.width / heads;
+  const share = width / heads;
   checkMultiple(`rows of ${weight}`, allRows, heads);
   checkMultiple(`cols of ${weight}`, cols, UNIT_WEIGHTS);
   checkMultiple(`a head's part of what ${weight} reads`, share, 4);
   checkLeast(weight, headRows, first + count);
   checkLeast(weight, share, transposed ? count : cols);
-  const single = recording.maxTokens === 1;
+  const single = maxTokens === 1;
   const own = single ? gpu.variant.matrix : gpu.variant.batch;
   const variant = transposed ? amongStrangers(own) : own;
-  const { scratch } = x;
-  const y = recording.tensor(heads * (transposed ? cols : count));
-  recorder.dispatch(transposed ? headLinearTransposed : headLinear, {
+  const by = transposed ? "columns" : "rows";
+  return {
     params: { heads, head_rows: headRows, first_row: first, rows: count, cols, x_width: share },
-    buffers: { x: scratch, y: y.scratch },
-    weights: parts[0]!.buffer,
-    parts: [...weightParts(format), variant.reduce],
-    constants: { ...variant.constants, TOKENS: single ? 1 : TOKEN_TILE },
-  });
-  return y;
+    /** Numbers that a head gives. */
+    outputs: transposed ? cols : count,
+    buffer: parts[0]!.buffer,
+    parts: [...weightParts(format), headParts[by], variant.reduce],
+    constants: {
+      ...variant.constants,
+      TOKENS: single ? 1 : TOKEN_TILE,
+      OUTPUTS: HEAD_OUTPUTS[by],
+    },
+  };
 }
 
 /** What `latent_append` reads; kv starts at number `kvFirst` of its buffer. */
-interface PlacedInputs extends LatentInputs<GpuTensor> {
+interface PlacedInputs extends Pick<LatentInputs<GpuTensor>, "q" | "kv"> {
   readonly kvFirst: number;
 }
 
@@ -71,18 +93,17 @@ interface PlacedInputs extends LatentInputs<GpuTensor> {
  * Queries, or what they are made of where they are compressed, and compressed keys and values in one dispatch, for a pass
  * of one token; the inputs as they are where that cannot be.
  */
-function placeInputs(recording: Recording, inputs: LatentInputs<GpuTensor>): PlacedInputs {
-  const { q, absorbed, kv } = inputs;
-  const apart = { ...inputs, kvFirst: 0 };
-  const product = pendingOf(absorbed, "head-linear");
-  if (product?.x !== q) return apart;
+function placeInputs(
+  recording: Recording,
+  { q, kv }: Pick<LatentInputs<GpuTensor>, "q" | "kv">,
+): PlacedInputs {
   const query = pendingOf(q, "linear");
   const norm = pendingOf(query?.x, "norm");
   const input = pendingOf(kv, "linear")?.x;
   const compressed = input && pendingOf(norm?.x, "linear")?.x === input ? norm?.x : undefined;
   const first = compressed ?? q;
   const together = recordSideBySide(recording, [first, kv]);
-  if (!together) return apart;
+  if (!together) return { q, kv, kvFirst: 0 };
   const own = { width: first.width, single: first.single, scratch: together.scratch };
   const queries =
     compressed && query && norm
@@ -95,34 +116,39 @@ function placeInputs(recording: Recording, inputs: LatentInputs<GpuTensor>): Pla
       : own;
   return {
     q: queries,
-    absorbed: recordHeadLinear(recording, queries, product.weight, product.options),
     kv: { width: kv.width, single: kv.single, scratch: together.scratch },
     kvFirst: first.width,
   };
 }
 
-/** `Ops.latentAttention`. */
+/** Invocations that share what a workgroup keeps of a cached row, which takes time to clear. */
+const LEAST_INVOCATIONS = 64;
+
+/** `Ops.latentAttention`: queries are absorbed on their way to the cache's side. */
 export function recordLatentAttention(
   recording: Recording,
-  inputs: LatentInputs<GpuTensor>,
+  { absorbed, ...inputs }: LatentInputs<GpuTensor>,
   spec: LatentAttentionSpec,
 ): GpuTensor {
-  const { gpu, recorder } = recording;
-  const { q, absorbed, kv, kvFirst } = placeInputs(recording, inputs);
   const { layer, heads, headDim, valueDim, rope, latent } = spec;
   checkWidth(`absorbed queries of layer ${layer}`, absorbed.width, heads * valueDim);
-  checkWidth(`kv of layer ${layer}`, kv.width, headDim);
-  const read = { q: q.scratch, absorbed: absorbed.scratch, kv: kv.scratch };
-  const rotated = recording.tensor(heads * headDim);
+  checkWidth(`kv of layer ${layer}`, inputs.kv.width, headDim);
+  const absorbing = pendingOf(absorbed, "head-linear");
+  if (absorbing?.x !== inputs.q) throw new Error("unreachable: queries that are not absorbed");
+  const { gpu, recorder } = recording;
+  const { q, kv, kvFirst } = placeInputs(recording, inputs);
+  const products = planHeads(recording, q.width, absorbing.weight, absorbing.options);
+  const { LANES = 1, ROWS = 1 } = products.constants as Constants;
+  const read = { x: q.scratch, kv: kv.scratch };
+  const queries = recording.tensor(heads * headDim);
   return recordCached(recording, spec, ({ buffer, layout, format }) => {
     recorder.dispatch(latentAppend, {
       params: {
-        heads,
-        q_width: q.width / heads,
+        ...products.params,
         kv_first: kvFirst,
         rank: valueDim,
         rope_dims: rope.dims,
-        rows: layout.rows,
+        cache_rows: layout.rows,
         row_quads: layout.keyRowQuads,
         scales: layout.keyScales,
         pairing: rope.pairing === "interleaved" ? 1 : 0,
@@ -132,12 +158,13 @@ export function recordLatentAttention(
         ...read,
         norm: gpu.vector(latent.norm, valueDim),
         table: gpu.ropeTable(rope),
-        q_out: rotated.scratch,
+        q_out: queries.scratch,
         cache: buffer,
       },
-      parts: [gpu.variant.rotate.reduce, format.write],
-      constants: gpu.variant.rotate.constants,
+      weights: products.buffer,
+      parts: [...products.parts, format.write],
+      constants: { ...products.constants, ROWS: Math.max(ROWS, LEAST_INVOCATIONS / LANES) },
     });
-    return rotated;
+    return queries;
   });
 }

@@ -9,10 +9,12 @@ import type { GpuTensor } from "./recording.ts";
 export type Pending =
   | PendingNorm
   | PendingNormSum
+  | PendingLayerNorm
   | PendingLinear
   | PendingHeadLinear
   | PendingGatedUnit
-  | PendingSum;
+  | PendingSum
+  | PendingExperts;
 
 /** The RMS norm of x, and nothing else. */
 export interface PendingNorm {
@@ -26,6 +28,13 @@ export interface PendingNorm {
 export interface PendingNormSum extends Omit<PendingNorm, "kind"> {
   readonly kind: "norm-sum";
   readonly residual: GpuTensor;
+}
+
+/** The layer norm of x. */
+export interface PendingLayerNorm extends Omit<PendingNorm, "kind"> {
+  readonly kind: "layer-norm";
+  readonly bias: string;
+  readonly centred: boolean;
 }
 
 /** `scale * (weight x + bias) + residual` */
@@ -60,6 +69,18 @@ export interface PendingSum {
   readonly gate: GpuTensor;
 }
 
+/** What a layer's experts give, with nothing added. */
+export interface PendingExperts {
+  readonly kind: "experts";
+  /**
+   * Records them together with `dense`, if a dispatch may compute both: what the experts give and, from number
+   * `denseFirst` of the same buffer on, what the other is.
+   */
+  recordBeside(
+    dense: GpuTensor,
+  ): { readonly y: GpuTensor; readonly denseFirst: number } | undefined;
+}
+
 /**
  * A tensor that is recorded when its buffer is first asked for. What an op reads is recorded before the op's own
  * dispatch, so an op asks for all of it before it notes where it stands.
@@ -79,6 +100,9 @@ export function lazyTensor(
     get scratch(): Scratch {
       made ??= record();
       return made.scratch;
+    },
+    settle(tensor: GpuTensor): void {
+      made = tensor;
     },
   };
 }

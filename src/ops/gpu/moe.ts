@@ -1,8 +1,9 @@
 import type { MoeSpec, Routing } from "../ops.ts";
 import type { MoeSteps, Program, Step } from "../program.ts";
-import { recordExperts } from "./experts.ts";
+import { type RecordedExperts, recordExperts, recordExpertsBeside } from "./experts.ts";
+import { lazyTensor } from "./lazy.ts";
 import type { GpuTensor, Recording } from "./recording.ts";
-import { type RoutingBuffers, type RoutingTarget, recordRouter, recordTable } from "./routers.ts";
+import { type ChoiceBuffer, type RoutingTarget, recordRouter, recordTable } from "./routers.ts";
 
 /** Where a layer's choice lies. */
 export interface GpuRouting extends Routing {
@@ -21,9 +22,9 @@ export class MoeRecording {
   readonly #steps: PendingMoe[] = [];
   readonly #routingFirst: number[] = [];
   readonly #owned: GPUBuffer[] = [];
-  readonly #choices: RoutingBuffers;
+  readonly #choices: ChoiceBuffer;
   /** Where guesses go; only their ids are ever read. */
-  readonly #guesses: RoutingBuffers | undefined;
+  readonly #guesses: ChoiceBuffer | undefined;
 
   /** @param guesses also runs each layer's router on what the layer before reads */
   constructor(recording: Recording, moe: readonly MoeSpec[], guesses: boolean) {
@@ -34,8 +35,8 @@ export class MoeRecording {
       this.#routingFirst.push(choices);
       choices += recording.maxTokens * spec.topK;
     }
-    this.#choices = this.#buffers("expert", choices);
-    this.#guesses = guesses ? this.#buffers("guessed expert", choices) : undefined;
+    this.#choices = this.#buffer("choices of experts", choices);
+    this.#guesses = guesses ? this.#buffer("guessed choices of experts", choices) : undefined;
   }
 
   route(x: GpuTensor, spec: MoeSpec): GpuRouting {
@@ -56,7 +57,7 @@ export class MoeRecording {
     return { topK: spec.topK, moe, router };
   }
 
-  #target(spec: MoeSpec, out: RoutingBuffers, task: RoutingTarget["task"]): RoutingTarget {
+  #target(spec: MoeSpec, out: ChoiceBuffer, task: RoutingTarget["task"]): RoutingTarget {
     const moe = this.#moe.indexOf(spec);
     return { moe, routingFirst: this.#routingFirst[moe]!, out, task };
   }
@@ -67,10 +68,30 @@ export class MoeRecording {
     spec: MoeSpec,
     { residual }: { residual?: GpuTensor } = {},
   ): GpuTensor {
-    const choices = { buffers: this.#choices, first: this.#routingFirst[choice.moe]! };
-    const { y, first, end, sums } = recordExperts(this.#recording, x, choices, spec, residual);
-    this.#steps.push({ moe: choice.moe, router: choice.router, first, end, sums });
-    return y;
+    const { buffer, count } = this.#choices;
+    const first = this.#routingFirst[choice.moe]!;
+    const choices = { buffer, slotsFirst: count + first, weightsFirst: 2 * count + first };
+    const placed = (recorded: RecordedExperts) => {
+      const { y, first, end, sums } = recorded;
+      this.#steps.push({ moe: choice.moe, router: choice.router, first, end, sums });
+      return y;
+    };
+    const record = () => placed(recordExperts(this.#recording, x, choices, spec, residual));
+    if (residual) return record();
+    const tensor = lazyTensor(
+      { width: spec.hidden, single: false },
+      {
+        kind: "experts",
+        recordBeside: (dense) => {
+          const beside = recordExpertsBeside(this.#recording, x, choices, spec, dense);
+          if (!beside) return undefined;
+          tensor.settle?.(placed(beside));
+          return beside;
+        },
+      },
+      record,
+    );
+    return tensor;
   }
 
   /** GPU bytes of the choices. */
@@ -85,27 +106,23 @@ export class MoeRecording {
   /** @param others what may be encoded in the place of a router's step: it only chooses */
   finish(
     others: ReadonlyMap<number, Step>,
-  ): Pick<Program, "moe" | "routers" | "ids" | "slots" | "routingFirst" | "guesses"> {
+  ): Pick<Program, "moe" | "routers" | "choices" | "slotsFirst" | "routingFirst" | "guesses"> {
     const moe = this.#steps
       .map((place) => ({ ...place, chooser: others.get(place.router)! }))
       .sort((a, b) => a.moe - b.moe);
     return {
       moe,
       routers: new Map(moe.map((place) => [place.router, place])),
-      ids: this.#choices.ids,
-      slots: this.#choices.slots,
+      choices: this.#choices.buffer,
+      slotsFirst: this.#choices.count,
       routingFirst: this.#routingFirst,
-      guesses: this.#guesses?.ids,
+      guesses: this.#guesses?.buffer,
     };
   }
 
-  #buffers(whose: string, choices: number): RoutingBuffers {
-    const { memory } = this.#recording.gpu.context;
-    const buffer = (what: string) => {
-      const made = memory.storage(`${whose} ${what}`, 4 * choices);
-      this.#owned.push(made);
-      return made;
-    };
-    return { ids: buffer("ids"), slots: buffer("slots"), weights: buffer("weights") };
+  #buffer(label: string, count: number): ChoiceBuffer {
+    const buffer = this.#recording.gpu.context.memory.storage(label, 3 * 4 * count);
+    this.#owned.push(buffer);
+    return { buffer, count };
   }
 }

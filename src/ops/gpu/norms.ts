@@ -1,7 +1,8 @@
 import { joinedNorms } from "../../kernels/joined_norms.ts";
+import { layerNorm } from "../../kernels/layer_norm.ts";
 import { rmsNorm } from "../../kernels/rms_norm.ts";
 import { checkWidth } from "../checks.ts";
-import type { NormOptions } from "../ops.ts";
+import type { LayerNormOptions, NormOptions } from "../ops.ts";
 import { lazyTensor, pendingOf } from "./lazy.ts";
 import type { GpuTensor, Recording } from "./recording.ts";
 
@@ -42,12 +43,14 @@ function recordJoined(
   const b = pendingOf(a?.residual, "norm");
   if (!a || !b || a.epsilon !== epsilon || b.epsilon !== epsilon) return undefined;
   const { gpu, recorder } = recording;
-  const read = { a: a.x.scratch, b: b.x.scratch };
+  const both = pendingOf(a.x, "experts")?.recordBeside(b.x);
+  const read = both ? { a: both.y.scratch, b: both.y.scratch } : { a: a.x.scratch, b: b.x.scratch };
   const y = recording.tensor(x.width, x.single);
   const weights = gpu.vectors(a.weight, b.weight, weight);
   recorder.dispatch(joinedNorms, {
     params: {
       width: x.width,
+      b_first: (both?.denseFirst ?? 0) / 4,
       epsilon,
       has_residual: residual ? 1 : 0,
       has_scale: scale === undefined ? 0 : 1,
@@ -98,4 +101,26 @@ function recordOne(
     single: x.single,
   });
   return y;
+}
+
+/** `Ops.layerNorm`; it may be left to what reads it. */
+export function recordLayerNorm(
+  recording: Recording,
+  x: GpuTensor,
+  weight: string,
+  bias: string,
+  { epsilon, centred = true }: LayerNormOptions,
+): GpuTensor {
+  const { gpu, recorder } = recording;
+  return lazyTensor(x, { kind: "layer-norm", x, weight, bias, epsilon, centred }, () => {
+    const { scratch } = x;
+    const y = recording.tensor(x.width, x.single);
+    recorder.dispatch(layerNorm, {
+      params: { width: x.width, epsilon, centred: centred ? 1 : 0 },
+      buffers: { x: scratch, weight_bias: gpu.vectors(weight, bias), y: y.scratch },
+      constants: gpu.variant.norm.constants,
+      single: x.single,
+    });
+    return y;
+  });
 }

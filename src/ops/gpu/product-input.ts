@@ -7,7 +7,7 @@ import { quantise, storeConstants } from "../../kernels/quantise.ts";
 import { checkMultiple } from "../checks.ts";
 import type { GpuResources } from "../gpu-resources.ts";
 import type { Scratch } from "../program.ts";
-import { pendingOf } from "./lazy.ts";
+import { type PendingLayerNorm, type PendingNorm, pendingOf } from "./lazy.ts";
 import type { GpuTensor, Recording } from "./recording.ts";
 
 /** What a product reads: a buffer, the norm that is taken of it on the way, and the vectors that this needs. */
@@ -25,7 +25,7 @@ export interface ProductInput {
  * The blocks that products of matrices in these formats read; undefined for numbers as they are: unless it was asked for
  * and all of the formats have blocks of integers.
  */
-function blocksFor(
+export function blocksFor(
   { accuracy }: GpuResources,
   ...formats: WeightFormat[]
 ): InputFormat | undefined {
@@ -37,18 +37,32 @@ export function areAlike(gpu: GpuResources, formats: readonly WeightFormat[]): b
   return new Set(formats.map((format) => blocksFor(gpu, format))).size <= 1;
 }
 
-/** The input of what is no product of `formats`, or of one that is always exact. A norm that nobody has computed is left to it. */
-export function exactInput(x: GpuTensor): ProductInput {
+/**
+ * The input of a product that is always exact. An RMS norm that nobody has computed is left to it. So is a layer norm where
+ * each of its workgroups has one token and many lanes, which read the row once more together: a lane that has rows by
+ * itself would take longer for that than a dispatch.
+ */
+export function exactInput({ maxTokens, gpu }: Recording, x: GpuTensor): ProductInput {
   const norm = pendingOf(x, "norm");
-  return norm
-    ? {
-        scratch: norm.x.scratch,
-        parts: [inputParts.normed],
-        vectors: [norm.weight],
-        epsilon: norm.epsilon,
-        integers: false,
-      }
-    : plainInput(x.scratch);
+  if (norm) return normedInput(norm, inputParts.normed, [norm.weight]);
+  const hasOneToken = maxTokens === 1 || x.single;
+  const sharesRows = gpu.variant.matrix.constants.LANES! > 1;
+  const layerNorm = hasOneToken && sharesRows ? pendingOf(x, "layer-norm") : undefined;
+  return layerNorm ? layerNormInput(layerNorm) : plainInput(x.scratch);
+}
+
+/** A layer norm that is taken on the way. */
+export function layerNormInput(norm: PendingLayerNorm): ProductInput {
+  const part = norm.centred ? inputParts.layerNormed : inputParts.uncentred;
+  return normedInput(norm, part, [norm.weight, norm.bias]);
+}
+
+function normedInput(
+  { x, epsilon }: Pick<PendingNorm, "x" | "epsilon">,
+  part: string,
+  vectors: readonly string[],
+): ProductInput {
+  return { scratch: x.scratch, parts: [part], vectors, epsilon, integers: false };
 }
 
 /** Numbers as they are. */
@@ -66,11 +80,17 @@ export function productInput(
   ...formats: WeightFormat[]
 ): ProductInput {
   const format = blocksFor(recording.gpu, ...formats);
-  if (!format) return exactInput(x);
+  if (!format) return exactInput(recording, x);
   const { quantised } = recording;
   let blocks = quantised.get(x);
   if (!blocks) {
-    blocks = recordQuantise(recording, exactInput(x), format, { cols: x.width }, x.single);
+    blocks = recordQuantise(
+      recording,
+      exactInput(recording, x),
+      format,
+      { cols: x.width },
+      x.single,
+    );
     quantised.set(x, blocks);
   }
   return blockInput(recording.gpu, format, blocks);

@@ -10,6 +10,8 @@ export interface GpuTensor extends Activation {
   readonly scratch: Scratch;
   /** What it will be computed of, if it is not recorded yet. */
   readonly pending?: Pending | undefined;
+  /** Of a pending one: says that `tensor` is it, which another op has computed on its way. */
+  settle?(tensor: GpuTensor): void;
   /** One row, whatever the pass has. */
   readonly single: boolean;
 }

@@ -2,7 +2,7 @@ import type { ExpertArenas, GpuMatrix } from "../gpu-resources.ts";
 import type { MoeSpec } from "../ops.ts";
 import { pendingOf } from "./lazy.ts";
 import { gatePairOf, isWhole } from "./linear.ts";
-import { areAlike } from "./product-input.ts";
+import { areAlike, blocksFor } from "./product-input.ts";
 import type { GpuTensor, Recording } from "./recording.ts";
 
 /** A dense network of the experts' input that is added to what they give, so that their kernels may compute it. */
@@ -14,6 +14,8 @@ export interface SharedExperts {
   readonly scale: number;
   /** A vector `[hidden]`: it counts by the sigmoid of its product with the input, besides. */
   readonly weight: string | undefined;
+  /** The weights of the norm that it reads, where those are not the experts': then it is not added to what they give. */
+  readonly norm: string | undefined;
   /** What is added to both. */
   readonly residual: GpuTensor | undefined;
 }
@@ -30,12 +32,39 @@ export function sharedExpertsOf(
   residual: GpuTensor | undefined,
 ): SharedExperts | undefined {
   const shared = networkOrSumOf(recording, x, spec, residual);
-  if (!shared) return undefined;
-  const { gate, up, down } = shared;
-  const units = [pool.gateFormat, pool.upFormat, gate.format, up.format];
-  const fits =
-    areAlike(recording.gpu, units) && areAlike(recording.gpu, [pool.downFormat, down.format]);
-  return fits ? shared : undefined;
+  return shared && isLike(recording, shared, pool) ? shared : undefined;
+}
+
+/**
+ * The network that is all of `dense`, which reads what the experts read but for the weights of its norm, and whose
+ * result is wanted apart. Undefined where `dense` is anything else, or where products read
+ * blocks, which have one norm.
+ */
+export function networkBeside(
+  recording: Recording,
+  x: GpuTensor,
+  { spec, pool }: { readonly spec: MoeSpec; readonly pool: ExpertArenas },
+  dense: GpuTensor,
+): SharedExperts | undefined {
+  const network = networkOf(recording, spec, dense);
+  const own = pendingOf(network?.x, "norm");
+  const norm = pendingOf(x, "norm");
+  if (!network || network.residual || !own || !norm) return undefined;
+  if (own.x !== norm.x || own.epsilon !== norm.epsilon) return undefined;
+  const takesNorm = !blocksFor(recording.gpu, pool.gateFormat, pool.upFormat);
+  return takesNorm && isLike(recording, network, pool)
+    ? { ...network, norm: own.weight }
+    : undefined;
+}
+
+/** Whether one kernel may compute a network and the experts. */
+function isLike(
+  { gpu }: Recording,
+  { gate, up, down }: SharedExperts,
+  { gateFormat, upFormat, downFormat }: ExpertArenas,
+): boolean {
+  const units = [gateFormat, upFormat, gate.format, up.format];
+  return areAlike(gpu, units) && areAlike(gpu, [downFormat, down.format]);
 }
 
 function networkOrSumOf(
@@ -45,22 +74,32 @@ function networkOrSumOf(
   residual: GpuTensor | undefined,
 ): SharedExperts | undefined {
   const sum = pendingOf(residual, "sum");
-  if (!sum) return networkOf(recording, x, spec, residual);
+  if (!sum) {
+    const network = networkOf(recording, spec, residual);
+    return network?.x === x ? network : undefined;
+  }
   const gate = pendingOf(sum.gate, "linear");
-  const network = networkOf(recording, x, spec, sum.b);
+  const network = networkOf(recording, spec, sum.b);
   const isBare = gate?.options.scale === undefined && gate?.options.residual === undefined;
-  if (!network || network.residual || !gate || gate.x !== x || gate.options.bias || !isBare) {
+  if (
+    network?.x !== x ||
+    network.residual ||
+    !gate ||
+    gate.x !== x ||
+    gate.options.bias ||
+    !isBare
+  ) {
     return undefined;
   }
   return { ...network, weight: gate.weight, residual: sum.a };
 }
 
+/** A network of which nothing is computed, and what it reads. */
 function networkOf(
   recording: Recording,
-  x: GpuTensor,
   spec: MoeSpec,
   output: GpuTensor | undefined,
-): SharedExperts | undefined {
+): (SharedExperts & { readonly x: GpuTensor }) | undefined {
   const product = pendingOf(output, "linear");
   const unit = pendingOf(product?.x, "gated-unit");
   if (!product || !unit || product.options.bias || unit.activation !== spec.activation) {
@@ -68,7 +107,7 @@ function networkOf(
   }
   const pair = gatePairOf(recording, unit.gate, unit.up);
   const down = recording.gpu.matrix(product.weight);
-  if (pair?.x !== x || !isWhole(down)) return undefined;
+  if (!pair || !isWhole(down)) return undefined;
   const { scale = 1, residual } = product.options;
-  return { gate: pair.gate, up: pair.up, down, scale, weight: undefined, residual };
+  return { ...pair, down, scale, weight: undefined, norm: undefined, residual };
 }

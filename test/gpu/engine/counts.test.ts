@@ -1,5 +1,6 @@
 import { expect, test } from "vitest";
 import { createEngine } from "../../../src/engine/engine.ts";
+import { architectures } from "../../../src/models/registry.ts";
 import { replyOf } from "../../helpers/engine.ts";
 import { tinyModel } from "../../helpers/tiny-models.ts";
 
@@ -7,8 +8,10 @@ const LAYERS = 3;
 const TOKENS = 6;
 const PROMPT = { tokens: [5, 17, 99, 3] };
 
-/** Dispatches of a pass that are of no layer: the embedding, the output matrix and the best token. */
-const OUTSIDE = 3;
+/** Dispatches of a pass that are of no layer: the embedding, the output matrix, a cap of logits, and the best token. */
+const OUTSIDE = 4;
+/** Most that any layer takes. */
+const LAYER = 8;
 /** Dispatches of a layer's experts. */
 const MOE_LAYER = 3;
 /** Most that a layer takes in the prompt's pass, whose products of several tokens are less fused. */
@@ -33,17 +36,13 @@ function countCalls<Target extends object>(target: Target, method: keyof Target)
   };
 }
 
-test.for([
-  ["smallthinker", 7],
-  ["qwen3moe", 7],
-  ["qwen2moe", 7],
-  ["bailingmoe2", 7],
-  ["granitehybrid", 8],
-] as const)(
-  "a decoded token of %s takes one submit, one readback, no write, and at most %d dispatches a layer",
-  async ([architecture, dispatches]) => {
+test.for(Object.keys(architectures) as (keyof typeof architectures)[])(
+  "a decoded token of %s takes one submit, one readback, no write, and at most 8 dispatches a layer",
+  async (architecture) => {
     const engine = createEngine({ gpu: navigator.gpu });
-    const sizes = { hidden: 64, ffn: 64, heads: 2, kvHeads: 2, headDim: 32, layers: LAYERS };
+    // A third of a latent head's dimensions is rotated besides.
+    const headDim = architecture === "deepseek2" ? 48 : 32;
+    const sizes = { hidden: 64, ffn: 64, heads: 2, kvHeads: 2, headDim, layers: LAYERS };
     await engine.load(
       tinyModel({ ...sizes, architecture, format: "q4_0", seed: 2 }).buffer,
       { fill: "wait", pacing: "tokens" },
@@ -67,8 +66,8 @@ test.for([
 
       expect(stats.faults).toBe(0);
       // One pass for the prompt, one for each token after the first.
-      const perToken = dispatches * LAYERS + OUTSIDE;
-      expect(stats.dispatchesPerLayer).toBeLessThanOrEqual(dispatches);
+      const perToken = LAYER * LAYERS + OUTSIDE;
+      expect(stats.dispatchesPerLayer).toBeLessThanOrEqual(LAYER);
       expect(stats.dispatchesPerToken).toBeLessThanOrEqual(perToken);
       const ofPrompt = PROMPT_LAYER * LAYERS + OUTSIDE + 1;
       expect(counts.dispatches.calls).toBeLessThanOrEqual((TOKENS - 1) * perToken + ofPrompt);
@@ -81,7 +80,7 @@ test.for([
         .slice(-stats.dispatchesPerToken)
         .filter((label) => /router|expert|combine/.test(label));
       expect(ofExperts.length).toBeLessThanOrEqual(MOE_LAYER * LAYERS);
-      expect(ofExperts.length).toBeGreaterThan(0);
+      expect(ofExperts.length > 0).toBe(stats.expertHits > 0);
       expect(stats.readbacksPerToken).toBe(1);
       expect(counts.readbacks.calls).toBe(TOKENS);
       expect(stats.submitsPerToken).toBe(1);

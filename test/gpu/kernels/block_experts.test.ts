@@ -93,7 +93,7 @@ describe.for(CASES)("experts of blocks, $title", ({ format, input, variant, unit
             routing_first: 0,
             shared_ffn: ffn,
             shared_first: sharedFirst,
-            shared_gate: 0,
+            shared_vector: 0,
             shared_weights_first: weightsFirst,
           },
           buffers: { x, vectors: weight, slots, y: 4 * (weightsFirst + tokens) },
@@ -186,11 +186,13 @@ describe.for(CASES)("experts of blocks, $title", ({ format, input, variant, unit
           params: {
             ...place,
             routing_first: 0,
+            weights_first: 0,
             has_residual: 1,
             shared_ffn: ffn,
             shared_first: sharedFirst,
             shared_weights_first: weightsFirst,
             shared_scale: 2,
+            apart_first: 0,
           },
           buffers: {
             x,

@@ -13,6 +13,7 @@ import { kernels } from "../../../src/kernels/index.ts";
 import {
   activationParts,
   convParts,
+  headParts,
   inputParts,
   matricesParts,
   rankingParts,
@@ -100,7 +101,11 @@ function partsFor(kernel: Kernel, choice: Choice): string[] {
     const numbers = source.includes("vectors") ? input : inputParts.plain;
     parts.push(...(unit?.parts ?? [numbers]));
   }
-  if (/row_(?:sum|barrier)/.test(source) || parts.includes(inputParts.normed)) parts.push(reduce);
+  if (source.includes("head_products(")) {
+    const { rows, columns } = headParts;
+    parts.push(...weightParts(loaded[0]!), choice.matrices === 1 ? columns : rows);
+  }
+  if ([source, ...parts].some((part) => /row_(?:sum|barrier)/.test(part))) parts.push(reduce);
   if (source.includes("store_block(")) parts.push(accuracies.int8.write);
   if (source.includes("conv_input(")) parts.push(convParts.gated);
   if (source.includes("gated(")) parts.push(activationParts.silu);

@@ -27,7 +27,7 @@ import {
   someCols,
   variantCases,
 } from "./cases.ts";
-import { inputNames, randomNorm } from "./inputs.ts";
+import { inputNames, normVectors, randomNorm } from "./inputs.ts";
 
 const NUM_RUNS = runs(3);
 /** Slot 3 lies in no arena that is run, as ABSENT does. */
@@ -43,12 +43,12 @@ const PLAIN = {
   up_bias_first: 0,
   shared_ffn: 0,
   shared_first: 0,
-  shared_gate: 0,
+  shared_vector: 0,
   shared_weights_first: 0,
   epsilon: 0,
 } as const;
-/** No shared experts, some that count whole, some that count by a number of their own. */
-const SHARED = [0, 1, 2];
+/** No shared experts, some that count whole, by a number of their own, or that have a norm of their own. */
+const SHARED = [0, 1, 2, 3];
 
 /** The parts that read gate and up; shared experts have the two formats the other way round. */
 function loaders(gate: WeightFormat, up: WeightFormat, shared: number): readonly string[] {
@@ -76,6 +76,7 @@ const PAIRS: readonly (readonly [WeightFormat, WeightFormat])[] = [
 const CASES = variantCases
   .flatMap(({ name, variant }) => SHARED.map((shared) => ({ name, variant, shared })))
   .flatMap((each) => inputNames.map((input) => ({ ...each, input })))
+  .filter(({ shared, input }) => shared < 3 || input === "normed")
   .map((each, index) => {
     const [gate, up] = PAIRS[index % PAIRS.length]!;
     const { name, input, shared } = each;
@@ -89,7 +90,7 @@ interface SharedNetwork {
   readonly rows: number;
   readonly gate: Matrix;
   readonly up: Matrix;
-  /** [hidden]: what they count is the sigmoid of its product with the input. */
+  /** [hidden]: what they count is the sigmoid of its product with the input, or of their norm. */
   readonly weight: Float32Array<ArrayBuffer>;
 }
 
@@ -143,7 +144,9 @@ describe.for(CASES)("expert_gate_up, $title", ({ gate, up, variant, ...kind }) =
           randomArena(random, [gate, up], arena, { rows: ffn, cols: hidden, biases }),
         );
         const network = randomShared(random, [up, gate], shared && drawn.sharedFfn, hidden);
-        const vectors = [...(norm?.weight ?? []), ...(shared === 2 ? network.weight : [])];
+        const ofNorm = normVectors(norm);
+        const vectors = [...ofNorm, ...(shared >= 2 ? network.weight : [])];
+        const sharedNorm = norm && shared === 3 ? { ...norm, weight: network.weight } : norm;
         const sharedFirst = (pairs + topK) * ffn;
         const sharedWeightsFirst = sharedFirst + (tokens + 1) * network.rows;
 
@@ -165,7 +168,7 @@ describe.for(CASES)("expert_gate_up, $title", ({ gate, up, variant, ...kind }) =
               up_bias_first: arena.biasWords[1] ?? 0,
               shared_ffn: network.rows,
               shared_first: sharedFirst,
-              shared_gate: norm ? hidden : 0,
+              shared_vector: ofNorm.length,
               shared_weights_first: sharedWeightsFirst,
               epsilon: norm?.epsilon ?? 0,
             },
@@ -215,10 +218,10 @@ describe.for(CASES)("expert_gate_up, $title", ({ gate, up, variant, ...kind }) =
             floats(sharedFirst + token * network.rows, network.rows),
             gateUpReference(sharedGate, network.up.weights, own, hidden, {
               activation: "silu",
-              norm,
+              norm: sharedNorm,
             }),
           );
-          if (shared < 2) continue;
+          if (shared !== 2) continue;
           expectWithin(
             floats(sharedWeightsFirst + token, 1),
             sharedWeightReference(network.weight, own, norm),

@@ -38,9 +38,11 @@ const UNSHARED = {
   shared_first: 0,
   shared_weights_first: 0,
   shared_scale: 0,
+  weights_first: 0,
+  apart_first: 0,
 } as const;
-/** No shared experts, some that count whole, some that count by a number of their token. */
-const SHARED = [0, 1, 2];
+/** No shared experts, some that count whole, some that count by a number of their token, some that stay apart. */
+const SHARED = [0, 1, 2, 3];
 
 /** The parts that read the experts' down and that of shared experts. */
 function loaders(down: WeightFormat, shared: WeightFormat | undefined): readonly string[] {
@@ -108,6 +110,7 @@ describe.for(CASES)("expert_sum, $title", ({ format, sharedFormat, variant, ...k
         const sharedFirst = (pairs + topK) * ffn;
         const sharedWeightsFirst = sharedFirst + (tokens + 1) * sharedFfn;
         const x = randomInput(random, sharedWeightsFirst + 4 * tokens, plant);
+        const apartFirst = (tokens + 1) * hidden;
         const residual = hasResidual
           ? randomInput(random, tokens * hidden)
           : new Float32Array(tokens * hidden);
@@ -118,6 +121,7 @@ describe.for(CASES)("expert_sum, $title", ({ format, sharedFormat, variant, ...k
             ffn,
             top_k: topK,
             routing_first: routingFirst,
+            weights_first: routingFirst,
             slot_words: arena.slotWords,
             down_first: arena.firstWords[1]!,
             arena_slots: arena.slots,
@@ -127,13 +131,14 @@ describe.for(CASES)("expert_sum, $title", ({ format, sharedFormat, variant, ...k
             shared_first: sharedFirst,
             shared_weights_first: sharedWeightsFirst,
             shared_scale: drawn.sharedScale,
+            apart_first: apartFirst,
           },
           buffers: {
             x,
             slots,
             expert_weights: weights,
             residual: hasResidual ? residual : 16,
-            y: 4 * (tokens + 1) * hidden,
+            y: 4 * (apartFirst + (tokens + 1) * hidden),
           },
           weights: [arena.packed, down.packed],
           parts,
@@ -161,15 +166,27 @@ describe.for(CASES)("expert_sum, $title", ({ format, sharedFormat, variant, ...k
             ffn: sharedFfn,
             weights: [drawn.sharedScale, ...ofToken],
           };
+          const isAdded = shared === 1 || shared === 2;
+          const apart = apartFirst + token * hidden;
+          if (shared === 3) {
+            expectWithin(
+              y.floats.subarray(apart, apart + hidden),
+              expertSumReference([network], new Float32Array(hidden)),
+            );
+          }
           expectWithin(
             y.floats.subarray(token * hidden, (token + 1) * hidden),
             expertSumReference(
-              shared === 0 ? experts : [...experts, network],
+              isAdded ? [...experts, network] : experts,
               residual.subarray(token * hidden, (token + 1) * hidden),
             ),
           );
         }
-        expect(y.words.subarray(tokens * hidden)).toEqual(y.before.subarray(tokens * hidden));
+        const others = (words: Uint32Array) => [
+          ...words.subarray(tokens * hidden, apartFirst),
+          ...words.subarray(apartFirst + (shared === 3 ? tokens * hidden : 0)),
+        ];
+        expect(others(y.words)).toEqual(others(y.before));
       }),
       { numRuns: NUM_RUNS },
     );

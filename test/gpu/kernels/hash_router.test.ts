@@ -1,11 +1,13 @@
 import fc from "fast-check";
 import { expect } from "vitest";
 import { hashRouter } from "../../../src/kernels/hash_router.ts";
+import { NO_PAGES } from "../../../src/kernels/router.ts";
 import { createRandom } from "../../../src/numeric/random.ts";
 import { runs } from "../../helpers/random-cases.ts";
 import { kernelTest, type RunKernel } from "../../helpers/run-kernel.ts";
 import { hashRouterReference } from "../../reference/kernels/hash_router.ts";
 import { ABSENT } from "./arena.ts";
+import { splitChoices } from "./choices.ts";
 
 const NUM_RUNS = runs(20);
 /** The layer under test, and where its rows of the page table and of the routing buffers start. */
@@ -33,20 +35,21 @@ async function route(run: RunKernel, routed: HashCase) {
   const bytes = 4 * (ROUTING_FIRST + (tokenIds.length + 1) * topK);
   const pageTable = new Uint32Array(PAGE_FIRST + pages.length + 3).fill(ABSENT);
   pageTable.set(pages, PAGE_FIRST);
-  return run(hashRouter, {
+  const { choices, fault: found } = await run(hashRouter, {
     params: {
       vocab: table.length / topK,
       top_k: topK,
       moe_index: MOE_INDEX,
-      page_first: PAGE_FIRST,
+      page_first: looksUp ? PAGE_FIRST : NO_PAGES,
       routing_first: ROUTING_FIRST,
-      looks_up: looksUp ? 1 : 0,
+      choice_count: bytes / 4,
       weight: WEIGHT,
     },
-    buffers: { table, page_table: pageTable, ids: bytes, slots: bytes, expert_weights: bytes },
+    buffers: { table, page_table: pageTable, choices: 3 * bytes },
     control: { tokens: tokenIds.length, tokenIds, fault },
     tokens: tokenIds.length + 1,
   });
+  return { ...splitChoices(choices), fault: found };
 }
 
 /** Expects ids, slots, weights and fault to be right, and nothing else to be written. */

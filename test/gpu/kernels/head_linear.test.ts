@@ -2,9 +2,8 @@ import fc from "fast-check";
 import { describe, expect } from "vitest";
 import { weightParts } from "../../../src/formats/parts.ts";
 import { weightFormats } from "../../../src/formats/registry.ts";
-import { headLinear } from "../../../src/kernels/head_linear.ts";
-import { headLinearTransposed } from "../../../src/kernels/head_linear_transposed.ts";
-import { amongStrangers, variants } from "../../../src/kernels/parts.ts";
+import { HEAD_OUTPUTS, headLinear } from "../../../src/kernels/head_linear.ts";
+import { amongStrangers, headParts, variants } from "../../../src/kernels/parts.ts";
 import { createRandom } from "../../../src/numeric/random.ts";
 import { runs } from "../../helpers/random-cases.ts";
 import { kernelTest } from "../../helpers/run-kernel.ts";
@@ -29,20 +28,20 @@ const NUM_RUNS = runs(6);
 /** Matvec is tried with every format; all that counts here is which unit is asked for. */
 const FORMATS = [weightFormats.f32, weightFormats.q8_0];
 
-const KERNELS = {
-  head_linear: { kernel: headLinear, reference: headLinearReference, transposed: false },
-  head_linear_transposed: {
-    kernel: headLinearTransposed,
-    reference: headLinearTransposedReference,
-    transposed: true,
-  },
+const REFERENCES = {
+  rows: headLinearReference,
+  columns: headLinearTransposedReference,
 } as const;
 
 function paramsOf({ heads, headRows, firstRow, rows, cols, xWidth }: HeadShape) {
   return { heads, head_rows: headRows, first_row: firstRow, rows, cols, x_width: xWidth };
 }
 
-describe.for(Object.entries(KERNELS))("%s", ([, { kernel, reference, transposed }]) => {
+describe.for(["rows", "columns"] as const)("head_linear by %s", (by) => {
+  const reference = REFERENCES[by];
+  const transposed = by === "columns";
+  const OUTPUTS = HEAD_OUTPUTS[by];
+
   describe.for(variantCases)("$name", ({ variant }) => {
     const { reduce, constants } = transposed ? amongStrangers(variant.matrix) : variant.matrix;
 
@@ -74,15 +73,15 @@ describe.for(Object.entries(KERNELS))("%s", ([, { kernel, reference, transposed 
           const { packed, weights } = randomMatrix(random, format, heads * headRows, cols);
           const x = randomInput(random, tokens * heads * xWidth, plant);
 
-          const { y } = await run(kernel, {
+          const { y } = await run(headLinear, {
             params: paramsOf(shape),
             buffers: {
               x: padded(x, Math.ceil(tokens / atOnce) * atOnce * heads * xWidth),
               y: 4 * outWidth * (tokens + 1),
             },
             weights: packed,
-            parts: [...weightParts(format), reduce],
-            constants: { ...constants, TOKENS: atOnce },
+            parts: [...weightParts(format), headParts[by], reduce],
+            constants: { ...constants, TOKENS: atOnce, OUTPUTS },
             control: { tokens },
             tokens: tokens + 1,
           });
@@ -99,12 +98,12 @@ describe.for(Object.entries(KERNELS))("%s", ([, { kernel, reference, transposed 
   kernelTest("does nothing once a router has faulted", async ({ run }) => {
     const format = weightFormats.f32;
     const shape = { heads: 2, headRows: 8, firstRow: 0, rows: 8, cols: 8, xWidth: 8 };
-    const { y } = await run(kernel, {
+    const { y } = await run(headLinear, {
       params: paramsOf(shape),
       buffers: { x: new Float32Array(16), y: 4 * 16 },
       weights: encodeMatrix(format, new Float32Array(128)).packed,
-      parts: [...weightParts(format), variants.serial.matrix.reduce],
-      constants: variants.serial.matrix.constants,
+      parts: [...weightParts(format), headParts[by], variants.serial.matrix.reduce],
+      constants: { ...variants.serial.matrix.constants, OUTPUTS },
       control: { tokens: 1, fault: 1 },
     });
 

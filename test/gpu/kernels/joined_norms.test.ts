@@ -30,6 +30,7 @@ describe.for(variantCases)("joined_norms, $name", ({ variant: { norm } }) => {
         const random = createRandom(seed);
         const a = randomInput(random, tokens * width, plant);
         const b = randomInput(random, tokens * width);
+        const bFirst = 4 * random.integer(3);
         const weights = randomInput(random, 3 * width);
         const residual = hasResidual ? randomInput(random, tokens * width) : undefined;
         const scale = hasScale ? randomInput(random, 1) : undefined;
@@ -37,6 +38,7 @@ describe.for(variantCases)("joined_norms, $name", ({ variant: { norm } }) => {
         const { y } = await run(joinedNorms, {
           params: {
             width,
+            b_first: bFirst / 4,
             epsilon,
             has_residual: hasResidual ? 1 : 0,
             has_scale: hasScale ? 1 : 0,
@@ -44,7 +46,7 @@ describe.for(variantCases)("joined_norms, $name", ({ variant: { norm } }) => {
           // What is not added may be any buffer, and shorter: here all of it would spoil the result.
           buffers: {
             a,
-            b,
+            b: Float32Array.of(...new Float32Array(bFirst).fill(Number.NaN), ...b),
             weights,
             residual: residual ?? 16,
             scale: scale ?? 16,
@@ -74,7 +76,7 @@ describe.for(variantCases)("joined_norms, $name", ({ variant: { norm } }) => {
 
   kernelTest("does nothing once a router has faulted", async ({ run }) => {
     const { y } = await run(joinedNorms, {
-      params: { width: 8, epsilon: 1, has_residual: 0, has_scale: 0 },
+      params: { width: 8, b_first: 0, epsilon: 1, has_residual: 0, has_scale: 0 },
       buffers: {
         a: new Float32Array(8),
         b: new Float32Array(8),

@@ -25,14 +25,14 @@ import {
   someCols,
   variantCases,
 } from "./cases.ts";
-import { inputNames, packVectors, randomNorm } from "./inputs.ts";
+import { packVectors, randomNorm, tileInputNames } from "./inputs.ts";
 
 const NUM_RUNS = runs(4);
 /** A product with nothing done to it. */
 const PLAIN = { bias: NO_VECTOR, has_residual: 0, first_row: 0, scale: 1, epsilon: 0 } as const;
 
 const CASES = formatCases.flatMap((each) =>
-  inputNames.map((input) => ({ ...each, input, name: `${each.name}, ${input} input` })),
+  tileInputNames.map((input) => ({ ...each, input, name: `${each.name}, ${input} input` })),
 );
 
 describe.for(CASES)("matmul, $name", ({ format, variant, input }) => {

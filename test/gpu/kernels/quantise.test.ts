@@ -1,11 +1,12 @@
 import fc from "fast-check";
 import { describe, expect } from "vitest";
 import { BLOCK_NUMBERS } from "../../../src/formats/input/format.ts";
+import { layerNorm } from "../../../src/kernels/layer_norm.ts";
 import { inputParts } from "../../../src/kernels/parts.ts";
 import { quantise, storeConstants } from "../../../src/kernels/quantise.ts";
 import { createRandom } from "../../../src/numeric/random.ts";
 import { runs } from "../../helpers/random-cases.ts";
-import { kernelTest } from "../../helpers/run-kernel.ts";
+import { kernelTest, type RunKernel } from "../../helpers/run-kernel.ts";
 import {
   CONVERSION_F16,
   DIVISION,
@@ -19,7 +20,7 @@ import { LEAST_LARGEST, readHalfBlocks } from "../../reference/kernels/quantise_
 import { quotient, readByteBlocks, sum } from "../../reference/kernels/quantise_int8.ts";
 import { rmsScale } from "../../reference/kernels/rms_norm.ts";
 import { plants, randomInput, variantCases } from "./cases.ts";
-import { inputNames, randomNorm } from "./inputs.ts";
+import { inputNames, normVectors, type RandomNorm, randomNorm } from "./inputs.ts";
 import { type BlockAccuracy, blocksCases } from "./units.ts";
 
 const NUM_RUNS = runs(8);
@@ -70,13 +71,16 @@ describe.for(CASES)("quantise, $name", ({ accuracy, input: format, variant, read
         // Of these 127 over the largest would be infinite.
         x.fill(2e-37, 0, BLOCK_NUMBERS);
         const norm = randomNorm(random, reads, cols);
+        const vectors = Float32Array.from(normVectors(norm));
+        // Bit for bit what the kernel reads on its way.
+        const layerNormed = norm?.bias && (await normed(run, x, vectors, norm));
 
         const { y } = await run(quantise, {
           ...own,
           params: { cols, epsilon: norm?.epsilon ?? 0, ...ROWS_ONLY },
           buffers: {
             x,
-            vectors: norm?.weight ?? 16,
+            vectors: norm ? vectors : 16,
             y: (4 * blockWords * (tokens + 1) * cols) / BLOCK_NUMBERS,
           },
           control: { tokens },
@@ -86,13 +90,15 @@ describe.for(CASES)("quantise, $name", ({ accuracy, input: format, variant, read
         const written = (tokens * cols * blockWords) / BLOCK_NUMBERS;
         for (let first = 0; first < tokens * cols; first += BLOCK_NUMBERS) {
           const row = first - (first % cols);
-          const numbers = x
-            .slice(first, first + BLOCK_NUMBERS)
-            .map((value, i) => value * (norm?.weight[first - row + i] ?? 1));
+          const numbers = layerNormed
+            ? layerNormed.slice(first, first + BLOCK_NUMBERS)
+            : x
+                .slice(first, first + BLOCK_NUMBERS)
+                .map((value, i) => value * (norm?.weight[first - row + i] ?? 1));
           EXPECT_BLOCK[accuracy](
             blockAt(y.words, first / BLOCK_NUMBERS, blockWords),
             numbers,
-            norm && rmsScale({ data: x, first: row }, cols, norm.epsilon),
+            norm && !norm.bias ? rmsScale({ data: x, first: row }, cols, norm.epsilon) : undefined,
           );
         }
         expect(y.words.subarray(written)).toEqual(y.before.subarray(written));
@@ -107,7 +113,7 @@ describe.for(CASES)("quantise, $name", ({ accuracy, input: format, variant, read
       params: { cols: BLOCK_NUMBERS, epsilon: 1, ...ROWS_ONLY },
       buffers: {
         x: new Float32Array(BLOCK_NUMBERS),
-        vectors: new Float32Array(BLOCK_NUMBERS),
+        vectors: new Float32Array(2 * BLOCK_NUMBERS),
         y: format.blockBytes,
       },
       control: { tokens: 1, fault: 1 },
@@ -116,6 +122,22 @@ describe.for(CASES)("quantise, $name", ({ accuracy, input: format, variant, read
     expect(y.words).toEqual(y.before);
   });
 });
+
+/** The layer norm of each row of x, as its own kernel computes it. */
+async function normed(
+  run: RunKernel,
+  x: Float32Array,
+  vectors: Float32Array,
+  { weight, epsilon, centred }: RandomNorm,
+): Promise<Float32Array> {
+  const width = weight.length;
+  const { y } = await run(layerNorm, {
+    params: { width, epsilon, centred: centred ? 1 : 0 },
+    buffers: { x, weight_bias: vectors, y: 4 * x.length },
+    control: { tokens: x.length / width },
+  });
+  return y.floats;
+}
 
 const PLAIN_CASES = CASES.filter(({ reads }) => reads === "plain");
 

@@ -5,6 +5,7 @@ import type { Constants } from "../../../src/gpu/kernel.ts";
 import { headLinear } from "../../../src/kernels/head_linear.ts";
 import {
   candidates,
+  headParts,
   needsSubgroups,
   type Reduction,
   reduceParts,
@@ -51,7 +52,7 @@ describe("sums over the lanes of a row", () => {
       params: { heads, head_rows: headRows, first_row: firstRow, rows, cols, x_width: xWidth },
       buffers: { x, y: 4 * tokens * heads * rows },
       weights: packed,
-      parts: [...weightParts(format), reduce],
+      parts: [...weightParts(format), headParts.rows, reduce],
       constants: { ...constants, TOKENS: atOnce },
       control: { tokens },
     });

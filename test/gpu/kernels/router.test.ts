@@ -1,8 +1,13 @@
 import fc from "fast-check";
 import { describe, expect } from "vitest";
 import { weightFormats } from "../../../src/formats/registry.ts";
-import { inputParts, rankingParts, rowDotsParts, variants } from "../../../src/kernels/parts.ts";
-import { router } from "../../../src/kernels/router.ts";
+import {
+  rankingParts,
+  routerInputParts,
+  rowDotsParts,
+  variants,
+} from "../../../src/kernels/parts.ts";
+import { NO_PAGES, ROUTER_KEEPS, router } from "../../../src/kernels/router.ts";
 import { createRandom, type Random } from "../../../src/numeric/random.ts";
 import {
   chooseExperts,
@@ -15,8 +20,15 @@ import type { ScoreFunction } from "../../../src/routing/router.ts";
 import { runs } from "../../helpers/random-cases.ts";
 import { kernelTest, type RunKernel } from "../../helpers/run-kernel.ts";
 import { expectWithin } from "../../helpers/within.ts";
+import { layerNormReference } from "../../reference/kernels/layer_norm.ts";
 import type { InputNorm } from "../../reference/kernels/product.ts";
-import { passedOver, routerLogits, routerWeights } from "../../reference/kernels/router.ts";
+import { rmsNormReference } from "../../reference/kernels/rms_norm.ts";
+import {
+  passedOver,
+  type RouterSummand,
+  routerLogits,
+  routerWeights,
+} from "../../reference/kernels/router.ts";
 import { ABSENT } from "./arena.ts";
 import {
   encodeMatrix,
@@ -27,9 +39,11 @@ import {
   randomMatrix,
   variantCases,
 } from "./cases.ts";
-import { inputNames, packVectors, randomNorm } from "./inputs.ts";
+import { splitChoices } from "./choices.ts";
+import { inputOf, packVectors, randomNorm } from "./inputs.ts";
 
 const NUM_RUNS = runs(5);
+const routerInputNames = Object.keys(routerInputParts) as (keyof typeof routerInputParts)[];
 const SOFTMAX = { score: "softmax", topK: 4, renormalise: false, scale: 1 } as const;
 /** The layer under test, and where its rows of the page table and of the routing buffers start. */
 const MOE_INDEX = 2;
@@ -45,7 +59,9 @@ interface RouterCase {
   /** [tokens, hidden] */
   readonly x: Float32Array;
   /** What is taken of x first; default nothing. */
-  readonly norm?: InputNorm | undefined;
+  readonly norm?: (InputNorm & { readonly weight: Float32Array }) | undefined;
+  /** What that norm is of a sum with: then x is normalised with these weights before. */
+  readonly summand?: { readonly [part in keyof RouterSummand]: Float32Array } | undefined;
   readonly tokens: number;
   readonly rule: RoutingRule;
   /** [experts], of this layer */
@@ -68,21 +84,23 @@ async function route(run: RunKernel, routed: RouterCase) {
   const pageTable = new Uint32Array(PAGE_FIRST + pages.length + 3).fill(ABSENT);
   pageTable.set(pages, PAGE_FIRST);
   const experts = pages.length;
-  const { routerBias, selectionBias, expertScale, norm } = routed;
-  const vectors = packVectors(norm, [routerBias, selectionBias, expertScale]);
+  const { routerBias, selectionBias, expertScale, norm, summand } = routed;
+  const keeps = keptBy(routed);
+  const ofSum = norm && summand && { ...norm, weight: [...norm.weight, ...summand.weight] };
+  const vectors = packVectors(ofSum ?? norm, [routerBias, selectionBias, expertScale]);
   const [router_bias, selection_bias, expert_scale] = vectors.starts as [number, number, number];
   const score: ScoreFunction = scoreFunctions[rule.score];
   const { byLogit, byScore } = rankingParts;
-  return run(router, {
+  const { choices, y, fault } = await run(router, {
     params: {
       cols: weights.length / experts,
       experts,
       top_k: rule.topK,
       moe_index: MOE_INDEX,
-      page_first: PAGE_FIRST,
+      page_first: looksUp ? PAGE_FIRST : NO_PAGES,
       routing_first: ROUTING_FIRST,
+      choice_count: bytes / 4,
       renormalise: rule.renormalise || score.weigh ? 1 : 0,
-      looks_up: looksUp ? 1 : 0,
       scale: rule.scale,
       router_bias,
       selection_bias,
@@ -96,22 +114,33 @@ async function route(run: RunKernel, routed: RouterCase) {
       x,
       page_table: pageTable,
       vectors: vectors.content,
-      ids: bytes,
-      slots: bytes,
-      expert_weights: bytes,
+      choices: 3 * bytes,
+      residual: summand?.residual ?? 16,
+      y: keeps === "nothing" ? 16 : 4 * x.length,
     },
     weights: routed.packed,
     parts: [
       ...rowDotsParts(routed.format, "router", { lanes: "PARTS" }),
-      norm ? inputParts.normed : inputParts.plain,
+      routerInputParts[summand ? "summed" : inputOf(norm)],
       variants.serial.matrix.reduce,
       ...score.parts,
       ranksByScore(ruled(routed)) ? byScore : byLogit,
     ],
-    constants: { ...routed.variant.router.constants, EXPERTS: experts },
+    constants: {
+      ...routed.variant.router.constants,
+      EXPERTS: experts,
+      KEEPS: ROUTER_KEEPS[keeps],
+    },
     control: { tokens, fault: routed.fault ?? 0 },
     tokens: tokens + 1,
   });
+  return { ...splitChoices(choices), y, fault };
+}
+
+/** What the router leaves for others. */
+function keptBy({ norm, summand }: RouterCase): keyof typeof ROUTER_KEEPS {
+  if (summand) return "sum";
+  return norm?.bias ? "norm" : "nothing";
 }
 
 /** What decides whether experts are ranked by score. */
@@ -128,6 +157,7 @@ function expectRouted(result: Awaited<ReturnType<typeof route>>, routed: RouterC
   const logits = routerLogits(weights, x.subarray(0, tokens * hidden), hidden, {
     bias: routed.routerBias,
     norm: routed.norm,
+    summand: routed.summand,
     scale: Math.fround(routed.logitScale ?? 1),
   });
   const byLogit = !ranksByScore(ruled(routed));
@@ -154,6 +184,26 @@ function expectRouted(result: Awaited<ReturnType<typeof route>>, routed: RouterC
     expect(words.slice(0, ROUTING_FIRST)).toEqual(before.slice(0, ROUTING_FIRST));
     expect(words.slice(end)).toEqual(before.slice(end));
   }
+  if (routed.summand && routed.norm) {
+    const { weight, residual } = routed.summand;
+    const own = x.subarray(0, tokens * hidden);
+    const finish = { residual, scale: undefined };
+    expectWithin(
+      result.y.floats.slice(0, own.length),
+      rmsNormReference(own, weight, routed.norm.epsilon, finish),
+    );
+  }
+  if (routed.norm?.bias) {
+    const { weight, bias, epsilon, centred = true } = routed.norm;
+    const own = x.subarray(0, tokens * hidden);
+    const options = { epsilon: Math.fround(epsilon), centred };
+    expectWithin(
+      result.y.floats.slice(0, own.length),
+      layerNormReference(own, weight, Float32Array.from(bias), options),
+    );
+  }
+  const unwritten = keptBy(routed) === "nothing" ? 0 : tokens * hidden;
+  expect(result.y.words.slice(unwritten)).toEqual(result.y.before.slice(unwritten));
   const absent = looksUp && slots.words.slice(ROUTING_FIRST, end).includes(ABSENT);
   expect(result.fault).toBe(absent ? MOE_INDEX + 1 : (routed.fault ?? 0));
 }
@@ -165,11 +215,13 @@ function randomPages(random: Random, experts: number, oneIn: number): Uint32Arra
   );
 }
 
-/** Formats in turn with each pair of variant and input. */
-const CASES = formatCases.map((each, index) => {
-  const input = inputNames[Math.floor(index / 2) % inputNames.length]!;
-  return { ...each, input, name: `${each.name}, ${input} input` };
-});
+/** Every variant with every input; formats in turn. */
+const CASES = variantCases
+  .flatMap(({ name, variant }) => routerInputNames.map((input) => ({ name, variant, input })))
+  .map((each, index) => {
+    const { format } = formatCases[index % formatCases.length]!;
+    return { ...each, format, name: `${format.name}, ${each.name}, ${each.input} input` };
+  });
 
 describe.for(CASES)("router, $name", ({ format, variant, input }) => {
   kernelTest("chooses, weighs and looks up as f64 does", async ({ run }) => {
@@ -192,20 +244,31 @@ describe.for(CASES)("router, $name", ({ format, variant, input }) => {
         const { experts, hidden, tokens, renormalise, scale, absent, copies, plant, seed } = drawn;
         const { logitScale } = drawn;
         const random = createRandom(seed);
+        const small = (value: number) => value / 8;
         const plain = randomInput(random, experts * hidden);
         for (let expert = 1; expert < experts; expert++) {
           if (copies === "none" || (copies === "some" && random.integer(2) === 0)) continue;
           const from = copies === "all" ? 0 : random.integer(expert);
           plain.copyWithin(expert * hidden, from * hidden, (from + 1) * hidden);
         }
-        const x = randomInput(random, (tokens + 1) * hidden, plant).map((value) => value / 8);
-        const norm = randomNorm(random, input, hidden);
+        const x = randomInput(random, (tokens + 1) * hidden, plant).map(small);
+        const isSum = input === "summed";
+        const norm = randomNorm(random, isSum ? "normed" : input, hidden);
+        const summand = {
+          weight: randomInput(random, hidden),
+          residual: randomInput(random, (tokens + 1) * hidden),
+        };
         const routed = {
           ...encodeMatrix(format, plain),
           format,
           variant,
           x,
-          norm: norm && { ...norm, weight: norm.weight.map((value) => value / 8) },
+          norm: norm && {
+            ...norm,
+            weight: norm.weight.map(small),
+            ...(norm.bias && { bias: norm.bias.map(small) }),
+          },
+          summand: isSum ? summand : undefined,
           tokens,
           logitScale,
           rule: { score: "softmax", topK: Math.min(drawn.topK, experts), renormalise, scale },
@@ -356,7 +419,7 @@ describe.for(variantCases)("router, $name", ({ variant }) => {
       const result = await route(run, routed);
 
       expect(result.fault).toBe(fault);
-      for (const { words, before } of [result.ids, result.slots, result.expert_weights]) {
+      for (const { words, before } of [result.ids, result.slots, result.expert_weights, result.y]) {
         expect(words).toEqual(before);
       }
     },

@@ -5,6 +5,7 @@ import { cacheFormats } from "../../../src/formats/cache/registry.ts";
 import { type Accuracy, accuracies } from "../../../src/formats/input/registry.ts";
 import { openGguf } from "../../../src/gguf/gguf.ts";
 import type { Kernel } from "../../../src/gpu/kernel.ts";
+import { variants } from "../../../src/kernels/parts.ts";
 import { architectures, readModel } from "../../../src/models/registry.ts";
 import { GpuOps, type RecordOptions } from "../../../src/ops/gpu-ops.ts";
 import type { GpuResources } from "../../../src/ops/gpu-resources.ts";
@@ -47,15 +48,15 @@ async function dispatches(
 }
 
 const ATTENTION = ["matvec", "rotate_append", "attention", "matvec"];
-const LATENT = ["matvec", "head_linear", "latent_append", "attention", "head_linear"];
+const LATENT = ["matvec", "latent_append", "attention", "head_linear"];
 const MAMBA = ["matvec", "causal_conv", "ssm_scan", "gated_norm", "matvec"];
 const CONV = ["matvec", "causal_conv", "matvec"];
 const DENSE = ["gate_up", "matvec"];
 const MOE = ["router", "expert_gate_up", "expert_sum"];
 /** Dense and sparse beside each other, and norms behind what they give. */
-const GEMMA = ["rms_norm", ...MOE, "gate_up", "matvec", "joined_norms"];
-/** Layer norms are taken by themselves. */
-const PHI = ["layer_norm", ...ATTENTION, "layer_norm", ...MOE];
+const GEMMA = [...MOE, "joined_norms"];
+/** Lanes that have rows by themselves leave layer norms to a dispatch of their own. */
+const PHI = ["layer_norm", ...ATTENTION, ...MOE];
 
 const HEAD = ["matvec", "argmax"];
 
@@ -199,6 +200,36 @@ describe("a decoded token's dispatches", () => {
     const most = Math.max(...Object.values(EXPECTED).flatMap(([layers]) => layers.map(moeCount)));
 
     expect(most).toBe(3);
+  });
+
+  test("of any layer are eight at most", () => {
+    const counts = Object.values(EXPECTED).flatMap(([layers]) =>
+      layers.map(({ length }) => length),
+    );
+
+    expect(Math.max(...counts)).toBe(8);
+  });
+
+  test("of a layer norm are none where lanes share rows, and one more where keys are split", async () => {
+    const forGpus: Change = () => ({ variant: variants.workgroup, contextTokens: 1024 });
+    const [projections, rotation, attention, output] = ATTENTION;
+    const layer = [projections, rotation, attention, "attention_merge", output, ...MOE];
+
+    expect(await dispatches({ architecture: "phimoe" }, DECODE, forGpus)).toEqual([
+      ...["embed", ...layer, ...layer, ...HEAD],
+    ]);
+  });
+
+  test("are as many where no more experts have room than a token chooses", async () => {
+    const fewest: Change = ({ arenas }) => ({
+      arenas: (pool) => ({ ...arenas(pool), slots: 2, slotsPerArena: 2 }),
+    });
+
+    for (const architecture of ["gemma4", "phimoe", "qwen2moe"] as const) {
+      expect(await dispatches({ architecture, topK: 2 }, DECODE, fewest)).toEqual(
+        await dispatches({ architecture, topK: 2 }),
+      );
+    }
   });
 });
 

@@ -42,7 +42,7 @@ export function joinedNormsReference(
 }
 
 /** `1 / sqrt(mean(x²) + epsilon)` of numbers that carry errors. */
-function scaleOf(row: readonly Value[], epsilon: number): Value {
+export function scaleOf(row: readonly Value[], epsilon: number): Value {
   let squares = 0;
   let error = 0;
   for (const { value, bound } of row) {

@@ -14,20 +14,19 @@ export interface LatentRule {
 /**
  * Queries: the absorbed part, then the rotated one.
  *
- * q [tokens, heads, qWidth], whose last `ropeDims` are rotated · absorbed [tokens, heads, rank] · angles
+ * q [tokens, heads, qWidth], whose last `ropeDims` are rotated · absorbed: its products [tokens, heads, rank] · angles
  * [tokens, ropeDims / 2] (cos, sin), of the tokens' positions -> [tokens, heads, rank + ropeDims]
  */
 export function latentQueries(
   q: Float32Array,
-  absorbed: Float32Array,
+  absorbed: Bounded,
   angles: ArrayLike<number>,
   rule: LatentRule,
 ): Bounded {
   const { heads, rank, ropeDims } = rule;
-  const exact = { values: absorbed, bounds: new Float32Array(absorbed.length) };
-  const qWidth = (q.length / absorbed.length) * rank;
+  const qWidth = (q.length / absorbed.values.length) * rank;
   const ends = columns(q, qWidth, qWidth - ropeDims, ropeDims);
-  return joined(exact, rank, rotatedRows(ends, heads, angles, rule), ropeDims);
+  return joined(absorbed, rank, rotatedRows(ends, heads, angles, rule), ropeDims);
 }
 
 /** Rows of the cache: the normalised part, then the rotated one. kv [tokens, rank + ropeDims], norm [rank] */

@@ -1,7 +1,7 @@
 import type { LayerNormOptions } from "../../../src/ops/ops.ts";
 import type { Bounded } from "../../helpers/within.ts";
 import { layerNormed } from "../ops.ts";
-import { bounded, DIVISION, INVERSE_SQRT, ROUNDING } from "./bounds.ts";
+import { bounded, DIVISION, INVERSE_SQRT, ROUNDING, type Value } from "./bounds.ts";
 
 /** `(x - mean) / sqrt(variance + epsilon) * weight + bias`, each row by itself. x [tokens, weight.length] */
 export function layerNormReference(
@@ -12,7 +12,7 @@ export function layerNormReference(
 ): Bounded {
   const width = weight.length;
   const rows = Array.from({ length: x.length / width }, (_, token) =>
-    boundedRow(
+    layerNormedRow(
       Float64Array.from(x.subarray(token * width, (token + 1) * width)),
       weight,
       bias,
@@ -22,12 +22,13 @@ export function layerNormReference(
   return bounded(rows.flat());
 }
 
-function boundedRow(
+/** The layer norm of one row. x, weight and bias of one length */
+export function layerNormedRow(
   x: Float64Array,
-  weight: Float32Array,
-  bias: Float32Array,
+  weight: ArrayLike<number>,
+  bias: ArrayLike<number>,
   options: LayerNormOptions,
-) {
+): Value[] {
   const { epsilon, centred = true } = options;
   const width = x.length;
   const sum = (values: Float64Array) => values.reduce((a, b) => a + b, 0);

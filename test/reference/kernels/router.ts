@@ -18,7 +18,15 @@ import {
   times,
   type Value,
 } from "./bounds.ts";
+import { scaleOf } from "./joined_norms.ts";
 import { type InputNorm, product } from "./product.ts";
+import { rmsNormReference } from "./rms_norm.ts";
+
+/** What a router's norm is of a sum with: x is normalised with these weights [cols], then residual [tokens, cols] added. */
+export interface RouterSummand {
+  readonly weight: ArrayLike<number>;
+  readonly residual: ArrayLike<number>;
+}
 
 /** The logits of each token, times `scale` (1); its input is x or the norm of it. weights [experts, cols], x [tokens, cols], bias [experts] */
 export function routerLogits(
@@ -28,21 +36,47 @@ export function routerLogits(
   {
     bias,
     norm,
+    summand,
     scale = 1,
   }: {
     readonly bias?: ArrayLike<number> | undefined;
     readonly norm?: InputNorm | undefined;
+    readonly summand?: RouterSummand | undefined;
     readonly scale?: number;
   } = {},
 ): readonly (readonly Value[])[] {
+  const sums = norm && summand && summedNorm(x, cols, norm, summand);
   return Array.from({ length: x.length / cols }, (_, token) =>
     Array.from({ length: weights.length / cols }, (_, expert) => {
       const row = { data: weights, first: expert * cols };
-      const logit = product(cols, row, { data: x, first: token * cols }, norm);
+      const logit = sums
+        ? sumOf(sums[token]!.map((number, i) => times(number, exact(weights[expert * cols + i]!))))
+        : product(cols, row, { data: x, first: token * cols }, norm);
       const biased = bias ? sumOf([logit, exact(bias[expert]!)]) : logit;
       return scale === 1 ? biased : times(biased, exact(scale));
     }),
   );
+}
+
+/** The norm of each token's sum. */
+function summedNorm(
+  x: ArrayLike<number>,
+  cols: number,
+  { weight, epsilon }: InputNorm,
+  summand: RouterSummand,
+): readonly (readonly Value[])[] {
+  const { values, bounds } = rmsNormReference(x, summand.weight, epsilon, {
+    residual: summand.residual,
+    scale: undefined,
+  });
+  return Array.from({ length: x.length / cols }, (_, token) => {
+    const row = Array.from({ length: cols }, (_, i) => {
+      const index = token * cols + i;
+      return { value: values[index]!, bound: bounds[index]! };
+    });
+    const scale = scaleOf(row, epsilon);
+    return row.map((value, i) => times(times(value, exact(weight[i]!)), scale));
+  });
 }
 
 /**
