@@ -1,6 +1,6 @@
 import { execFile } from "node:child_process";
 import { existsSync } from "node:fs";
-import { mkdir, rename, rm, writeFile } from "node:fs/promises";
+import { appendFile, mkdir, rename, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -19,7 +19,8 @@ import { measureLlamaVulkan } from "./llama-vulkan.ts";
  * weights with the shapes of published models, in Q4_0 and Q4_K. Prints Markdown for docs/measurements.md.
  *
  * `node test/bench/run.mjs test/bench/gpu.ts [--folder DIR] [--models bundled,smallThinker4b] [--formats q4_0,q4_k]
- * [--layers N] [--prompt-tokens 512] [--decode-tokens 64] [--repeats 5] [--depths 0,2048] [--out FILE] [--keep]`
+ * [--layers N] [--prompt-tokens 512] [--decode-tokens 64] [--repeats 5] [--depths 0,2048] [--accuracy exact,int8,f16]
+ * [--out FILE] [--keep]`
  *
  * llama.cpp's build is `npm install --no-save @node-llama-cpp/linux-x64-vulkan` away; without it Sluice is measured alone.
  * The largest file takes 17 GB, in DIR and in the GPU's memory; each is deleted once it is measured, unless `--keep`.
@@ -36,6 +37,7 @@ export async function main(args: readonly string[]): Promise<void> {
       "decode-tokens": { type: "string", default: "64" },
       repeats: { type: "string", default: "5" },
       depths: { type: "string", default: "0,2048" },
+      accuracy: { type: "string", default: "exact,int8,f16" },
       out: { type: "string" },
       keep: { type: "boolean", default: false },
     },
@@ -45,18 +47,19 @@ export async function main(args: readonly string[]): Promise<void> {
     decodeTokens: Number(values["decode-tokens"]),
     repeats: Number(values.repeats),
     depths: values.depths,
+    accuracies: values.accuracy.split(","),
   };
   await mkdir(values.folder, { recursive: true });
   const layers = values.layers === undefined ? undefined : Number(values.layers);
   const formats = values.formats.split(",") as WeightFormatName[];
   const files = values.models.split(",").flatMap((name) => filesOf(name, formats, layers));
-  const pieces = [await describeMachine()];
-  for (const file of files) {
-    const piece = await measureFile(file, values.folder, run, values.keep);
+  const say = async (piece: string) => {
     console.log(piece);
-    pieces.push(piece);
-  }
-  if (values.out !== undefined) await writeFile(values.out, `${pieces.join("\n")}\n`);
+    // At once: a machine that is lent may be taken back before the last model.
+    if (values.out !== undefined) await appendFile(values.out, `${piece}\n`);
+  };
+  await say(await describeMachine());
+  for (const file of files) await say(await measureFile(file, values.folder, run, values.keep));
 }
 
 interface Run {
@@ -64,6 +67,8 @@ interface Run {
   readonly decodeTokens: number;
   readonly repeats: number;
   readonly depths: string;
+  /** Of the first, kernels are listed, too. */
+  readonly accuracies: readonly string[];
 }
 
 /** A model to measure: a file that is there, or one to be written. */
@@ -116,16 +121,22 @@ async function measureFile(
   if (file === undefined) throw new Error("unreachable: neither a file nor a model");
   try {
     const rows: (string | number)[][] = [];
-    const sluice = await measureSluice(file, run).catch((error: Error) => sentence(error));
-    rows.push(
-      typeof sluice === "string"
-        ? ["Sluice, Dawn", "", "", sluice]
-        : [
-            "Sluice, Dawn",
-            ...[sluice.prefill, sluice.decode].map((phase) => digits(phase.tokensPerSecond.median)),
-            sluice.adapter,
-          ],
-    );
+    let kernels = "";
+    for (const accuracy of run.accuracies) {
+      const name = `Sluice, Dawn, ${accuracy}`;
+      const sluice = await measureSluice(file, run, accuracy).catch((error: Error) =>
+        sentence(error),
+      );
+      if (typeof sluice === "string") {
+        rows.push([name, "", "", sluice]);
+        continue;
+      }
+      const speeds = [sluice.prefill, sluice.decode].map(({ tokensPerSecond }) =>
+        digits(tokensPerSecond.median),
+      );
+      rows.push([name, ...speeds, sluice.adapter]);
+      kernels ||= markdownSections(sectionsOf(sluice.model, sluice));
+    }
     const llama = await measureLlamaVulkan(file, run).catch((error: Error) => sentence(error));
     rows.push(
       typeof llama === "string"
@@ -138,8 +149,6 @@ async function measureFile(
           ],
     );
     const speeds = markdownTable([["", "prefill, tokens/s", "decode, tokens/s", "on"], ...rows]);
-    const kernels =
-      typeof sluice === "string" ? "" : markdownSections(sectionsOf(sluice.model, sluice));
     return `### ${title}\n\n${speeds}\n\n${kernels}`;
   } finally {
     if (random && !keep) await rm(file);
@@ -162,13 +171,13 @@ async function write(path: string, random: NonNullable<BenchFile["random"]>): Pr
 type SluiceReport = BenchResult & { readonly model: ModelInfo };
 
 /** `sluice bench` in a process of its own: its GPU memory is free again when it ends. */
-async function measureSluice(path: string, run: Run): Promise<SluiceReport> {
+async function measureSluice(path: string, run: Run, accuracy: string): Promise<SluiceReport> {
   const counts = ["--prompt-tokens", run.promptTokens, "--decode-tokens", run.decodeTokens];
   const flags = [...counts, "--repeats", run.repeats, "--depths", run.depths].map(String);
   const bin = join(ROOT, "src/cli/bin.mjs");
   const { stdout } = await promisify(execFile)(
     process.execPath,
-    [bin, "bench", path, "--runtime", "dawn", "--json", ...flags],
+    [bin, "bench", path, "--runtime", "dawn", "--json", "--accuracy", accuracy, ...flags],
     { maxBuffer: 64 << 20 },
   );
   return JSON.parse(stdout.trim().split("\n").at(-1)!) as SluiceReport;

@@ -17,15 +17,20 @@ export async function dawn<Work extends Task>(
   job: Job<Work>,
   hooks: JobHooks,
 ): Promise<ResultOf<Work>> {
-  chooseVulkanDriver();
-  const { create, globals } = await importTool("webgpu", () => import("webgpu"));
-  Object.assign(globalThis, globals);
   const host = {
-    gpu: create([...DAWN_OPTIONS]),
+    gpu: await createDawn(),
     tunings: tuningsFile(),
     runtime: `Dawn of webgpu ${dawnVersion()}, Node.js ${process.version}`,
   };
   return runInProcess(host, { ...job, load: { ...job.load, runtime: "webgpu" } }, hooks);
+}
+
+/** The entry point of WebGPU, with its constants put in the global scope. */
+export async function createDawn(): Promise<GPU> {
+  chooseVulkanDriver();
+  const { create, globals } = await importTool("webgpu", () => import("webgpu"));
+  Object.assign(globalThis, globals);
+  return create([...DAWN_OPTIONS]);
 }
 
 /** The version of the npm package. */
