@@ -10,14 +10,15 @@
 // A query sees its last `window` keys. Heads share keys: kv_head = head / (heads / kv_heads).
 //
 // A row is a query, of any token and any head of a KV head. A workgroup takes GROUPS times ROWS
-// rows of KV head x. Keys go in tiles of 4 * LANES, 4 a lane, the softmax renormalised from tile
+// rows of KV head x. Keys go in tiles of KEYS * LANES, KEYS a lane, the softmax renormalised from tile
 // to tile, and tiles in spans of span_keys, a multiple, which are added up in order. Both start at
 // multiples of their length, so a query's sums have one order whatever else is in its pass. With
 // splits, workgroup z takes the z-th span that the pass's first token sees, and leaves the sum to
 // attention_merge. value_quads is at most 2 * LANES.
 // Source: Milakov & Gimelshein, "Online normalizer calculation for softmax"; Dao, "Flash-Decoding".
-// Needs: Scores and the rest (shaders/attention/rows_*), weigh (shaders/attention/weights), Total
-// (shaders/attention/totals), cache_quad (shaders/cache), control (shaders/control).
+// Needs: Scores and the rest (shaders/attention/rows_*), KEYS (shaders/attention/keys_*), weigh
+// (shaders/attention/weights), Total (shaders/attention/totals), cache_quad (shaders/cache), control
+// (shaders/control).
 override LANES: u32 = 8u;
 override GROUPS: u32 = 1u;
 
@@ -51,27 +52,55 @@ struct Params {
 @group(0) @binding(2) var<storage, read> sinks: array<f32>;
 @group(0) @binding(3) var<storage, read_write> out: array<vec4f>;
 
-// The sums of weight times value over a tile's keys, four dimensions each: of the lane's first four
-// and of those LANES fours behind them, as far as there are any.
-fn mixture(tile: Tile, first_weight: u32, head_quad: u32, lane: u32) -> array<Mixed, SLOTS> {
+// Four dimensions of a key's value, from four `quad` of the cache's row on.
+fn value_quad(tile: Tile, key: u32, quad: u32) -> vec4f {
   let shift = params.value_shift;
-  let in_block = (1u << shift) - 1u;
-  let has_both = lane + LANES < params.value_quads;
+  let row = row_behind(tile.start_row, key - tile.start);
+  let place = ((row >> shift) * params.value_row_quads + quad) << shift;
+  let at = params.values_first + place + (row & ((1u << shift) - 1u));
+  let scale = params.value_scales + row * params.value_row_quads / 8u + quad / 8u;
+  return cache_quad(at, scale);
+}
+
+// The sums of weight times value over a tile's keys, four dimensions each: of the lane's first four
+// and of those LANES fours behind them, as far as there are any. Four values are read at once, so
+// that none waits for another.
+fn mixture(tile: Tile, first_weight: u32, head_quad: u32, lane: u32) -> array<Mixed, SLOTS> {
   var near = Mixed();
   var far = Mixed();
   if (lane >= params.value_quads) {
     return array<Mixed, SLOTS>(near, far);
   }
-  for (var key = tile.start; key < tile.end; key++) {
-    let row = row_behind(tile.start_row, key - tile.start);
-    let quad = (row >> shift) * params.value_row_quads + head_quad + lane;
-    let at = params.values_first + (quad << shift) + (row & in_block);
-    let scale = params.value_scales + row * params.value_row_quads / 8u;
-    let own = weights[first_weight + key - tile.first];
-    near += weighted(own, cache_quad(at, scale + (head_quad + lane) / 8u));
+  let has_both = lane + LANES < params.value_quads;
+  let quad = head_quad + lane;
+  let far_quad = quad + LANES;
+  let weight = first_weight - tile.first;
+  var key = tile.start;
+  for (; key + 4u <= tile.end; key += 4u) {
+    let a = value_quad(tile, key, quad);
+    let b = value_quad(tile, key + 1u, quad);
+    let c = value_quad(tile, key + 2u, quad);
+    let d = value_quad(tile, key + 3u, quad);
+    near += weighted(weights[weight + key], a);
+    near += weighted(weights[weight + key + 1u], b);
+    near += weighted(weights[weight + key + 2u], c);
+    near += weighted(weights[weight + key + 3u], d);
     if (has_both) {
-      let behind = cache_quad(at + (LANES << shift), scale + (head_quad + lane + LANES) / 8u);
-      far += weighted(own, behind);
+      let far_a = value_quad(tile, key, far_quad);
+      let far_b = value_quad(tile, key + 1u, far_quad);
+      let far_c = value_quad(tile, key + 2u, far_quad);
+      let far_d = value_quad(tile, key + 3u, far_quad);
+      far += weighted(weights[weight + key], far_a);
+      far += weighted(weights[weight + key + 1u], far_b);
+      far += weighted(weights[weight + key + 2u], far_c);
+      far += weighted(weights[weight + key + 3u], far_d);
+    }
+  }
+  for (; key < tile.end; key++) {
+    let own = weights[weight + key];
+    near += weighted(own, value_quad(tile, key, quad));
+    if (has_both) {
+      far += weighted(own, value_quad(tile, key, far_quad));
     }
   }
   return array<Mixed, SLOTS>(near, far);

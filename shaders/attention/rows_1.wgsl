@@ -2,6 +2,7 @@
 const ROWS = 1u;
 alias Scores = f32;
 alias Counts = u32;
+alias Flags = bool;
 alias Mixed = vec4f;
 
 fn rows_from(first: u32, last: u32) -> Counts {

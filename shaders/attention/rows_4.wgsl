@@ -1,10 +1,11 @@
 // Four queries at a time: each key and value that is read serves all four.
 //
 // Every such part supplies the same names for ROWS queries, whose numbers stand side by side: a
-// row of Scores and of Counts for each, and of Mixed for four dimensions of each.
+// row of Scores, of Counts and of Flags for each, and of Mixed for four dimensions of each.
 const ROWS = 4u;
 alias Scores = vec4f;
 alias Counts = vec4u;
+alias Flags = vec4<bool>;
 alias Mixed = mat4x4f;
 
 // first, first + 1 and so on, but never last or beyond.

@@ -1,4 +1,6 @@
 import source from "../../shaders/attention/attention.wgsl?raw";
+import keys1 from "../../shaders/attention/keys_1.wgsl?raw";
+import keys4 from "../../shaders/attention/keys_4.wgsl?raw";
 import rows1 from "../../shaders/attention/rows_1.wgsl?raw";
 import rows4 from "../../shaders/attention/rows_4.wgsl?raw";
 import totals from "../../shaders/attention/totals.wgsl?raw";
@@ -12,13 +14,20 @@ export const attentionRows = {
   four: { part: rows4, rows: 4 },
 } as const;
 
+/** How many keys of a tile a lane takes: the part that says so, and the number. */
+export const attentionKeys = {
+  one: { part: keys1, keys: 1 },
+  four: { part: keys4, keys: 4 },
+} as const;
+
 /**
  * Causal grouped-query attention over the KV cache, of the format whose part is linked, with so many queries at once as
- * the part of {@link attentionRows} says, whose number `tile_rows` is.
+ * the part of {@link attentionRows} says, whose number `tile_rows` is, and so many keys a lane as that of
+ * {@link attentionKeys}.
  *
  * q [tokens, heads, 4 * key_quads] · sinks [heads] · out [tokens, heads, 4 * value_quads], or with `splits` the parts
  * that `attention_merge` adds up, f32 · cache: `src/ops/kv-layout.ts`. `value_quads` is at most `2 * LANES`,
- * `LANES * GROUPS` at most 128, `span_keys` a multiple of `4 * LANES`.
+ * `LANES * GROUPS` at most 128, `span_keys` a multiple of a tile: `LANES` times a lane's keys.
  */
 export const attention = defineKernel({
   name: "attention",

@@ -1,5 +1,6 @@
 import dots from "../../shaders/linear/tile_dots.wgsl?raw";
 import source from "../../shaders/moe/grouped_down.wgsl?raw";
+import members from "../../shaders/moe/tile_members.wgsl?raw";
 import { defineKernel } from "../gpu/kernel.ts";
 import { mostTiles } from "./group_tokens.ts";
 
@@ -13,7 +14,7 @@ const TILE_ROWS = 4;
  */
 export const groupedDown = defineKernel({
   name: "grouped_down",
-  source: `${source}\n${dots}`,
+  source: [source, members, dots].join("\n"),
   params: {
     hidden: "u32",
     ffn: "u32",

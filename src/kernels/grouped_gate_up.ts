@@ -1,5 +1,6 @@
 import dots from "../../shaders/linear/tile_dots.wgsl?raw";
 import source from "../../shaders/moe/grouped_gate_up.wgsl?raw";
+import members from "../../shaders/moe/tile_members.wgsl?raw";
 import { defineKernel } from "../gpu/kernel.ts";
 import { mostTiles } from "./group_tokens.ts";
 
@@ -14,7 +15,7 @@ const TILE_ROWS = 2;
  */
 export const groupedGateUp = defineKernel({
   name: "grouped_gate_up",
-  source: `${source}\n${dots}`,
+  source: [source, members, dots].join("\n"),
   params: {
     cols: "u32",
     ffn: "u32",

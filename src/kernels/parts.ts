@@ -33,6 +33,7 @@ import byScore from "../../shaders/routing/rank/by_score.wgsl?raw";
 import type { WeightFormat } from "../formats/format.ts";
 import { blockParts, weightParts } from "../formats/parts.ts";
 import type { Constants } from "../gpu/kernel.ts";
+import type { attentionKeys } from "./attention.ts";
 
 /** Shader parts of the activation functions. */
 export const activationParts = { silu, relu, gelu, "swiglu-oai": swigluOai } as const;
@@ -114,6 +115,8 @@ export interface Sizes {
 
 /** `LANES` are the least: as many as a head's values need. `GROUPS` are the most. */
 export interface AttentionSizes extends Sizes {
+  /** Of each tile, a lane's. */
+  readonly laneKeys: keyof typeof attentionKeys;
   /** Least number of keys of one token that are a workgroup's work; 0: a workgroup takes all of them. */
   readonly splitKeys: number;
 }
@@ -201,8 +204,10 @@ export const candidates = {
   rotate: headSums,
   attention: {
     // No fewer: see `paramsBinding` in gpu/device.ts.
-    serial: { constants: { LANES: 8, GROUPS: 1 }, splitKeys: 0 },
-    workgroup: { constants: { LANES: 32, GROUPS: 4 }, splitKeys: 128 },
+    serial: { constants: { LANES: 8, GROUPS: 1 }, laneKeys: "four", splitKeys: 0 },
+    workgroup: { constants: { LANES: 64, GROUPS: 2 }, laneKeys: "one", splitKeys: 64 },
+    "workgroup-32": { constants: { LANES: 32, GROUPS: 4 }, laneKeys: "one", splitKeys: 32 },
+    "workgroup-4": { constants: { LANES: 32, GROUPS: 4 }, laneKeys: "four", splitKeys: 128 },
   },
   router: {
     // No more: each four lanes more cost software adapters as much as what the lanes compute. No fewer: as above.

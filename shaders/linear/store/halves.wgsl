@@ -3,7 +3,7 @@
 // So nothing overflows (unit/half_blocks.wgsl), what is 2^-19 of the largest or more keeps all bits
 // of a half, and any number of f32 can stand in a block. Five quads: eight halves in each of four,
 // and as f32 the sum of the first 16 halves, that of the last 16, scale, and 0.
-// Needs: y, BLOCK_QUADS and SMALLEST (quantise.wgsl).
+// Needs: y, BLOCK_QUADS and SMALLEST (quantise.wgsl), half_of (shaders/formats/shared/half.wgsl).
 fn store_block(at: u32, numbers: array<vec4f, BLOCK_QUADS>, most: f32, factor: f32) {
   // As f32 has it: 127 for [1, 2).
   let exponent = bitcast<u32>(most) >> 23u;
@@ -26,8 +26,8 @@ fn store_block(at: u32, numbers: array<vec4f, BLOCK_QUADS>, most: f32, factor: f
   y[at + 4u] = bitcast<vec4u>(vec4f(sums, down * factor, 0.0));
 }
 
-// The sum of both halves of a word.
+// The sum of both halves of a word. Not by unpack2x16float: of what was packed just before, some
+// drivers take the number that it was before it was rounded.
 fn half_sum(word: u32) -> f32 {
-  let pair = unpack2x16float(word);
-  return pair.x + pair.y;
+  return half_of(word, 0u) + half_of(word, 1u);
 }

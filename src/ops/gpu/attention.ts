@@ -1,5 +1,5 @@
 import type { CacheFormat } from "../../formats/cache/format.ts";
-import { attention, attentionRows } from "../../kernels/attention.ts";
+import { attention, attentionKeys, attentionRows } from "../../kernels/attention.ts";
 import { attentionMerge } from "../../kernels/attention_merge.ts";
 import { rotateAppend } from "../../kernels/rotate_append.ts";
 import { checkMost, checkMultiple, checkWidth } from "../checks.ts";
@@ -14,8 +14,6 @@ const MOST_LANES = 64;
 /** `MOST_STAGED` of `shaders/cache`. */
 const MOST_HEAD_DIM = 1024;
 const MOST_INVOCATIONS = 128;
-/** A lane's keys of a tile. */
-const LANE_KEYS = 4;
 /** Longer than any context, and a multiple of every tile. */
 const ENDLESS_SPAN = 2 ** 31;
 /**
@@ -161,7 +159,7 @@ function recordProducts(
   const { layer, heads, kvHeads, headDim, sinks, scale, softcap = 0 } = spec;
   const { buffer, format } = gpu.kvCache(layer);
   const valueQuads = valueDimOf(spec) / 4;
-  const { rows, constants, spanKeys } = planAttention(recording, spec);
+  const { rows, keys, constants, spanKeys } = planAttention(recording, spec);
   const window = spec.window ?? gpu.contextTokens;
   const splits = countSplits(recording, spanKeys, window);
   const ofSinks = {
@@ -190,7 +188,7 @@ function recordProducts(
     },
     buffers: { q: q.scratch, sinks: ofSinks.sinks, out: parts },
     weights: buffer,
-    parts: [format.read, rows.part],
+    parts: [format.read, rows.part, keys.part],
     constants,
   });
   if (splits > 0) {
@@ -223,7 +221,8 @@ function valuesOfKeys({ keyHeadQuads, keyRowQuads, keyScales }: KvLayout) {
  * How the kernel shares a layer's work. What a query's sums depend on, lanes and spans, is the same in every program.
  */
 function planAttention({ gpu, maxTokens }: Recording, spec: AttentionSpec) {
-  const { constants: most, splitKeys } = gpu.variant.attention;
+  const { constants: most, laneKeys, splitKeys } = gpu.variant.attention;
+  const keys = attentionKeys[laneKeys];
   const needed = Math.ceil(valueDimOf(spec) / 4 / LANE_QUADS);
   const lanes = Math.max(most.LANES!, 2 ** Math.ceil(Math.log2(needed)));
   const queries = maxTokens * (spec.heads / spec.kvHeads);
@@ -231,8 +230,9 @@ function planAttention({ gpu, maxTokens }: Recording, spec: AttentionSpec) {
   const groups = Math.min(most.GROUPS!, MOST_INVOCATIONS / lanes, Math.ceil(queries / rows.rows));
   return {
     rows,
+    keys,
     constants: { LANES: lanes, GROUPS: groups },
-    spanKeys: splitKeys === 0 ? ENDLESS_SPAN : Math.max(splitKeys, LANE_KEYS * lanes),
+    spanKeys: splitKeys === 0 ? ENDLESS_SPAN : Math.max(splitKeys, keys.keys * lanes),
   };
 }
 

@@ -46,6 +46,8 @@ export function recordGroupedProducts(recording: Recording, products: GroupedPro
   recorder.dispatch(groupTokens, {
     params: { top_k: topK, routing_first: slotsFirst, slot_count: pool.slots },
     buffers: { slots, pairs, tiles },
+    // One workgroup, as a router's.
+    constants: { LANES: gpu.variant.router.constants.LANES! },
   });
   // What is not there is not read: any buffer does that is only read.
   const vectors = x.vectors.length > 0 ? gpu.vectors(...x.vectors) : x.scratch;

@@ -2,7 +2,7 @@ import fc from "fast-check";
 import { describe, expect } from "vitest";
 import type { CacheFormat } from "../../../src/formats/cache/format.ts";
 import { cacheFormats } from "../../../src/formats/cache/registry.ts";
-import { attention, attentionRows } from "../../../src/kernels/attention.ts";
+import { attention, attentionKeys, attentionRows } from "../../../src/kernels/attention.ts";
 import { attentionMerge } from "../../../src/kernels/attention_merge.ts";
 import { createRandom } from "../../../src/numeric/random.ts";
 import { type KvLayout, planKvCache } from "../../../src/ops/kv-layout.ts";
@@ -14,11 +14,11 @@ import { type AttentionInput, attentionReference } from "../../reference/kernels
 import { plants, randomInput } from "./cases.ts";
 
 const CONTEXT = 160;
-const LANE_KEYS = 4;
 
 /** How the kernel shares the work. */
 interface Sharing {
   readonly rows: keyof typeof attentionRows;
+  readonly keys: keyof typeof attentionKeys;
   readonly lanes: number;
   readonly groups: number;
   /** In tiles. */
@@ -27,13 +27,43 @@ interface Sharing {
   readonly split: boolean;
 }
 
-/** As both variants have it for passes of one token and of many; lanes are fewer, so that tiles are many. */
+/** As variants have it for passes of one token and of many; lanes are fewer, so that tiles are many. */
 const SHARINGS = {
-  "one query a workgroup": { rows: "one", lanes: 8, groups: 1, span: 64, split: false },
-  "four queries a workgroup": { rows: "four", lanes: 8, groups: 1, span: 64, split: false },
-  "more queries, in spans": { rows: "four", lanes: 8, groups: 3, span: 2, split: false },
-  "split over workgroups": { rows: "four", lanes: 8, groups: 1, span: 1, split: true },
-  "one query, split": { rows: "one", lanes: 8, groups: 2, span: 2, split: true },
+  "one query a workgroup": {
+    rows: "one",
+    keys: "four",
+    lanes: 8,
+    groups: 1,
+    span: 64,
+    split: false,
+  },
+  "four queries a workgroup": {
+    rows: "four",
+    keys: "four",
+    lanes: 8,
+    groups: 1,
+    span: 64,
+    split: false,
+  },
+  "more queries, in spans": {
+    rows: "four",
+    keys: "four",
+    lanes: 8,
+    groups: 3,
+    span: 2,
+    split: false,
+  },
+  "split over workgroups": {
+    rows: "four",
+    keys: "four",
+    lanes: 8,
+    groups: 1,
+    span: 1,
+    split: true,
+  },
+  "one query, split": { rows: "one", keys: "four", lanes: 8, groups: 2, span: 2, split: true },
+  "a key a lane": { rows: "four", keys: "one", lanes: 32, groups: 2, span: 2, split: false },
+  "a key a lane, split": { rows: "one", keys: "one", lanes: 32, groups: 1, span: 1, split: true },
 } as const satisfies Record<string, Sharing>;
 
 const CASES = [
@@ -42,6 +72,8 @@ const CASES = [
   { name: "more queries, in spans", format: cacheFormats.q8_0 },
   { name: "split over workgroups", format: cacheFormats.f16 },
   { name: "one query, split", format: cacheFormats.q8_0 },
+  { name: "a key a lane", format: cacheFormats.f32 },
+  { name: "a key a lane, split", format: cacheFormats.q8_0 },
 ] as const;
 
 /** A layer whose queries attend, and what is cached of it. */
@@ -66,7 +98,7 @@ async function attend(run: RunKernel, layer: Layer, sharing: Sharing): Promise<F
   const tokens = q.length / (heads * keyDim);
   const width = heads * valueDim;
   const lanes = lanesFor(input, sharing);
-  const spanKeys = sharing.span * LANE_KEYS * lanes;
+  const spanKeys = sharing.span * attentionKeys[sharing.keys].keys * lanes;
   const splits = sharing.split ? Math.ceil(CONTEXT / spanKeys) + 1 : 0;
   const shared = { heads, value_quads: valueDim / 4, window, span_keys: spanKeys, splits };
   const sinkBuffer = sinks ? Float32Array.from(sinks) : 16;
@@ -94,7 +126,7 @@ async function attend(run: RunKernel, layer: Layer, sharing: Sharing): Promise<F
     },
     buffers: { q: Float32Array.from(q), sinks: sinkBuffer, out: bytes * (tokens + 1) },
     weights: new Uint8Array(layer.cache.buffer),
-    parts: [layer.format.read, rows.part],
+    parts: [layer.format.read, rows.part, attentionKeys[sharing.keys].part],
     constants: { LANES: lanes, GROUPS: sharing.groups },
     control,
     tokens: tokens + 1,
@@ -115,7 +147,7 @@ async function attend(run: RunKernel, layer: Layer, sharing: Sharing): Promise<F
 }
 
 function referenceOf({ input, layout, format, cache }: Layer, sharing: Sharing) {
-  const tile = LANE_KEYS * lanesFor(input, sharing);
+  const tile = attentionKeys[sharing.keys].keys * lanesFor(input, sharing);
   const numbers = unpackCache(format, layout, cache);
   return attentionReference({ ...input, cache: numbers, tile, span: sharing.span * tile });
 }
@@ -250,7 +282,7 @@ describe.for(CASES)("attention, $name, $format.name", ({ name, format }) => {
       },
       buffers: { q: new Float32Array(4), sinks: 16, out: 16 },
       weights: new Uint8Array(2048),
-      parts: [format.read, attentionRows[sharing.rows].part],
+      parts: [format.read, attentionRows[sharing.rows].part, attentionKeys[sharing.keys].part],
       constants: { LANES: sharing.lanes, GROUPS: sharing.groups },
       control: { tokens: 1, fault: 1 },
     });
@@ -265,7 +297,7 @@ describe.for(Object.values(cacheFormats))("attention, in any pass, $name", (form
       fc.asyncProperty(drawnLayer, async (drawn) => {
         const layer = layerOf(format, { ...drawn, tokens: 6 });
         const { input } = layer;
-        const own = { lanes: 8, groups: 1, span: 1 };
+        const own = { keys: "four", lanes: 8, groups: 1, span: 1 } as const;
         const width = input.heads * input.keyDim;
 
         const together = await attend(run, layer, { ...own, rows: "four", split: false });
@@ -294,4 +326,23 @@ kernelTest("attention_merge does nothing once a router has faulted", async ({ ru
   });
 
   expect(out.words).toEqual(out.before);
+});
+
+/** Two ways to go through the same tiles. */
+const TWINS = [
+  { rows: "four", keys: "four", lanes: 16, groups: 1, span: 2, split: false },
+  { rows: "four", keys: "one", lanes: 64, groups: 2, span: 2, split: true },
+] as const satisfies readonly Sharing[];
+
+kernelTest("a key a lane gives the bits of four keys a lane", async ({ run }) => {
+  await fc.assert(
+    fc.asyncProperty(drawnLayer, async (drawn) => {
+      // Of heads so wide that both need more lanes, tiles differ.
+      fc.pre((drawn.shape.valueDim ?? drawn.shape.headDim) <= 128);
+      const layer = layerOf(cacheFormats.f32, drawn);
+
+      expect(await attend(run, layer, TWINS[1])).toEqual(await attend(run, layer, TWINS[0]));
+    }),
+    { numRuns: runs(10) },
+  );
 });

@@ -8,7 +8,7 @@ import { weightFormats } from "../../../src/formats/registry.ts";
 import { createPipelines } from "../../../src/gpu/device.ts";
 import type { Constants, Kernel } from "../../../src/gpu/kernel.ts";
 import { linkKernel, type PipelineCache } from "../../../src/gpu/pipelines.ts";
-import { attention, attentionRows } from "../../../src/kernels/attention.ts";
+import { attention, attentionKeys, attentionRows } from "../../../src/kernels/attention.ts";
 import { kernels } from "../../../src/kernels/index.ts";
 import {
   activationParts,
@@ -113,7 +113,7 @@ function partsFor(kernel: Kernel, choice: Choice): string[] {
     parts.push(...scoreFunctions.softmax.parts, rankingParts.byLogit);
   }
   if (source.includes("cache_quad(")) {
-    parts.push(cacheFormats.f32.read, attentionRows.four.part);
+    parts.push(cacheFormats.f32.read, attentionRows.four.part, attentionKeys.four.part);
   }
   if (source.includes("store_head(")) parts.push(cacheFormats.f16.write);
   return parts;
@@ -175,7 +175,11 @@ describe.for(variantCases)("variant $name", ({ variant }) => {
       const cache = pipelines(device);
       const compiled = await Promise.all(
         Object.values(attentionRows).map(({ part }) =>
-          cache.compile(attention as never, [read, part], variant.attention.constants),
+          cache.compile(
+            attention as never,
+            [read, part, attentionKeys[variant.attention.laneKeys].part],
+            variant.attention.constants,
+          ),
         ),
       );
 

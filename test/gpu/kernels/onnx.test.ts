@@ -3,7 +3,7 @@ import { beforeAll, describe, expect } from "vitest";
 import { HostKvCache } from "../../../src/engine/onnx/kv-rows.ts";
 import { cacheFormats } from "../../../src/formats/cache/registry.ts";
 import { weightParts } from "../../../src/formats/parts.ts";
-import { attention, attentionRows } from "../../../src/kernels/attention.ts";
+import { attention, attentionKeys, attentionRows } from "../../../src/kernels/attention.ts";
 import { gatedUnit } from "../../../src/kernels/gated_unit.ts";
 import { matmul, TILE_TOKENS } from "../../../src/kernels/matmul.ts";
 import { matvec, NO_VECTOR } from "../../../src/kernels/matvec.ts";
@@ -284,7 +284,7 @@ describe.for(["one", "four"] as const)("attention, %s queries a workgroup", (que
           },
           buffers: { q, sinks: 16, out: 4 * tokens * heads * headDim },
           weights: new Uint8Array(packCache(format, layout, numbers).buffer),
-          parts: [format.read, attentionRows[queries].part],
+          parts: [format.read, attentionRows[queries].part, attentionKeys.four.part],
           constants: { LANES, GROUPS: 1 },
           control: { tokens, position },
         });
