@@ -11,13 +11,17 @@
 // lie in one arena of arena_slots slots, laid out as expert_gate_up.wgsl says; what lies in none
 // counts nothing. down [hidden, ffn] starts at down_first and, with BIASED, bias [hidden] at
 // bias_first.
-// LANES lanes share a tile of FOURS times four rows, FOURS being 1 or 2; ROWS tiles share a
-// workgroup. ffn and shared_ffn are multiples of 8.
+// LANES lanes share a tile of FOURS times four rows, FOURS being 1 or 2; a workgroup has ROWS of
+// them, CHOICES for each of its tiles. They share a token's experts, and the shared ones count as
+// one more; what each gives is kept in one of PLACES, at least as many, and added in order. With
+// CHOICES 1, where nothing has to be kept, PLACES is 1. ffn and shared_ffn are multiples of 8.
 // Needs: weights, row_dots_down (shaders/linear/row_dots.wgsl), shared_down_dots (shared),
 // raw_number (shaders/linear/unit), row_sum4 (shaders/reduce), control (shaders/control).
 override LANES: u32 = 1u;
 override ROWS: u32 = 16u;
 override FOURS: u32 = 1u;
+override CHOICES: u32 = 1u;
+override PLACES: u32 = 1u;
 override BIASED: u32 = 0u;
 override SHARED: u32 = 0u;
 
@@ -46,6 +50,38 @@ struct Params {
 @group(0) @binding(4) var<storage, read> residual: array<f32>;
 @group(0) @binding(5) var<storage, read_write> y: array<f32>;
 
+// What each choice gives a tile's rows: four of them, then the next four, of each place.
+var<workgroup> kept: array<vec4f, ROWS / CHOICES * PLACES * FOURS>;
+
+// A lane's share of what a choice gives, before it is weighed.
+fn choice_dots(token: u32, choice: u32, tile: u32, lane: u32) -> RowDots {
+  if (choice < params.top_k) {
+    let pair = token * params.top_k + choice;
+    let slot = slots[params.routing_first + pair];
+    if (slot < params.arena_slots) {
+      let down = slot * params.slot_words + params.down_first;
+      return row_dots_down(down, params.hidden, params.ffn, tile, pair * params.ffn / 4u, lane);
+    }
+  } else if (SHARED != 0u && choice == params.top_k) {
+    return shared_down_dots(tile, (params.shared_first + token * params.shared_ffn) / 4u, lane);
+  }
+  return RowDots();
+}
+
+// Whole sums of four rows from `row` on, weighed; 0 for what is absent.
+fn weighed(token: u32, choice: u32, row: u32, sums: vec4f) -> vec4f {
+  if (choice >= params.top_k) {
+    return sums * params.shared_scale;
+  }
+  let pair = token * params.top_k + choice;
+  let slot = slots[params.routing_first + pair];
+  if (slot >= params.arena_slots) {
+    return vec4f();
+  }
+  let bias_first = slot * params.slot_words + params.bias_first;
+  return expert_weights[params.weights_first + pair] * (sums + biases(bias_first, row));
+}
+
 @compute @workgroup_size(LANES, ROWS)
 fn main(
   @builtin(workgroup_id) group: vec3u,
@@ -55,42 +91,63 @@ fn main(
   if (control.fault != 0u || token >= control.tokens) {
     return;
   }
-  let tile = (group.x * ROWS + local.y) * 4u * FOURS;
+  let own = local.y % CHOICES;
+  let place = local.y / CHOICES;
+  let tile = (group.x * (ROWS / CHOICES) + place) * 4u * FOURS;
+  let choices = params.top_k + min(SHARED, 1u);
   var totals = RowDots();
-  for (var choice = 0u; choice < params.top_k; choice++) {
-    let pair = token * params.top_k + choice;
-    let slot = slots[params.routing_first + pair];
-    // The same in all lanes: they reach the barriers of row_sum4 together.
-    if (slot < params.arena_slots) {
-      let base = slot * params.slot_words;
-      let first = pair * params.ffn / 4u;
-      let down = base + params.down_first;
-      let dots = row_dots_down(down, params.hidden, params.ffn, tile, first, local.x);
-      let weight = expert_weights[params.weights_first + pair];
-      let bias_first = base + params.bias_first;
-      totals.sums += weight * (row_sum4(dots.sums, local.x, local.y) + biases(bias_first, tile));
-      if (FOURS == 2u) {
-        let more = row_sum4(dots.more, local.x, local.y);
-        totals.more += weight * (more + biases(bias_first, tile + 4u));
+  var shared_sums = RowDots();
+  for (var first = 0u; first < choices; first += CHOICES) {
+    let choice = first + own;
+    // All lanes have to reach the barriers of row_sum4.
+    let dots = choice_dots(token, choice, tile, local.x);
+    var sums = RowDots();
+    sums.sums = weighed(token, choice, tile, row_sum4(dots.sums, local.x, local.y));
+    if (FOURS == 2u) {
+      sums.more = weighed(token, choice, tile + 4u, row_sum4(dots.more, local.x, local.y));
+    }
+    if (CHOICES > 1u) {
+      if (local.x == 0u && choice < choices) {
+        kept[(place * PLACES + choice) * FOURS] = sums.sums;
+        if (FOURS == 2u) {
+          kept[(place * PLACES + choice) * FOURS + 1u] = sums.more;
+        }
       }
+    } else if (choice < params.top_k) {
+      totals = RowDots(totals.sums + sums.sums, totals.more + sums.more, 0.0);
+    } else {
+      shared_sums = sums;
     }
   }
-  var shared_dots = RowDots();
-  var shared_weight = 1.0;
-  if (SHARED != 0u) {
-    let first = (params.shared_first + token * params.shared_ffn) / 4u;
-    shared_dots = shared_down_dots(tile, first, local.x);
-    if (SHARED == 2u) {
-      shared_weight = raw_number(params.shared_weights_first, token);
+  if (CHOICES > 1u) {
+    workgroupBarrier();
+    for (var choice = 0u; choice < params.top_k; choice++) {
+      totals = added(totals, place, choice);
     }
+    if (SHARED != 0u) {
+      shared_sums = added(shared_sums, place, params.top_k);
+    }
+  }
+  if (local.x == 0u && own == 0u) {
+    write_rows(token, tile, totals, shared_sums);
+  }
+}
+
+// `totals` and what a choice gave.
+fn added(totals: RowDots, place: u32, choice: u32) -> RowDots {
+  let at = (place * PLACES + choice) * FOURS;
+  return RowDots(totals.sums + kept[at], totals.more + kept[at + FOURS - 1u], 0.0);
+}
+
+fn write_rows(token: u32, tile: u32, totals: RowDots, shared_dots: RowDots) {
+  var shared_weight = 1.0;
+  if (SHARED == 2u) {
+    shared_weight = raw_number(params.shared_weights_first, token);
   }
   for (var four = 0u; four < FOURS; four++) {
-    var shared_sums = vec4f();
-    if (SHARED != 0u) {
-      shared_sums = row_sum4(four_of(shared_dots, four), local.x, local.y) * params.shared_scale;
-    }
+    let shared_sums = four_of(shared_dots, four);
     let row = tile + 4u * four;
-    for (var i = 0u; local.x == 0u && i < 4u && row + i < params.hidden; i++) {
+    for (var i = 0u; i < 4u && row + i < params.hidden; i++) {
       let at = token * params.hidden + row + i;
       var rest = 0.0;
       if (params.has_residual != 0u) {

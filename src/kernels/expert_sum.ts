@@ -1,6 +1,15 @@
 import source from "../../shaders/moe/expert_sum.wgsl?raw";
-import { defineKernel } from "../gpu/kernel.ts";
+import { type Constants, defineKernel } from "../gpu/kernel.ts";
 import { TILE_ROWS } from "./matvec.ts";
+
+/**
+ * How a token's `choices`, the shared experts one of them, go to the `ROWS` of a workgroup: side by side where lanes share
+ * a row, since then they wait for memory and not for each other.
+ */
+export function choiceConstants({ LANES = 1, ROWS = 1 }: Constants, choices: number): Constants {
+  const side = LANES === 1 ? 1 : Math.min(ROWS, 2 ** Math.ceil(Math.log2(choices)));
+  return { CHOICES: side, PLACES: side === 1 ? 1 : choices };
+}
 
 /**
  * `residual + Σ weight (down x + bias)` over a token's experts, all of them in one arena, in the router's order, and over
@@ -39,9 +48,9 @@ export const expertSum = defineKernel({
   },
   weights: 2,
   control: "read",
-  constants: { LANES: 1, ROWS: 16, FOURS: 1, BIASED: 0, SHARED: 0 },
-  grid: ({ hidden }, { ROWS = 16, FOURS = 1 }, tokens) => [
-    Math.ceil(hidden / (TILE_ROWS * FOURS * ROWS)),
+  constants: { LANES: 1, ROWS: 16, FOURS: 1, CHOICES: 1, PLACES: 1, BIASED: 0, SHARED: 0 },
+  grid: ({ hidden }, { ROWS = 16, FOURS = 1, CHOICES = 1 }, tokens) => [
+    Math.ceil(hidden / ((TILE_ROWS * FOURS * ROWS) / CHOICES)),
     tokens,
     1,
   ],

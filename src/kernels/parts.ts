@@ -170,6 +170,8 @@ const rowSums = {
   subgroup: { reduce: subgroup, constants: { LANES: 32, ROWS: 4 } },
   "subgroup-8": { reduce: subgroup, constants: { LANES: 8, ROWS: 16 } },
   "subgroup-64": { reduce: subgroup, constants: { LANES: 64, ROWS: 2 } },
+  "subgroup-32x2": { reduce: subgroup, constants: { LANES: 32, ROWS: 2 } },
+  "subgroup-32x8": { reduce: subgroup, constants: { LANES: 32, ROWS: 8 } },
 } as const;
 
 /** Where a row has a workgroup of its own: a token's, or a head's. */

@@ -56,13 +56,18 @@ export function defaultChoice({ adapterClass, leastSubgroup }: TunedDevice): Var
 
 /**
  * Names of a family's candidates that are worth timing on a device, in order of preference. On software adapters lanes
- * that share a row cost more than the row, by far; on GPUs a thread a row reads words that lie far apart.
+ * that share a row cost more than the row, by far; on GPUs a thread a row reads words that lie far apart. What a device
+ * can do by subgroups is not timed without.
  */
 export function rivalsOf(family: FamilyName, device: TunedDevice): string[] {
   const software = device.adapterClass === "software";
-  return Object.entries<Sizes>(candidates[family])
+  const subgroups = !software && device.leastSubgroup !== undefined;
+  const known: Readonly<Record<string, Sizes>> = candidates[family];
+  return Object.entries(known)
     .filter(([name, choice]) => {
-      if (needsSubgroups(choice)) return !software && device.leastSubgroup !== undefined;
+      if (needsSubgroups(choice)) return subgroups;
+      const twin = name.replace("workgroup", "subgroup");
+      if (subgroups && twin !== name && twin in known) return false;
       return name.startsWith("serial") === software;
     })
     .map(([name]) => name);

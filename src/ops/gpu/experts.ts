@@ -3,7 +3,7 @@ import { combine } from "../../kernels/combine.ts";
 import { expertDown } from "../../kernels/expert_down.ts";
 import { expertDownColumns } from "../../kernels/expert_down_columns.ts";
 import { expertGateUp } from "../../kernels/expert_gate_up.ts";
-import { expertSum } from "../../kernels/expert_sum.ts";
+import { choiceConstants, expertSum } from "../../kernels/expert_sum.ts";
 import { activationParts, rowDotsConstants, sharedParts } from "../../kernels/parts.ts";
 import { checkMultiple, checkWidth } from "../checks.ts";
 import type { ExpertArenas } from "../gpu-resources.ts";
@@ -116,6 +116,7 @@ function recordSummed(
   );
   const y = recording.tensor(shared?.norm === undefined ? hidden : 2 * hidden);
   const { biases } = pool;
+  const sizes = rowDotsConstants(gpu.variant.experts);
   recorder.dispatch(expertSum, {
     params: {
       hidden,
@@ -152,7 +153,8 @@ function recordSummed(
       gpu.variant.experts.reduce,
     ],
     constants: {
-      ...rowDotsConstants(gpu.variant.experts),
+      ...sizes,
+      ...choiceConstants(sizes, topK + (shared ? 1 : 0)),
       BIASED: biases ? 1 : 0,
       SHARED: sharedMode(shared),
     },

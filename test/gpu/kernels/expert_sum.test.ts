@@ -4,7 +4,7 @@ import type { WeightFormat } from "../../../src/formats/format.ts";
 import { weightFormats } from "../../../src/formats/registry.ts";
 import { combine } from "../../../src/kernels/combine.ts";
 import { expertDown } from "../../../src/kernels/expert_down.ts";
-import { expertSum } from "../../../src/kernels/expert_sum.ts";
+import { choiceConstants, expertSum } from "../../../src/kernels/expert_sum.ts";
 import {
   inputParts,
   rowDotsConstants,
@@ -142,7 +142,12 @@ describe.for(CASES)("expert_sum, $title", ({ format, sharedFormat, variant, ...k
           },
           weights: [arena.packed, down.packed],
           parts,
-          constants: { ...constants, BIASED: biased ? 1 : 0, SHARED: shared },
+          constants: {
+            ...constants,
+            ...choiceConstants(constants, topK + Math.min(shared, 1)),
+            BIASED: biased ? 1 : 0,
+            SHARED: shared,
+          },
           control: { tokens },
           tokens: tokens + 1,
         });
@@ -245,6 +250,7 @@ describe.for(formatCases)("expert_sum, $name", ({ format, variant }) => {
           params: { ...shared, ...place, ...UNSHARED },
           buffers: { x, slots, ...summed },
           parts: [...loaders(format, undefined), reduce],
+          constants: { ...own.constants, ...choiceConstants(constants, topK) },
         });
         const pairs = await run(expertDown, {
           ...own,
