@@ -25,5 +25,5 @@ fn main(@builtin(global_invocation_id) thread: vec3u) {
     share = 1.0 / (1.0 + exp(-gate[token]));
   }
   let index = token * params.width + thread.x;
-  y[index] = a[index] + share * b[index];
+  y[index] = fma(share, b[index], a[index]);
 }

@@ -4,7 +4,7 @@
 const TWICE_SQRT_2_OVER_PI = 1.5957691216057308;
 
 fn gated(gate: f32, up: f32) -> f32 {
-  let twice = TWICE_SQRT_2_OVER_PI * gate * (1.0 + 0.044715 * gate * gate);
+  let twice = TWICE_SQRT_2_OVER_PI * gate * fma(0.044715 * gate, gate, 1.0);
   return gate / (1.0 + exp(-twice)) * up;
 }
 

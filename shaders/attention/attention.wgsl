@@ -81,26 +81,26 @@ fn mixture(tile: Tile, first_weight: u32, head_quad: u32, lane: u32) -> array<Mi
     let b = value_quad(tile, key + 1u, quad);
     let c = value_quad(tile, key + 2u, quad);
     let d = value_quad(tile, key + 3u, quad);
-    near += weighted(weights[weight + key], a);
-    near += weighted(weights[weight + key + 1u], b);
-    near += weighted(weights[weight + key + 2u], c);
-    near += weighted(weights[weight + key + 3u], d);
+    near = plus_weighted(near, weights[weight + key], a);
+    near = plus_weighted(near, weights[weight + key + 1u], b);
+    near = plus_weighted(near, weights[weight + key + 2u], c);
+    near = plus_weighted(near, weights[weight + key + 3u], d);
     if (has_both) {
       let far_a = value_quad(tile, key, far_quad);
       let far_b = value_quad(tile, key + 1u, far_quad);
       let far_c = value_quad(tile, key + 2u, far_quad);
       let far_d = value_quad(tile, key + 3u, far_quad);
-      far += weighted(weights[weight + key], far_a);
-      far += weighted(weights[weight + key + 1u], far_b);
-      far += weighted(weights[weight + key + 2u], far_c);
-      far += weighted(weights[weight + key + 3u], far_d);
+      far = plus_weighted(far, weights[weight + key], far_a);
+      far = plus_weighted(far, weights[weight + key + 1u], far_b);
+      far = plus_weighted(far, weights[weight + key + 2u], far_c);
+      far = plus_weighted(far, weights[weight + key + 3u], far_d);
     }
   }
   for (; key < tile.end; key++) {
     let own = weights[weight + key];
-    near += weighted(own, value_quad(tile, key, quad));
+    near = plus_weighted(near, own, value_quad(tile, key, quad));
     if (has_both) {
-      far += weighted(own, value_quad(tile, key, far_quad));
+      far = plus_weighted(far, own, value_quad(tile, key, far_quad));
     }
   }
   return array<Mixed, SLOTS>(near, far);
@@ -169,15 +169,15 @@ fn main(
       let weighed = weigh(queries, tile, span.highest, lane, first_lane);
       let factor = factor_of(span, weighed);
       let added = mixture(tile, KEYS * first_lane, head_quad, lane);
-      span_near = scaled(span_near, factor) + added[0];
-      span_far = scaled(span_far, factor) + added[1];
+      span_near = plus_scaled(added[0], span_near, factor);
+      span_far = plus_scaled(added[1], span_far, factor);
       span = total_of(span, weighed);
       start = tile.end;
     }
     let own_factor = factor_of(total, span);
     let span_factor = factor_of(span, total);
-    near = scaled(near, own_factor) + scaled(span_near, span_factor);
-    far = scaled(far, own_factor) + scaled(span_far, span_factor);
+    near = plus_scaled(scaled(span_near, span_factor), near, own_factor);
+    far = plus_scaled(scaled(span_far, span_factor), far, own_factor);
     total = total_of(total, span);
   }
   for (var row = 0u; row < ROWS && own_first + row < count; row++) {

@@ -59,8 +59,8 @@ fn main(
       let top = max(highest, total.x);
       let own_factor = exp(highest - top);
       let part_factor = exp(total.x - top);
-      values = values * own_factor + parts[at + 1u + quad] * part_factor;
-      sum = sum * own_factor + total.y * part_factor;
+      values = fma(values, vec4f(own_factor), parts[at + 1u + quad] * part_factor);
+      sum = fma(sum, own_factor, total.y * part_factor);
       highest = top;
     }
     out[query * params.value_quads + quad] = values / sum;

@@ -18,11 +18,15 @@ fn sinks_of(heads: Counts) -> Scores {
 }
 
 fn products(queries: Mixed, key: vec4f) -> Scores {
-  return dot(queries, key);
+  return fused_dot(queries, key);
 }
 
-fn weighted(weights: Scores, value: vec4f) -> Mixed {
-  return weights * value;
+fn plus_weighted(rows: Mixed, weights: Scores, value: vec4f) -> Mixed {
+  return fma(vec4f(weights), value, rows);
+}
+
+fn plus_scaled(rows: Mixed, others: Mixed, factors: Scores) -> Mixed {
+  return fma(others, vec4f(factors), rows);
 }
 
 fn scaled(rows: Mixed, factors: Scores) -> Mixed {

@@ -30,16 +30,31 @@ fn sinks_of(heads: Counts) -> Scores {
 // Four dimensions of the products q . k.
 fn products(queries: Mixed, key: vec4f) -> Scores {
   return vec4f(
-    dot(queries[0], key),
-    dot(queries[1], key),
-    dot(queries[2], key),
-    dot(queries[3], key),
+    fused_dot(queries[0], key),
+    fused_dot(queries[1], key),
+    fused_dot(queries[2], key),
+    fused_dot(queries[3], key),
   );
 }
 
-// Each row's weight times the value.
-fn weighted(weights: Scores, value: vec4f) -> Mixed {
-  return mat4x4f(weights.x * value, weights.y * value, weights.z * value, weights.w * value);
+// Each row, and its weight times the value.
+fn plus_weighted(rows: Mixed, weights: Scores, value: vec4f) -> Mixed {
+  return mat4x4f(
+    fma(vec4f(weights.x), value, rows[0]),
+    fma(vec4f(weights.y), value, rows[1]),
+    fma(vec4f(weights.z), value, rows[2]),
+    fma(vec4f(weights.w), value, rows[3]),
+  );
+}
+
+// Each row, and its factor times the other one.
+fn plus_scaled(rows: Mixed, others: Mixed, factors: Scores) -> Mixed {
+  return mat4x4f(
+    fma(others[0], vec4f(factors.x), rows[0]),
+    fma(others[1], vec4f(factors.y), rows[1]),
+    fma(others[2], vec4f(factors.z), rows[2]),
+    fma(others[3], vec4f(factors.w), rows[3]),
+  );
 }
 
 // Each row times its factor.

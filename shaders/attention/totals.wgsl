@@ -18,5 +18,6 @@ fn factor_of(a: Total, b: Total) -> Scores {
 }
 
 fn total_of(a: Total, b: Total) -> Total {
-  return Total(max(a.highest, b.highest), a.sum * factor_of(a, b) + b.sum * factor_of(b, a));
+  let sum = fma(a.sum, factor_of(a, b), b.sum * factor_of(b, a));
+  return Total(max(a.highest, b.highest), sum);
 }

@@ -76,19 +76,19 @@ fn main(
   let dots = matrix_dots(index, tile, first, local.x);
   let factor = input_factor(dots.squares, local.x, local.y);
   for (var four = 0u; four < FOURS; four++) {
-    let sums = row_sum4(four_of(dots, four), local.x, local.y) * factor;
+    let sums = row_sum4(four_of(dots, four), local.x, local.y);
     let row = tile + 4u * four;
     for (var i = 0u; local.x == 0u && i < 4u && row + i < rows; i++) {
-      var value = sums[i];
+      var own_bias = 0.0;
       if (bias != NONE) {
-        value += vectors[(bias + row + i) / 4u][(bias + row + i) % 4u];
+        own_bias = vectors[(bias + row + i) / 4u][(bias + row + i) % 4u];
       }
-      value *= params.scale;
       let at = token * params.all_rows + first_row + row + i;
+      var rest = 0.0;
       if (params.has_residual != 0u) {
-        value += residual[at];
+        rest = residual[at];
       }
-      y[at] = value;
+      y[at] = fma(fma(sums[i], factor, own_bias), params.scale, rest);
     }
   }
 }

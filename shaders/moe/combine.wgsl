@@ -28,7 +28,8 @@ fn main(@builtin(global_invocation_id) thread: vec3u) {
   var sum = 0.0;
   for (var choice = 0u; choice < params.top_k; choice++) {
     let pair = token * params.top_k + choice;
-    sum += expert_weights[params.routing_first + pair] * x[pair * params.hidden + thread.x];
+    let weight = expert_weights[params.routing_first + pair];
+    sum = fma(weight, x[pair * params.hidden + thread.x], sum);
   }
   let index = token * params.hidden + thread.x;
   if (params.has_residual != 0u) {

@@ -63,8 +63,8 @@ fn compute_shared(token: u32, tile: u32, first: u32, local: vec3u) {
     let gate_first = params.shared_vector / 4u;
     for (var unit = local.x; unit < params.cols / 8u; unit += LANES) {
       let quad = 2u * unit;
-      weight += dot(vectors[gate_first + quad], input_quad(first, quad))
-        + dot(vectors[gate_first + quad + 1u], input_quad(first, quad + 1u));
+      weight += fused_dot(vectors[gate_first + quad], input_quad(first, quad))
+        + fused_dot(vectors[gate_first + quad + 1u], input_quad(first, quad + 1u));
     }
   }
   let factor = input_factor(gates.squares, local.x, local.y);
@@ -118,10 +118,12 @@ fn main(
   // Whole sums, and their biases.
   var gates = RowDots();
   let gate_bias = base + params.gate_bias_first;
-  gates.sums = row_sum4(dots.sums, local.x, local.y) * factor + biases(gate_bias, tile);
+  let factors = vec4f(factor);
+  gates.sums = fma(row_sum4(dots.sums, local.x, local.y), factors, biases(gate_bias, tile));
   var closed = is_closed4(gates.sums);
   if (FOURS == 2u) {
-    gates.more = row_sum4(dots.more, local.x, local.y) * factor + biases(gate_bias, tile + 4u);
+    let more = row_sum4(dots.more, local.x, local.y);
+    gates.more = fma(more, factors, biases(gate_bias, tile + 4u));
     closed = closed && is_closed4(gates.more);
   }
   var ups = RowDots();
@@ -131,8 +133,8 @@ fn main(
   }
   for (var four = 0u; four < FOURS; four++) {
     let row = tile + 4u * four;
-    let sums = row_sum4(four_of(ups, four), local.x, local.y) * factor;
-    let up = sums + biases(base + params.up_bias_first, row);
+    let sums = row_sum4(four_of(ups, four), local.x, local.y);
+    let up = fma(sums, factors, biases(base + params.up_bias_first, row));
     let gate = four_of(gates, four);
     for (var i = 0u; local.x == 0u && i < 4u && row + i < params.ffn; i++) {
       y[pair * params.ffn + row + i] = gated(gate[i], up[i]);

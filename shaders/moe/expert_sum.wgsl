@@ -13,7 +13,7 @@
 // bias_first.
 // LANES lanes share a tile of FOURS times four rows, FOURS being 1 or 2; a workgroup has ROWS of
 // them, CHOICES for each of its tiles. They share a token's experts, and the shared ones count as
-// one more; what each gives is kept in one of PLACES, at least as many, and added in order. With
+// one more; the sums of each are kept in one of PLACES, at least as many, and added in order. With
 // CHOICES 1, where nothing has to be kept, PLACES is 1. ffn and shared_ffn are multiples of 8.
 // Needs: weights, row_dots_down (shaders/linear/row_dots.wgsl), shared_down_dots (shared),
 // raw_number (shaders/linear/unit), row_sum4 (shaders/reduce), control (shaders/control).
@@ -50,10 +50,10 @@ struct Params {
 @group(0) @binding(4) var<storage, read> residual: array<f32>;
 @group(0) @binding(5) var<storage, read_write> y: array<f32>;
 
-// What each choice gives a tile's rows: four of them, then the next four, of each place.
+// Each choice's sums of a tile's rows: four of them, then the next four, of each place.
 var<workgroup> kept: array<vec4f, ROWS / CHOICES * PLACES * FOURS>;
 
-// A lane's share of what a choice gives, before it is weighed.
+// A lane's share of what a choice gives, before it is weighed; 0 for what is absent.
 fn choice_dots(token: u32, choice: u32, tile: u32, lane: u32) -> RowDots {
   if (choice < params.top_k) {
     let pair = token * params.top_k + choice;
@@ -68,18 +68,27 @@ fn choice_dots(token: u32, choice: u32, tile: u32, lane: u32) -> RowDots {
   return RowDots();
 }
 
-// Whole sums of four rows from `row` on, weighed; 0 for what is absent.
-fn weighed(token: u32, choice: u32, row: u32, sums: vec4f) -> vec4f {
-  if (choice >= params.top_k) {
-    return sums * params.shared_scale;
+// Sums of four rows from `row` on with the biases of a choice's expert.
+fn biased(token: u32, choice: u32, row: u32, sums: vec4f) -> vec4f {
+  if (BIASED == 0u || choice >= params.top_k) {
+    return sums;
   }
-  let pair = token * params.top_k + choice;
-  let slot = slots[params.routing_first + pair];
+  let slot = slots[params.routing_first + token * params.top_k + choice];
   if (slot >= params.arena_slots) {
     return vec4f();
   }
-  let bias_first = slot * params.slot_words + params.bias_first;
-  return expert_weights[params.weights_first + pair] * (sums + biases(bias_first, row));
+  return sums + biases(slot * params.slot_words + params.bias_first, row);
+}
+
+// `totals` and what an expert gives, whose sums these are.
+fn weighed(totals: RowDots, token: u32, choice: u32, sums: RowDots) -> RowDots {
+  let pair = token * params.top_k + choice;
+  let weight = vec4f(expert_weights[params.weights_first + pair]);
+  return RowDots(
+    fma(weight, sums.sums, totals.sums),
+    fma(weight, sums.more, totals.more),
+    0.0,
+  );
 }
 
 @compute @workgroup_size(LANES, ROWS)
@@ -102,9 +111,9 @@ fn main(
     // All lanes have to reach the barriers of row_sum4.
     let dots = choice_dots(token, choice, tile, local.x);
     var sums = RowDots();
-    sums.sums = weighed(token, choice, tile, row_sum4(dots.sums, local.x, local.y));
+    sums.sums = biased(token, choice, tile, row_sum4(dots.sums, local.x, local.y));
     if (FOURS == 2u) {
-      sums.more = weighed(token, choice, tile + 4u, row_sum4(dots.more, local.x, local.y));
+      sums.more = biased(token, choice, tile + 4u, row_sum4(dots.more, local.x, local.y));
     }
     if (CHOICES > 1u) {
       if (local.x == 0u && choice < choices) {
@@ -114,7 +123,7 @@ fn main(
         }
       }
     } else if (choice < params.top_k) {
-      totals = RowDots(totals.sums + sums.sums, totals.more + sums.more, 0.0);
+      totals = weighed(totals, token, choice, sums);
     } else {
       shared_sums = sums;
     }
@@ -122,10 +131,10 @@ fn main(
   if (CHOICES > 1u) {
     workgroupBarrier();
     for (var choice = 0u; choice < params.top_k; choice++) {
-      totals = added(totals, place, choice);
+      totals = weighed(totals, token, choice, kept_of(place, choice));
     }
     if (SHARED != 0u) {
-      shared_sums = added(shared_sums, place, params.top_k);
+      shared_sums = kept_of(place, params.top_k);
     }
   }
   if (local.x == 0u && own == 0u) {
@@ -133,19 +142,21 @@ fn main(
   }
 }
 
-// `totals` and what a choice gave.
-fn added(totals: RowDots, place: u32, choice: u32) -> RowDots {
+fn kept_of(place: u32, choice: u32) -> RowDots {
   let at = (place * PLACES + choice) * FOURS;
-  return RowDots(totals.sums + kept[at], totals.more + kept[at + FOURS - 1u], 0.0);
+  return RowDots(kept[at], kept[at + FOURS - 1u], 0.0);
 }
 
 fn write_rows(token: u32, tile: u32, totals: RowDots, shared_dots: RowDots) {
+  // As a product of its own scales what it gives, and adds it.
+  var shared_factor = params.shared_scale;
   var shared_weight = 1.0;
   if (SHARED == 2u) {
-    shared_weight = raw_number(params.shared_weights_first, token);
+    shared_factor = raw_number(params.shared_weights_first, token);
+    shared_weight = params.shared_scale;
   }
   for (var four = 0u; four < FOURS; four++) {
-    let shared_sums = four_of(shared_dots, four);
+    let shared_sums = four_of(shared_dots, four) * shared_weight;
     let row = tile + 4u * four;
     for (var i = 0u; i < 4u && row + i < params.hidden; i++) {
       let at = token * params.hidden + row + i;
@@ -154,9 +165,9 @@ fn write_rows(token: u32, tile: u32, totals: RowDots, shared_dots: RowDots) {
         rest = residual[at];
       }
       if (SHARED == 3u) {
-        y[params.apart_first + at] = shared_sums[i];
+        y[params.apart_first + at] = shared_sums[i] * shared_factor;
       } else if (SHARED != 0u) {
-        rest += shared_weight * shared_sums[i];
+        rest = fma(shared_sums[i], shared_factor, rest);
       }
       y[at] = four_of(totals, four)[i] + rest;
     }

@@ -1,15 +1,18 @@
 // y[pair, row] = down[row, :] . x[pair, :] + bias[row]
 // as expert_down.wgsl, to the bit, for the tiles of pairs that group_tokens.wgsl listed: each
-// weight is decoded once for the eight pairs of a tile, each input read once for four rows.
+// weight is decoded once for the four pairs of a tile, each input read once for four rows, or for
+// eight with FOURS 2.
 // x [pairs, ffn]; y [pairs, hidden]; pairs and tiles: see group_tokens.wgsl.
 // down [hidden, ffn] starts at down_first within the slot. Only tiles whose slot lies in this arena
 // are computed (see grouped_gate_up.wgsl).
 // With BIASED, bias [hidden], f32, starts at bias_first within the slot.
-// LANES lanes share four rows, 4 * ROWS rows a workgroup. ffn is a multiple of 8.
-// Needs: weights and load_weights (shaders/formats), tile_dots and input_tile (shaders/linear), members_of (tile_members.wgsl),
+// LANES lanes share so many rows, of which a workgroup has ROWS times as many. ffn is a multiple of
+// 8.
+// Needs: weights and load_weights (shaders/formats), tile_dots and input_tile (shaders/linear),
 // row_sum4 (shaders/reduce), control (shaders/control).
 override LANES: u32 = 1u;
 override ROWS: u32 = 32u;
+override FOURS: u32 = 1u;
 override BIASED: u32 = 0u;
 
 struct Params {
@@ -30,22 +33,6 @@ struct Params {
 @group(0) @binding(3) var<storage, read> tiles: array<vec4u>;
 @group(0) @binding(4) var<storage, read_write> y: array<f32>;
 
-// A unit of weights of each of four rows.
-struct Weights {
-  a: WeightUnit,
-  b: WeightUnit,
-  c: WeightUnit,
-  d: WeightUnit,
-}
-
-// What four pairs have of those rows.
-struct Share {
-  a: vec4f,
-  b: vec4f,
-  c: vec4f,
-  d: vec4f,
-}
-
 @compute @workgroup_size(LANES, ROWS)
 fn main(
   @builtin(workgroup_id) group: vec3u,
@@ -59,59 +46,53 @@ fn main(
   if (slot >= params.arena_slots) {
     return;
   }
-  // The same in the whole workgroup.
-  let has_more = tile.z > 4u;
-  let members = members_of(tile, 0u);
-  let more_members = members_of(tile, 4u);
-  let wanted = 4u * (group.x * ROWS + local.y);
+  // Places past the tile's last pair compute that one again.
+  let last = tile.z - 1u;
+  let members = vec4u(
+    pairs[tile.y],
+    pairs[tile.y + min(1u, last)],
+    pairs[tile.y + min(2u, last)],
+    pairs[tile.y + last],
+  );
+  let wanted = 4u * FOURS * (group.x * ROWS + local.y);
   let row = min(wanted + vec4u(0u, 1u, 2u, 3u), vec4u(params.hidden - 1u));
+  let more = min(wanted + vec4u(4u, 5u, 6u, 7u), vec4u(params.hidden - 1u));
   let units = params.ffn / UNIT_COLS;
   let count = params.ffn * params.hidden;
   let base = slot * params.slot_words;
   let down_base = base + params.down_first;
   let first = members * (params.ffn / 4u);
-  let more_first = more_members * (params.ffn / 4u);
-  var share = Share();
-  var more = Share();
+  var sums = array<vec4f, 8>();
   for (var unit = local.x; unit < units; unit += LANES) {
+    let inputs = input_tile(first, unit);
     let units_of = row * units + unit;
-    let w = Weights(
-      load_weights(down_base, count, units_of.x),
-      load_weights(down_base, count, units_of.y),
-      load_weights(down_base, count, units_of.z),
-      load_weights(down_base, count, units_of.w),
-    );
-    share = added(share, w, first, unit);
-    if (has_more) {
-      more = added(more, w, more_first, unit);
+    sums[0] += tile_dots(load_weights(down_base, count, units_of.x), inputs);
+    sums[1] += tile_dots(load_weights(down_base, count, units_of.y), inputs);
+    sums[2] += tile_dots(load_weights(down_base, count, units_of.z), inputs);
+    sums[3] += tile_dots(load_weights(down_base, count, units_of.w), inputs);
+    if (FOURS == 2u) {
+      let more_of = more * units + unit;
+      sums[4] += tile_dots(load_weights(down_base, count, more_of.x), inputs);
+      sums[5] += tile_dots(load_weights(down_base, count, more_of.y), inputs);
+      sums[6] += tile_dots(load_weights(down_base, count, more_of.z), inputs);
+      sums[7] += tile_dots(load_weights(down_base, count, more_of.w), inputs);
     }
   }
-  finish(share, wanted, members, min(tile.z, 4u), base, local);
-  if (has_more) {
-    finish(more, wanted, more_members, tile.z - 4u, base, local);
+  finish(wanted, local, members, tile.z, base, sums[0]);
+  finish(wanted + 1u, local, members, tile.z, base, sums[1]);
+  finish(wanted + 2u, local, members, tile.z, base, sums[2]);
+  finish(wanted + 3u, local, members, tile.z, base, sums[3]);
+  if (FOURS == 2u) {
+    finish(wanted + 4u, local, members, tile.z, base, sums[4]);
+    finish(wanted + 5u, local, members, tile.z, base, sums[5]);
+    finish(wanted + 6u, local, members, tile.z, base, sums[6]);
+    finish(wanted + 7u, local, members, tile.z, base, sums[7]);
   }
 }
 
-// `share` and what a unit of the inputs that start at quads `first` of x adds to it.
-fn added(share: Share, w: Weights, first: vec4u, unit: u32) -> Share {
-  let inputs = input_tile(first, unit);
-  return Share(
-    share.a + tile_dots(w.a, inputs),
-    share.b + tile_dots(w.b, inputs),
-    share.c + tile_dots(w.c, inputs),
-    share.d + tile_dots(w.d, inputs),
-  );
-}
-
-// Adds up over the lanes, and writes the first `filled` of four pairs' results in four rows.
-fn finish(share: Share, row: u32, members: vec4u, filled: u32, base: u32, local: vec3u) {
-  write(row, members, filled, base, local, row_sum4(share.a, local.x, local.y));
-  write(row + 1u, members, filled, base, local, row_sum4(share.b, local.x, local.y));
-  write(row + 2u, members, filled, base, local, row_sum4(share.c, local.x, local.y));
-  write(row + 3u, members, filled, base, local, row_sum4(share.d, local.x, local.y));
-}
-
-fn write(row: u32, members: vec4u, filled: u32, base: u32, local: vec3u, total: vec4f) {
+// Sums up over the lanes and writes the first `filled` of a tile's results in a row.
+fn finish(row: u32, local: vec3u, members: vec4u, filled: u32, base: u32, sums: vec4f) {
+  let total = row_sum4(sums, local.x, local.y);
   if (local.x != 0u || row >= params.hidden) {
     return;
   }

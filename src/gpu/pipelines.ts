@@ -1,8 +1,11 @@
 import controlRead from "../../shaders/control/read.wgsl?raw";
 import controlWrite from "../../shaders/control/write.wgsl?raw";
+import fused from "../../shaders/numeric/fused.wgsl?raw";
 import { SluiceError } from "../errors.ts";
 import { type Access, type Constants, type Kernel, paramsBytes } from "./kernel.ts";
 import { linkWgsl } from "./link.ts";
+
+const FUSED_CALL = /\bfused_dot2?\(/;
 
 const CONTROL_PARTS = { read: controlRead, read_write: controlWrite } as const;
 
@@ -23,10 +26,11 @@ export interface KernelLayouts {
   readonly control: GPUBindGroupLayout | undefined;
 }
 
-/** The WGSL module of `kernel` with `parts` and its view of the control block. */
+/** The WGSL module of `kernel` with `parts`, its view of the control block and the sums that any of them calls. */
 export function linkKernel(kernel: Kernel, parts: readonly string[]): string {
   const control = kernel.control === "none" ? [] : [CONTROL_PARTS[kernel.control]];
-  return linkWgsl([kernel.source, ...control, ...parts]);
+  const own = [kernel.source, ...control, ...parts];
+  return linkWgsl(own.some((part) => FUSED_CALL.test(part)) ? [...own, fused] : own);
 }
 
 /** What a kernel's `params` are read from: a bound buffer, or immediates, which the encoder itself carries. */

@@ -2,7 +2,7 @@ import source from "../../shaders/moe/group_tokens.wgsl?raw";
 import { defineKernel } from "../gpu/kernel.ts";
 
 /** Pairs of a tile, at most: what the grouped products hold in registers for each row. */
-export const TILE_PAIRS = 8;
+export const TILE_PAIRS = 4;
 
 /** Slots of a pool, at most: they are counted in workgroup memory. */
 export const MAX_GROUPED_SLOTS = 512;

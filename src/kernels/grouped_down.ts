@@ -1,10 +1,9 @@
 import dots from "../../shaders/linear/tile_dots.wgsl?raw";
 import source from "../../shaders/moe/grouped_down.wgsl?raw";
-import members from "../../shaders/moe/tile_members.wgsl?raw";
 import { defineKernel } from "../gpu/kernel.ts";
 import { mostTiles } from "./group_tokens.ts";
 
-/** Rows that a lane computes. */
+/** Rows that a lane computes, times `FOURS`. */
 const TILE_ROWS = 4;
 
 /**
@@ -14,7 +13,7 @@ const TILE_ROWS = 4;
  */
 export const groupedDown = defineKernel({
   name: "grouped_down",
-  source: [source, members, dots].join("\n"),
+  source: `${source}\n${dots}`,
   params: {
     hidden: "u32",
     ffn: "u32",
@@ -29,9 +28,9 @@ export const groupedDown = defineKernel({
   buffers: { x: "read", pairs: "read", tiles: "read", y: "read_write" },
   weights: true,
   control: "read",
-  constants: { LANES: 1, ROWS: 32, BIASED: 0 },
-  grid: ({ hidden, top_k, slot_count }, { ROWS = 32 }, tokens) => [
-    Math.ceil(hidden / TILE_ROWS / ROWS),
+  constants: { LANES: 1, ROWS: 32, FOURS: 1, BIASED: 0 },
+  grid: ({ hidden, top_k, slot_count }, { ROWS = 32, FOURS = 1 }, tokens) => [
+    Math.ceil(hidden / (TILE_ROWS * FOURS * ROWS)),
     mostTiles(tokens * top_k, slot_count),
     1,
   ],

@@ -1,10 +1,9 @@
 import dots from "../../shaders/linear/tile_dots.wgsl?raw";
 import source from "../../shaders/moe/grouped_gate_up.wgsl?raw";
-import members from "../../shaders/moe/tile_members.wgsl?raw";
 import { defineKernel } from "../gpu/kernel.ts";
 import { mostTiles } from "./group_tokens.ts";
 
-/** Rows of gate and of up that a lane computes. */
+/** Rows of gate and of up that a lane computes, times `FOURS`. */
 const TILE_ROWS = 2;
 
 /**
@@ -15,7 +14,7 @@ const TILE_ROWS = 2;
  */
 export const groupedGateUp = defineKernel({
   name: "grouped_gate_up",
-  source: [source, members, dots].join("\n"),
+  source: `${source}\n${dots}`,
   params: {
     cols: "u32",
     ffn: "u32",
@@ -33,9 +32,9 @@ export const groupedGateUp = defineKernel({
   buffers: { x: "read", vectors: "read", pairs: "read", tiles: "read", y: "read_write" },
   weights: true,
   control: "read",
-  constants: { LANES: 1, ROWS: 32, BIASED: 0 },
-  grid: ({ ffn, top_k, slot_count }, { ROWS = 32 }, tokens) => [
-    Math.ceil(ffn / TILE_ROWS / ROWS),
+  constants: { LANES: 1, ROWS: 32, FOURS: 1, BIASED: 0 },
+  grid: ({ ffn, top_k, slot_count }, { ROWS = 32, FOURS = 1 }, tokens) => [
+    Math.ceil(ffn / (TILE_ROWS * FOURS * ROWS)),
     mostTiles(tokens * top_k, slot_count),
     1,
   ],

@@ -130,11 +130,18 @@ export interface Reduction extends Sizes {
   readonly reduce: string;
   /** Fours of rows that a lane of `row_dots` takes at once, 1 or 2; default 1. A workgroup has as many rows either way. */
   readonly fours?: number;
+  /** The same of a tile of several tokens; default 1. */
+  readonly tileFours?: number;
 }
 
 /** The constants of a kernel that calls `row_dots`. */
 export function rowDotsConstants({ constants, fours = 1 }: Reduction): Constants {
   return { ...constants, ROWS: constants.ROWS! / fours, FOURS: fours };
+}
+
+/** The constants of a kernel whose lanes have a tile of rows and tokens. */
+export function tileConstants({ constants, tileFours = 1 }: Reduction): Constants {
+  return { ...constants, ROWS: constants.ROWS! / tileFours, FOURS: tileFours };
 }
 
 /** One choice for each family of kernels: those of a family do the same kind of work, so the same suits them. */
@@ -170,6 +177,7 @@ const rowSums = {
   subgroup: { reduce: subgroup, constants: { LANES: 32, ROWS: 4 } },
   "subgroup-8": { reduce: subgroup, constants: { LANES: 8, ROWS: 16 } },
   "subgroup-64": { reduce: subgroup, constants: { LANES: 64, ROWS: 2 } },
+  "subgroup-tall": { reduce: subgroup, constants: { LANES: 32, ROWS: 4 }, tileFours: 2 },
   "subgroup-32x2": { reduce: subgroup, constants: { LANES: 32, ROWS: 2 } },
   "subgroup-32x8": { reduce: subgroup, constants: { LANES: 32, ROWS: 8 } },
 } as const;
@@ -242,8 +250,8 @@ export const variants = {
 export const subgroupVariant = {
   ...variants.workgroup,
   matrix: rowSums.subgroup,
-  batch: rowSums.subgroup,
-  experts: rowSums.subgroup,
+  batch: rowSums["subgroup-tall"],
+  experts: rowSums["subgroup-tall"],
   norm: wholeSums.subgroup,
   rotate: headSums.subgroup,
 } as const satisfies Variant;

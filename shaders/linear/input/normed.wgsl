@@ -2,7 +2,7 @@
 // The factor of a token is the same for all its products, so it is multiplied at their end.
 // Needs: input_norm and raw_input (own_row.wgsl, summed_row.wgsl), row_sum (shaders/reduce).
 fn squared(raw: vec4f) -> f32 {
-  return dot(raw, raw);
+  return fused_dot(raw, raw);
 }
 
 fn weighted(raw: vec4f, quad: u32) -> vec4f {

@@ -28,5 +28,5 @@ fn input_unit(first: u32, unit: u32) -> InputUnit {
 }
 
 fn unit_dot(w: WeightUnit, input: InputUnit) -> f32 {
-  return input.largest * (dot(w[0], input.low) + dot(w[1], input.high));
+  return input.largest * (fused_dot(w[0], input.low) + fused_dot(w[1], input.high));
 }

@@ -27,8 +27,8 @@ fn input_unit(first: u32, unit: u32) -> InputUnit {
 // Sums of bytes' products are whole numbers below 2^24: all but the last few operations are exact.
 fn unit_dot(w: WeightUnit, input: InputUnit) -> f32 {
   let dots = vec2f(bytes_dot(w.low, input.low), bytes_dot(w.high, input.high));
-  let products = dots - w.zero * input.sums;
-  return input.scale * (dot(w.scale, products) + dot(w.offset, input.sums));
+  let products = fma(vec2f(-w.zero), input.sums, dots);
+  return input.scale * (fused_dot2(w.scale, products) + fused_dot2(w.offset, input.sums));
 }
 
 // The sum of 16 products of signed bytes.

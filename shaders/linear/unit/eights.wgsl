@@ -1,7 +1,8 @@
 // What a product of weights reads at a time: a unit of eight columns, of numbers as they are.
 // blocks.wgsl and block_eights.wgsl supply the same of an input in blocks of bytes,
 // half_blocks.wgsl of one in blocks of halves.
-// Needs: x, an array of InputElement; raw_input, squared and weighted (shaders/linear/input).
+// Needs: x, an array of InputElement; raw_input, squared and weighted (shaders/linear/input);
+// fused_dot (shaders/numeric).
 alias InputElement = vec4f;
 alias WeightUnit = array<vec4f, 2>;
 
@@ -35,5 +36,5 @@ fn raw_number(first: u32, index: u32) -> f32 {
 }
 
 fn unit_dot(w: WeightUnit, input: InputUnit) -> f32 {
-  return dot(w[0], input.low) + dot(w[1], input.high);
+  return fused_dot(w[0], input.low) + fused_dot(w[1], input.high);
 }

@@ -86,6 +86,6 @@ fn unit_dot(w: WeightUnit, input: InputUnit) -> f32 {
       fma(w.halves[5], input.halves[5], w.halves[4] * input.halves[4]),
     ),
   );
-  let dots = vec2f(dot(vec4f(low), vec4f(1.0)), dot(vec4f(high), vec4f(1.0)));
-  return input.scale * (dot(w.scale, dots) + dot(w.offset, input.sums));
+  let dots = vec2f(fused_dot(vec4f(low), vec4f(1.0)), fused_dot(vec4f(high), vec4f(1.0)));
+  return input.scale * (fused_dot2(w.scale, dots) + fused_dot2(w.offset, input.sums));
 }

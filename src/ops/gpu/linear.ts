@@ -2,7 +2,12 @@ import { gateUp } from "../../kernels/gate_up.ts";
 import { gatedUnit } from "../../kernels/gated_unit.ts";
 import { matmul } from "../../kernels/matmul.ts";
 import { matvec, NO_VECTOR } from "../../kernels/matvec.ts";
-import { activationParts, matricesParts, rowDotsConstants } from "../../kernels/parts.ts";
+import {
+  activationParts,
+  matricesParts,
+  rowDotsConstants,
+  tileConstants,
+} from "../../kernels/parts.ts";
 import { checkMultiple, checkWidth } from "../checks.ts";
 import type { GpuMatrix, GpuMatrixPart } from "../gpu-resources.ts";
 import type { ActivationName, LinearOptions } from "../ops.ts";
@@ -66,12 +71,12 @@ function recordProduct(
         constants: rowDotsConstants(matrix),
       });
     } else {
-      const { reduce, constants } = gpu.variant.batch;
+      const { batch } = gpu.variant;
       recorder.dispatch(matmul, {
         ...from,
         params: { ...shared, rows: part.rows, bias: partBias, first_row: part.firstRow },
-        parts: [...loaderOf(input, format), ...input.parts, reduce],
-        constants,
+        parts: [...loaderOf(input, format), ...input.parts, batch.reduce],
+        constants: tileConstants(batch),
       });
     }
   }

@@ -1,5 +1,6 @@
 import { joinedNorms } from "../../kernels/joined_norms.ts";
 import { layerNorm } from "../../kernels/layer_norm.ts";
+import { amongStrangers } from "../../kernels/parts.ts";
 import { rmsNorm } from "../../kernels/rms_norm.ts";
 import { checkWidth } from "../checks.ts";
 import type { LayerNormOptions, NormOptions } from "../ops.ts";
@@ -118,7 +119,7 @@ export function recordLayerNorm(
     recorder.dispatch(layerNorm, {
       params: { width: x.width, epsilon, centred: centred ? 1 : 0 },
       buffers: { x: scratch, weight_bias: gpu.vectors(weight, bias), y: y.scratch },
-      constants: gpu.variant.norm.constants,
+      constants: amongStrangers(gpu.variant.norm).constants,
       single: x.single,
     });
     return y;

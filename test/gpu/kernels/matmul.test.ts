@@ -9,6 +9,7 @@ import {
   matricesParts,
   rowDotsConstants,
   rowDotsParts,
+  tileConstants,
 } from "../../../src/kernels/parts.ts";
 import { createRandom } from "../../../src/numeric/random.ts";
 import { runs } from "../../helpers/random-cases.ts";
@@ -36,7 +37,8 @@ const CASES = formatCases.flatMap((each) =>
 );
 
 describe.for(CASES)("matmul, $name", ({ format, variant, input }) => {
-  const { constants, reduce } = variant.batch;
+  const { reduce } = variant.batch;
+  const constants = tileConstants(variant.batch);
   const parts = [...weightParts(format), inputParts[input], reduce];
 
   kernelTest("agrees with f64 and leaves other rows and tokens alone", async ({ run }) => {

@@ -13,6 +13,7 @@ import {
   matricesParts,
   rowDotsConstants,
   rowDotsParts,
+  tileConstants,
 } from "../../../src/kernels/parts.ts";
 import { rmsNorm } from "../../../src/kernels/rms_norm.ts";
 import { createRandom } from "../../../src/numeric/random.ts";
@@ -124,7 +125,7 @@ describe.for(allFormatCases)("products of $format.name, $name", ({ format, varia
           ...common,
           params: { ...plain, rows: count, bias: NO_VECTOR },
           parts: [...weightParts(format), inputParts.plain, variant.batch.reduce],
-          constants: variant.batch.constants,
+          constants: tileConstants(variant.batch),
         });
         const single = await run(matvec, {
           ...common,
