@@ -11,6 +11,8 @@
 override LANES: u32 = 32u;
 
 const LOWEST = -3.4e38;
+// Parts that are read before the first of them is waited for.
+const AT_ONCE = 8u;
 
 struct Params {
   heads: u32,
@@ -53,15 +55,24 @@ fn main(
       sum = 1.0;
     }
     var values = vec4f();
-    for (var part = first; part <= last; part++) {
-      let at = (query * params.splits + part) * (params.value_quads + 1u);
-      let total = parts[at];
-      let top = max(highest, total.x);
-      let own_factor = exp(highest - top);
-      let part_factor = exp(total.x - top);
-      values = fma(values, vec4f(own_factor), parts[at + 1u + quad] * part_factor);
-      sum = fma(sum, own_factor, total.y * part_factor);
-      highest = top;
+    for (var next = first; next <= last; next += AT_ONCE) {
+      var totals: array<vec4f, AT_ONCE>;
+      var mixtures: array<vec4f, AT_ONCE>;
+      for (var i = 0u; i < AT_ONCE; i++) {
+        let part = min(next + i, last);
+        let at = (query * params.splits + part) * (params.value_quads + 1u);
+        totals[i] = parts[at];
+        mixtures[i] = parts[at + 1u + quad];
+      }
+      for (var i = 0u; i < AT_ONCE && next + i <= last; i++) {
+        let total = totals[i];
+        let top = max(highest, total.x);
+        let own_factor = exp(highest - top);
+        let part_factor = exp(total.x - top);
+        values = fma(values, vec4f(own_factor), mixtures[i] * part_factor);
+        sum = fma(sum, own_factor, total.y * part_factor);
+        highest = top;
+      }
     }
     out[query * params.value_quads + quad] = values / sum;
   }

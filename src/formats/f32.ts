@@ -1,4 +1,5 @@
 import source from "../../shaders/formats/f32.wgsl?raw";
+import alone from "../../shaders/formats/f32_alone.wgsl?raw";
 import type { WeightFormat } from "./format.ts";
 
 /** IEEE single precision. */
@@ -9,6 +10,7 @@ export const f32: WeightFormat = {
   blockBytes: 4,
   planeBlockBytes: [4],
   parts: [source],
+  aloneParts: [alone],
   repack(blocks, planes) {
     planes[0]!.set(blocks);
   },

@@ -24,6 +24,8 @@ export interface WeightFormat {
    * shared parts that it calls. See `shaders/formats/shared/weights.wgsl`.
    */
   readonly parts: readonly string[];
+  /** The same where the buffer holds one matrix and nothing else, with a binding of its own, for formats that gain by it. */
+  readonly aloneParts?: readonly string[];
   /**
    * Whether `parts` have, in the place of `load_NAME`, `fn scale_NAME(base: u32, count: u32, unit: u32) -> vec2f`, which is
    * the same for four units from a multiple of four on, and `fn unit_NAME(base: u32, count: u32, unit: u32, scale: vec2f)

@@ -20,6 +20,12 @@ export function weightParts(
   return linkedParts(format, format.parts, "load", { name, binding });
 }
 
+/** The same for a kernel that reads one buffer, which holds one matrix and nothing else. */
+export function aloneParts(format: WeightFormat, name: string): readonly string[] {
+  if (!format.aloneParts) return weightParts(format, name);
+  return [...format.aloneParts, namedLoader(format, "load", name)];
+}
+
 /**
  * The same for a kernel that reads blocks of 32 weights as integers, of a format that has `blockParts`: its unit makes of
  * them what it multiplies (`weight_unit` in `shaders/linear/unit`).
@@ -48,8 +54,7 @@ function linkedParts(
 ): readonly string[] {
   const all = [weights, ...parts];
   const suffix = binding === 0 ? "" : `_${binding}`;
-  const loader = `// ${name}: reads ${format.name}.
-${loaderOf(name, `${format.name}${suffix}`, kind, kind === "load" && format.isScaled)}`;
+  const loader = namedLoader(format, kind, name, suffix);
   if (binding === 0) return [...all, loader];
   return [
     ...withSuffix(all, suffix).map((part) =>
@@ -57,6 +62,18 @@ ${loaderOf(name, `${format.name}${suffix}`, kind, kind === "load" && format.isSc
     ),
     loader,
   ];
+}
+
+/** What a kernel calls, and of which format it is: `formats/footprint.ts` reads it. */
+function namedLoader(
+  format: WeightFormat,
+  kind: keyof typeof UNITS,
+  name: string,
+  suffix = "",
+): string {
+  const scaled = kind === "load" && format.isScaled;
+  return `// ${name}: reads ${format.name}.
+${loaderOf(name, `${format.name}${suffix}`, kind, scaled)}`;
 }
 
 /**

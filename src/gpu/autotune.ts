@@ -35,6 +35,8 @@ export interface RaceResult {
   /** Median milliseconds of every candidate that was timed. */
   readonly medians: Readonly<Record<string, number>>;
   readonly rounds: number;
+  /** Whether there was time enough; where there was not, the standing choice won. */
+  readonly decided: boolean;
 }
 
 /** Times candidates against each other. With too little time for {@link ROUNDS}, the standing choice wins. */
@@ -52,7 +54,12 @@ export async function race(race: Race): Promise<RaceResult> {
   const medians = Object.fromEntries(
     [...times].filter(([, own]) => own.length > 0).map(([name, own]) => [name, median(own)]),
   );
-  return { winner: winnerOf(race, running, times), medians, rounds: Math.max(0, rounds) };
+  return {
+    winner: winnerOf(race, running, times),
+    medians,
+    rounds: Math.max(0, rounds),
+    decided: rounds >= ROUNDS.least || (rounds > 0 && running.length === 1),
+  };
 }
 
 function hasChance(own: readonly number[], standing: readonly number[]): boolean {

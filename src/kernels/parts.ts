@@ -31,7 +31,7 @@ import workgroup from "../../shaders/reduce/workgroup.wgsl?raw";
 import byLogit from "../../shaders/routing/rank/by_logit.wgsl?raw";
 import byScore from "../../shaders/routing/rank/by_score.wgsl?raw";
 import type { WeightFormat } from "../formats/format.ts";
-import { blockParts, weightParts } from "../formats/parts.ts";
+import { aloneParts, blockParts, weightParts } from "../formats/parts.ts";
 import type { Constants } from "../gpu/kernel.ts";
 import type { attentionKeys } from "./attention.ts";
 
@@ -82,6 +82,8 @@ export interface RowDotsOptions {
   readonly lanes?: string;
   /** Whether the matrix is read in blocks of integers, as the unit of the kernel's input says. */
   readonly integers?: boolean;
+  /** Whether its buffer is the kernel's only one of weights, and holds nothing else. */
+  readonly alone?: boolean;
 }
 
 /**
@@ -93,7 +95,7 @@ export interface RowDotsOptions {
 export function rowDotsParts(
   format: WeightFormat,
   name: string,
-  { binding = 0, lanes = "LANES", integers = false }: RowDotsOptions = {},
+  { binding = 0, lanes = "LANES", integers = false, alone = false }: RowDotsOptions = {},
 ): readonly string[] {
   const loader = `load_${name}`;
   const text = format.isScaled && !integers ? rowDotsScaled : rowDots;
@@ -101,8 +103,10 @@ export function rowDotsParts(
     .replace(/\b(load|scale|unit)_weights\b/g, `$1_${name}`)
     .replaceAll("row_dots", `row_dots_${name}`)
     .replaceAll("LANES", lanes);
-  const weights = integers ? blockParts : weightParts;
-  return [rowDotsType, dots, ...weights(format, loader, binding)];
+  const weights = alone
+    ? aloneParts(format, loader)
+    : (integers ? blockParts : weightParts)(format, loader, binding);
+  return [rowDotsType, dots, ...weights];
 }
 
 /** Shader parts of what goes into a causal convolution and what becomes of it. */
@@ -215,8 +219,8 @@ export const candidates = {
   attention: {
     // No fewer: see `paramsBinding` in gpu/device.ts.
     serial: { constants: { LANES: 8, GROUPS: 1 }, laneKeys: "four", splitKeys: 0 },
-    workgroup: { constants: { LANES: 64, GROUPS: 2 }, laneKeys: "one", splitKeys: 64 },
-    "workgroup-32": { constants: { LANES: 32, GROUPS: 4 }, laneKeys: "one", splitKeys: 32 },
+    workgroup: { constants: { LANES: 32, GROUPS: 4 }, laneKeys: "one", splitKeys: 32 },
+    "workgroup-64": { constants: { LANES: 64, GROUPS: 2 }, laneKeys: "one", splitKeys: 64 },
     "workgroup-4": { constants: { LANES: 32, GROUPS: 4 }, laneKeys: "four", splitKeys: 128 },
   },
   router: {

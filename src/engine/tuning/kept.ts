@@ -9,9 +9,14 @@ export interface Tuning {
   readonly medians: Medians;
   /** When it was found: milliseconds since 1970. */
   readonly atMs: number;
+  /** How many loads have timed something: what there was no time for is left to the next. */
+  readonly loads: number;
 }
 
-/** Median milliseconds by family and candidate. */
+/** An adapter that has not timed all in so many loads never will. */
+export const MOST_LOADS = 4;
+
+/** Median milliseconds by family and candidate; a family in which nothing can be chosen has none. */
 export type Medians = Readonly<Partial<Record<FamilyName, Readonly<Record<string, number>>>>>;
 
 /** Where a worker keeps the tunings of its site. */
@@ -23,7 +28,7 @@ export function browserTunings(): TextFile {
 const MOST_KEPT = 64;
 
 /** Of the file's form. */
-const VERSION = 1;
+const VERSION = 2;
 
 /**
  * Tunings by key, kept in a file. A file that cannot be read or written costs nothing but the timing: what was found is
@@ -47,14 +52,15 @@ export class KeptTunings {
   }
 
   /**
-   * Keeps a tuning. What another tab kept meanwhile goes before it, so that both compute the same. One for which there
+   * Keeps a tuning. What another tab kept meanwhile, after as many loads, goes before it, so that both compute the same. One for which there
    * was no time at all is only remembered: another day may find something.
    */
   async keep(key: string, tuning: Tuning): Promise<Tuning> {
     const all = await this.#read();
-    const kept = all.get(key) ?? tuning;
+    const known = all.get(key);
+    const kept = known && known.loads >= tuning.loads ? known : tuning;
     this.#remembered.set(key, kept);
-    if (kept !== tuning || Object.keys(tuning.medians).length === 0) return kept;
+    if (kept !== tuning || !hasTimes(tuning.medians)) return kept;
     all.set(key, tuning);
     const newest = [...all].sort(([, a], [, b]) => b.atMs - a.atMs).slice(0, MOST_KEPT);
     const text = JSON.stringify({ version: VERSION, tunings: Object.fromEntries(newest) });
@@ -82,6 +88,10 @@ export class KeptTunings {
   }
 }
 
+function hasTimes(medians: Medians): boolean {
+  return Object.values(medians).some((own) => Object.keys(own).length > 0);
+}
+
 /** The tunings of a file's text, without those that are not as they should be. Throws for what is no JSON. */
 function parseTunings(text: string): Map<string, Tuning> {
   const found = new Map<string, Tuning>();
@@ -95,8 +105,9 @@ function parseTunings(text: string): Map<string, Tuning> {
 }
 
 function isTuning(value: unknown): value is Tuning {
-  const { choice, medians, atMs } = (value ?? {}) as Record<string, unknown>;
+  const { choice, medians, atMs, loads } = (value ?? {}) as Record<string, unknown>;
   if (typeof choice !== "object" || choice === null || typeof atMs !== "number") return false;
+  if (typeof loads !== "number") return false;
   if (typeof medians !== "object" || medians === null) return false;
   return familyNames.every((family) => {
     const name = (choice as Record<string, unknown>)[family];

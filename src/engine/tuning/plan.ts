@@ -8,7 +8,7 @@ import {
   variantOf,
   withOneOrder,
 } from "./choices.ts";
-import type { KeptTunings, Medians } from "./kept.ts";
+import { type KeptTunings, type Medians, MOST_LOADS, type Tuning } from "./kept.ts";
 import { openFamilies, pinnedChoice, type WantedVariants } from "./wanted.ts";
 
 /** The variants that a model is recorded with first, and what may be found out for it. */
@@ -27,10 +27,7 @@ export interface VariantPlan {
 }
 
 /** What timing found, now or earlier. */
-interface Found {
-  readonly choice: VariantChoice;
-  readonly medians: Medians;
-}
+type Found = Pick<Tuning, "choice" | "medians">;
 
 /** What a plan is made of. */
 interface PlanParts {
@@ -44,21 +41,26 @@ interface PlanParts {
 
 /**
  * Plans the variants of a model: what is pinned, then what is kept, then the default of the adapter's class, to be timed.
- * Without a place to keep it nothing is timed: two loads might compute with other variants.
+ * What there was no time for at earlier loads is timed at this one: compiling takes most of it, and is soon done where the
+ * driver remembers. Without a place to keep it nothing is timed: two loads might compute with other variants.
  * Throws "missing-feature" for a pinned variant that the device cannot run.
  */
 export async function planVariants(parts: PlanParts): Promise<VariantPlan> {
   const { wanted, device, tunings, key } = parts;
   const open = wanted.autotune && tunings.keeps ? openFamilies(wanted) : [];
   const kept = open.length > 0 ? await tunings.find(key) : undefined;
-  if (kept) return makePlan(parts, kept, "kept", []);
-  return makePlan(parts, { choice: defaultChoice(device), medians: {} }, "default", open);
+  if (!kept) {
+    const nothing = { choice: defaultChoice(device), medians: {}, loads: 0 };
+    return makePlan(parts, nothing, "default", open);
+  }
+  const untimed = open.filter((family) => kept.medians[family] === undefined);
+  return makePlan(parts, kept, "kept", kept.loads < MOST_LOADS ? untimed : []);
 }
 
 /** @param source where the variants of timed families come from */
 function makePlan(
   parts: PlanParts,
-  found: Found,
+  found: Found & Pick<Tuning, "loads">,
   source: FamilyReport["source"],
   open: readonly FamilyName[],
 ): VariantPlan {
@@ -73,10 +75,19 @@ function makePlan(
     pinned: wanted.pinned,
     tuningMs,
     async settle(timed) {
-      const kept = await tunings.keep(key, { ...timed, atMs: Date.now() });
+      const kept = await tunings.keep(key, {
+        choice: timed.choice,
+        medians: { ...found.medians, ...timed.medians },
+        atMs: Date.now(),
+        loads: found.loads + 1,
+      });
       return makePlan(parts, kept, "tuned", []);
     },
   };
+}
+
+function isTimed(medians: Medians[FamilyName]): boolean {
+  return medians !== undefined && Object.keys(medians).length > 0;
 }
 
 function reportOf(
@@ -87,7 +98,7 @@ function reportOf(
   const unpinned = openFamilies(wanted);
   return byFamily((family) => ({
     chosen: choice[family],
-    source: !unpinned.includes(family) ? "pinned" : medians[family] ? source : "default",
+    source: !unpinned.includes(family) ? "pinned" : isTimed(medians[family]) ? source : "default",
     candidates: Object.keys(candidates[family]),
     medianMs: medians[family] ?? {},
   }));

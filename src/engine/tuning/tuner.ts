@@ -1,4 +1,4 @@
-import { race } from "../../gpu/autotune.ts";
+import { type RaceResult, race } from "../../gpu/autotune.ts";
 import { type FamilyName, familyNames } from "../../kernels/parts.ts";
 import type { ModelSpec } from "../../models/model.ts";
 import type { GpuResources } from "../../ops/gpu-resources.ts";
@@ -81,7 +81,8 @@ export async function tunePrograms(
 
 /**
  * Times the candidates of each open family on the model's own steps, one family after another, within the task's time. A
- * family for which no time is left keeps its choice.
+ * family for which no time is left keeps its choice and gets no medians; one in which nothing can be chosen gets none to
+ * its name.
  *
  * To be called while no expert is loaded and before the first pass of a conversation: it writes slots, scratch and the
  * KV cache.
@@ -101,11 +102,15 @@ async function tune(
       choice = withOneOrder(choice, task.pinned, task.device);
       const rivals = rivalsFor(family, choice, task);
       const left = deadline - performance.now();
-      if (rivals.length === 0 || left <= 0) continue;
+      if (left <= 0) break;
+      if (rivals.length === 0) {
+        medians[family] = {};
+        continue;
+      }
       const untilMs = deadline - left + Math.min(left, (2 * left) / (order.length - index));
       const heat = new Heat({ family, which, choice, device: task.device, filled, tunable });
       const result = await heat.run(timer, rivals, untilMs);
-      if (!result) continue;
+      if (!result?.decided) continue;
       medians[family] = result.medians;
       choice = { ...choice, [family]: result.winner };
     }
@@ -148,21 +153,27 @@ class Heat {
     this.#parts = parts;
   }
 
-  /** Undefined where nothing was timed. */
-  async run(timer: ProgramTimer, rivals: readonly string[], untilMs: number) {
+  /** Undefined where there was no time. */
+  async run(
+    timer: ProgramTimer,
+    rivals: readonly string[],
+    untilMs: number,
+  ): Promise<Pick<RaceResult, "winner" | "medians" | "decided"> | undefined> {
     const { family, choice, filled, tunable } = this.#parts;
     const standing = choice[family];
     const now = () => performance.now();
     try {
       await Promise.all([standing, ...rivals].map((name) => this.#record(name, untilMs)));
+      if (now() >= untilMs) return undefined;
       const entrants = this.#entrants(standing);
-      if (!entrants || now() >= untilMs) return undefined;
+      const nothing = { winner: standing, medians: {}, decided: true };
+      if (!entrants) return nothing;
       for (const { program } of entrants.values()) {
         timer.prepare(program, tunable.resources.contextTokens);
         pointAtSlots(tunable.executor, program, filled);
       }
       const timed = await timer.choose([...entrants.values()]);
-      if (!timed) return undefined;
+      if (!timed) return nothing;
       const programs = new Map([...entrants.keys()].map((name, index) => [name, timed[index]!]));
       return await race({
         standing,

@@ -21,6 +21,8 @@ const ENDLESS_SPAN = 2 ** 31;
  * is computed is the same.
  */
 const MOST_SPLIT_TOKENS = 8;
+/** Spans of a whole context, about. */
+const MOST_SPLITS = 128;
 
 /** Least context of a rope table that a layer without positions binds and never reads. */
 const NO_ROPE: RopeSpec = { dims: 2, base: 1, pairing: "half-split" };
@@ -226,13 +228,15 @@ function planAttention({ gpu, maxTokens }: Recording, spec: AttentionSpec) {
   const needed = Math.ceil(valueDimOf(spec) / 4 / LANE_QUADS);
   const lanes = Math.max(most.LANES!, 2 ** Math.ceil(Math.log2(needed)));
   const queries = maxTokens * (spec.heads / spec.kvHeads);
+  // A long context is split into longer spans: each query's parts take room, and are merged one after another.
+  const leastSpan = 2 ** Math.ceil(Math.log2(gpu.contextTokens / MOST_SPLITS));
   const rows = queries === 1 ? attentionRows.one : attentionRows.four;
   const groups = Math.min(most.GROUPS!, MOST_INVOCATIONS / lanes, Math.ceil(queries / rows.rows));
   return {
     rows,
     keys,
     constants: { LANES: lanes, GROUPS: groups },
-    spanKeys: splitKeys === 0 ? ENDLESS_SPAN : Math.max(splitKeys, keys.keys * lanes),
+    spanKeys: splitKeys === 0 ? ENDLESS_SPAN : Math.max(splitKeys, keys.keys * lanes, leastSpan),
   };
 }
 

@@ -117,7 +117,7 @@ export function recordRouter(
     },
     weights: parts[0]!.buffer,
     parts: [
-      ...rowDotsParts(format, "router", { lanes: "PARTS" }),
+      ...rowDotsParts(format, "router", { lanes: "PARTS", alone: true }),
       ...input.parts,
       // The kernel adds up the shares of its lanes by itself.
       variants.serial.matrix.reduce,

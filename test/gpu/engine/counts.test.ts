@@ -66,16 +66,18 @@ test.for(Object.keys(architectures) as (keyof typeof architectures)[])(
 
       expect(stats.faults).toBe(0);
       // One pass for the prompt, one for each token after the first.
-      const perToken = LAYER * LAYERS + OUTSIDE;
-      expect(stats.dispatchesPerLayer).toBeLessThanOrEqual(LAYER);
+      const labels = counts.pipelines.firsts.map(
+        (pipeline) => (pipeline as GPUComputePipeline).label,
+      );
+      // GPUs, whose variants split the keys of a long conversation, merge them in one more.
+      const layer = labels.includes("attention_merge") ? LAYER + 1 : LAYER;
+      const perToken = layer * LAYERS + OUTSIDE;
+      expect(stats.dispatchesPerLayer).toBeLessThanOrEqual(layer);
       expect(stats.dispatchesPerToken).toBeLessThanOrEqual(perToken);
       const ofPrompt = PROMPT_LAYER * LAYERS + OUTSIDE + 1;
       expect(counts.dispatches.calls).toBeLessThanOrEqual((TOKENS - 1) * perToken + ofPrompt);
       expect(counts.dispatches.calls).toBeGreaterThan(TOKENS * stats.dispatchesPerToken - 1);
       // Those of the last token alone: router, gated units, and their sum with the residual.
-      const labels = counts.pipelines.firsts.map(
-        (pipeline) => (pipeline as GPUComputePipeline).label,
-      );
       const ofExperts = labels
         .slice(-stats.dispatchesPerToken)
         .filter((label) => /router|expert|combine/.test(label));

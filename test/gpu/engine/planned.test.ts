@@ -22,9 +22,11 @@ const MODELS: readonly TinyModelOptions[] = [
 const engine = createEngine({ gpu: navigator.gpu });
 afterAll(() => engine.dispose());
 
-test.for(MODELS)("inspect plans what the engine takes for $architecture", async (options) => {
-  const model = tinyModel(options);
-  const info = await engine.load(model.buffer, { contextTokens: 128 }, {});
+test.for(MODELS)("inspect plans what the engine takes for $architecture", async (shape) => {
+  const model = tinyModel(shape);
+  // What lanes that split the keys of a conversation write in between is not planned: no device is known.
+  const options = { contextTokens: 128, variants: "serial" } as const;
+  const info = await engine.load(model.buffer, options, {});
   const { gpu } = await reportModel(memorySource(model), {
     contextTokens: 128,
     kvCache: undefined,

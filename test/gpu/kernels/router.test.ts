@@ -120,7 +120,7 @@ async function route(run: RunKernel, routed: RouterCase) {
     },
     weights: routed.packed,
     parts: [
-      ...rowDotsParts(routed.format, "router", { lanes: "PARTS" }),
+      ...rowDotsParts(routed.format, "router", { lanes: "PARTS", alone: true }),
       routerInputParts[summand ? "summed" : inputOf(norm)],
       variants.serial.matrix.reduce,
       ...score.parts,

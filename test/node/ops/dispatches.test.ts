@@ -1,10 +1,12 @@
 import { describe, expect, test } from "vitest";
 import { unallocatedResources } from "../../../src/engine/dry-run.ts";
 import { planPools } from "../../../src/engine/pool-layout.ts";
+import { choiceOfKind, variantOf } from "../../../src/engine/tuning/choices.ts";
 import { cacheFormats } from "../../../src/formats/cache/registry.ts";
 import { type Accuracy, accuracies } from "../../../src/formats/input/registry.ts";
 import { openGguf } from "../../../src/gguf/gguf.ts";
-import type { Kernel } from "../../../src/gpu/kernel.ts";
+import type { Constants, Kernel } from "../../../src/gpu/kernel.ts";
+import { linkKernel } from "../../../src/gpu/pipelines.ts";
 import { variants } from "../../../src/kernels/parts.ts";
 import { architectures, readModel } from "../../../src/models/registry.ts";
 import { GpuOps, type RecordOptions } from "../../../src/ops/gpu-ops.ts";
@@ -18,22 +20,29 @@ const DECODE: RecordOptions = { maxTokens: 1 };
 /** What of a model's resources is other than usual. */
 type Change = (resources: GpuResources) => Partial<GpuResources>;
 
-/** The names of the kernels that a pass of a tiny model dispatches, in order. */
-async function dispatches(
+/** A kernel that is compiled for a pass, with what it is linked with and given. */
+interface Compiled {
+  readonly kernel: Kernel;
+  readonly parts: readonly string[];
+  readonly constants: Constants;
+}
+
+/** The kernels that a pass of a tiny model dispatches, in order. */
+async function compiled(
   options: TinyModelOptions,
   recording: RecordOptions = DECODE,
   change: Change = () => ({}),
-): Promise<readonly string[]> {
+): Promise<readonly Compiled[]> {
   const file = await openGguf(memorySource(tinyModel({ ...SMALL, ...options })));
   const { metadata, tensors } = file;
   const spec = readModel({ metadata, shape: (name) => tensors.get(name)?.shape });
   const pools = planPools(file, spec.moe);
   const cache = { contextTokens: 64, cacheFormat: cacheFormats.f32 };
   const resources = unallocatedResources(file, spec, pools, cache);
-  const names: string[] = [];
+  const kernels: Compiled[] = [];
   const pipelines = {
-    compile(kernel: Kernel) {
-      names.push(kernel.name);
+    compile(kernel: Kernel, parts: readonly string[], constants: Constants) {
+      kernels.push({ kernel, parts, constants });
       return new Promise(() => {});
     },
   };
@@ -42,10 +51,43 @@ async function dispatches(
   const ops = new GpuOps({ ...own, ...change(own) }, spec.moe, recording);
   spec.forward(ops);
   ops.recordEnd();
+  return kernels;
+}
+
+/** Their names, in order. */
+async function dispatches(...of: Parameters<typeof compiled>): Promise<readonly string[]> {
+  const names = (await compiled(...of)).map(({ kernel }) => kernel.name);
   // A pass takes one of the ways to choose a token: here the one that needs nothing but argmax.
   const ofOtherWays = new Set(["shape_logits", "pick_token", "count_logits", "sum_weights"]);
   return names.filter((name) => !ofOtherWays.has(name));
 }
+
+/** A third of a latent head's dimensions is rotated besides. */
+function sizesOf(architecture: keyof typeof architectures): Partial<TinyModelOptions> {
+  return architecture === "deepseek2" ? { headDim: 48 } : {};
+}
+
+test.for(Object.keys(architectures) as (keyof typeof architectures)[])(
+  "no kernel of %s is given a constant that it lacks, whatever the variant",
+  async (architecture) => {
+    const choices = [variants.serial, variants.workgroup, variantOf(choiceOfKind("subgroup"), 32)];
+    for (const variant of choices) {
+      for (const recording of [DECODE, { maxTokens: 3 }, { maxTokens: 32 }]) {
+        const model = { architecture, ...sizesOf(architecture) };
+        const kernels = await compiled(model, recording, () => ({ variant }));
+
+        expect(kernels.length).toBeGreaterThan(0);
+        for (const { kernel, parts, constants } of kernels) {
+          const code = linkKernel(kernel, parts);
+          const lacking = Object.keys(constants).filter(
+            (name) => !new RegExp(`^override ${name}\\b`, "m").test(code),
+          );
+          expect({ kernel: kernel.name, lacking }).toEqual({ kernel: kernel.name, lacking: [] });
+        }
+      }
+    }
+  },
+);
 
 const ATTENTION = ["matvec", "rotate_append", "attention", "matvec"];
 const LATENT = ["matvec", "latent_append", "attention", "head_linear"];
@@ -186,7 +228,7 @@ describe("a decoded token's dispatches", () => {
       const [layers, head = HEAD] = EXPECTED[architecture];
 
       // A third of a latent head's dimensions is rotated besides.
-      const sizes = architecture === "deepseek2" ? { headDim: 48 } : {};
+      const sizes = sizesOf(architecture);
 
       expect(await dispatches({ architecture, ...sizes })).toEqual([
         "embed",

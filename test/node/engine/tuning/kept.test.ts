@@ -26,7 +26,7 @@ const BROKEN: TextFile = {
 };
 
 function tuning(atMs: number, kind: "serial" | "workgroup" = "serial"): Tuning {
-  return { choice: choiceOfKind(kind), medians: { matrix: { serial: 1.5 } }, atMs };
+  return { choice: choiceOfKind(kind), medians: { matrix: { serial: 1.5 } }, atMs, loads: 1 };
 }
 
 describe("tunings", () => {
@@ -89,21 +89,21 @@ describe("tunings", () => {
 
   test.for<[string, string]>([
     ["no JSON", "{"],
-    ["another version", JSON.stringify({ version: 2, tunings: { a: tuning(1) } })],
+    ["another version", JSON.stringify({ version: 1, tunings: { a: tuning(1) } })],
     ["no tunings", JSON.stringify({ version: 1 })],
     ["nothing", "null"],
-    ["a tuning without a choice", JSON.stringify({ version: 1, tunings: { a: { atMs: 1 } } })],
+    ["a tuning without a choice", JSON.stringify({ version: 2, tunings: { a: { atMs: 1 } } })],
     [
       "a candidate that is not there any more",
       JSON.stringify({
-        version: 1,
+        version: 2,
         tunings: { a: { ...tuning(1), choice: { ...choiceOfKind("serial"), matrix: "gone" } } },
       }),
     ],
     [
       "a candidate that every object has",
       JSON.stringify({
-        version: 1,
+        version: 2,
         tunings: { a: { ...tuning(1), choice: { ...choiceOfKind("serial"), matrix: "toString" } } },
       }),
     ],

@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
 import { choiceOfKind, type TunedDevice } from "../../../../src/engine/tuning/choices.ts";
-import { KeptTunings } from "../../../../src/engine/tuning/kept.ts";
+import { KeptTunings, MOST_LOADS } from "../../../../src/engine/tuning/kept.ts";
 import { planVariants } from "../../../../src/engine/tuning/plan.ts";
 import { readWantedVariants } from "../../../../src/engine/tuning/wanted.ts";
 import { familyNames } from "../../../../src/kernels/parts.ts";
@@ -56,9 +56,34 @@ describe("a plan of variants", () => {
 
     expect(settled.report.matrix).toMatchObject({ chosen: "serial-64", source: "tuned" });
     expect(settled.report.norm).toMatchObject({ chosen: "serial", source: "default" });
-    expect(next.open).toEqual([]);
     expect(next.choice).toEqual(settled.choice);
     expect(next.report.matrix).toEqual({ ...settled.report.matrix, source: "kept" });
+  });
+
+  test("leaves to the next loads what there was no time for, but not for ever", async () => {
+    const file = memoryFile();
+    let next = await plan({}, new KeptTunings(file));
+    await next.settle(FOUND);
+    next = await plan({}, new KeptTunings(file));
+    expect(next.open).toEqual(familyNames.filter((family) => family !== "matrix"));
+
+    const experts = { serial: 3, "serial-4": 2 };
+    const choice = { ...next.choice, experts: "serial-4" };
+    const settled = await next.settle({ choice, medians: { experts, norm: {} } });
+    next = await plan({}, new KeptTunings(file));
+    expect(next.choice).toEqual(choice);
+    expect(next.report.matrix.medianMs).toEqual(FOUND.medians.matrix);
+    expect(next.report.experts.medianMs).toEqual(experts);
+    expect(settled.report.norm.source).toBe("default");
+    expect(next.open).not.toContain("norm");
+    expect(next.open).toContain("router");
+
+    for (let load = 2; load < MOST_LOADS; load++) {
+      expect(next.open).not.toEqual([]);
+      await next.settle({ choice, medians: {} });
+      next = await plan({}, new KeptTunings(file));
+    }
+    expect(next.open).toEqual([]);
   });
 
   test("has nothing open where nothing can be kept or may be timed", async () => {
