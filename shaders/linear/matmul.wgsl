@@ -4,15 +4,14 @@
 // 8. Without has_residual, residual is not read. A matrix in several buffers takes a dispatch for
 // each.
 // vectors: the norm's weights, if there is one, and the bias [rows], from where the params say.
-// A lane has a tile of FOURS times 4 rows, FOURS being 1 or 2, and 8 tokens: each weight is decoded
-// once for 8 tokens, each input read once for all rows. LANES lanes share a tile, ROWS tiles of the same tokens share a workgroup.
+// A lane has a tile of 4 rows and 8 tokens: each weight is decoded once for 8 tokens, each input
+// read once for 4 rows. LANES lanes share a tile, ROWS tiles of the same tokens share a workgroup.
 // x has room for a multiple of 8 tokens; what it holds past the last one reaches no other token.
 // The sums of a token are added in the order of matvec.wgsl's.
 // Needs: load_weights (shaders/formats), input_unit and unit_dot (unit), input_factor (input),
 // row_sum4 (shaders/reduce), control (shaders/control).
 override LANES: u32 = 1u;
 override ROWS: u32 = 16u;
-override FOURS: u32 = 1u;
 
 const TOKENS = 8u;
 // Start of a bias that is not there.
@@ -43,52 +42,28 @@ struct Weights {
   d: WeightUnit,
 }
 
-// A token's share of a tile: its products with four rows and with the four behind them, and the
-// squares of its input.
+// A token's share of a tile: its products with the rows, and the squares of its input.
 struct Share {
   sums: vec4f,
-  more: vec4f,
   squares: f32,
 }
 
-fn weights_of(at: vec4u, count: u32) -> Weights {
-  return Weights(
-    load_weights(0u, count, at.x),
-    load_weights(0u, count, at.y),
-    load_weights(0u, count, at.z),
-    load_weights(0u, count, at.w),
-  );
-}
-
-fn dots_of(w: Weights, input: InputUnit) -> vec4f {
-  return vec4f(
+// `share` and what a unit of its token's input, which starts at quad `quad` of x, adds to it.
+fn added(share: Share, w: Weights, quad: u32, unit: u32) -> Share {
+  let input = input_unit(quad, unit);
+  let sums = vec4f(
     unit_dot(w.a, input),
     unit_dot(w.b, input),
     unit_dot(w.c, input),
     unit_dot(w.d, input),
   );
-}
-
-// `share` and what a unit of its token's input, which starts at quad `quad` of x, adds to it.
-fn added(share: Share, w: Weights, more: Weights, quad: u32, unit: u32) -> Share {
-  let input = input_unit(quad, unit);
-  var sum = Share(share.sums + dots_of(w, input), share.more, share.squares + input.squares);
-  if (FOURS == 2u) {
-    sum.more += dots_of(more, input);
-  }
-  return sum;
+  return Share(share.sums + sums, share.squares + input.squares);
 }
 
 // Adds up a token's share over the lanes, and writes what becomes of it.
 fn finish(share: Share, row: u32, token: u32, lane: u32, group_row: u32) {
   let factor = input_factor(share.squares, lane, group_row);
-  write(row_sum4(share.sums, lane, group_row), factor, row, token, lane);
-  if (FOURS == 2u) {
-    write(row_sum4(share.more, lane, group_row), factor, row + 4u, token, lane);
-  }
-}
-
-fn write(totals: vec4f, factor: f32, row: u32, token: u32, lane: u32) {
+  let totals = row_sum4(share.sums, lane, group_row);
   if (lane != 0u || token >= control.tokens) {
     return;
   }
@@ -118,13 +93,11 @@ fn main(
     return;
   }
   // Rows past the end compute the last one again: all lanes have to reach the barriers of row_sum4.
-  let row = ((group.y * grid.x + group.x) * ROWS + local.y) * 4u * FOURS;
+  let row = ((group.y * grid.x + group.x) * ROWS + local.y) * 4u;
   let units = params.cols / UNIT_COLS;
   let quads = params.cols / 4u;
   let count = params.rows * params.cols;
-  let four = vec4u(row, row + 1u, row + 2u, row + 3u);
-  let at = min(four, vec4u(params.rows - 1u)) * units;
-  let more_at = min(four + 4u, vec4u(params.rows - 1u)) * units;
+  let at = min(vec4u(row, row + 1u, row + 2u, row + 3u), vec4u(params.rows - 1u)) * units;
   // The same in the whole workgroup.
   let has_more = token + 4u < control.tokens;
   let quad = token * quads;
@@ -137,20 +110,21 @@ fn main(
   var seventh = Share();
   var eighth = Share();
   for (var unit = local.x; unit < units; unit += LANES) {
-    let w = weights_of(at + unit, count);
-    var more = w;
-    if (FOURS == 2u) {
-      more = weights_of(more_at + unit, count);
-    }
-    first = added(first, w, more, quad, unit);
-    second = added(second, w, more, quad + quads, unit);
-    third = added(third, w, more, quad + 2u * quads, unit);
-    fourth = added(fourth, w, more, quad + 3u * quads, unit);
+    let w = Weights(
+      load_weights(0u, count, at.x + unit),
+      load_weights(0u, count, at.y + unit),
+      load_weights(0u, count, at.z + unit),
+      load_weights(0u, count, at.w + unit),
+    );
+    first = added(first, w, quad, unit);
+    second = added(second, w, quad + quads, unit);
+    third = added(third, w, quad + 2u * quads, unit);
+    fourth = added(fourth, w, quad + 3u * quads, unit);
     if (has_more) {
-      fifth = added(fifth, w, more, quad + 4u * quads, unit);
-      sixth = added(sixth, w, more, quad + 5u * quads, unit);
-      seventh = added(seventh, w, more, quad + 6u * quads, unit);
-      eighth = added(eighth, w, more, quad + 7u * quads, unit);
+      fifth = added(fifth, w, quad + 4u * quads, unit);
+      sixth = added(sixth, w, quad + 5u * quads, unit);
+      seventh = added(seventh, w, quad + 6u * quads, unit);
+      eighth = added(eighth, w, quad + 7u * quads, unit);
     }
   }
   finish(first, row, token, local.x, local.y);

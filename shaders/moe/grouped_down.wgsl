@@ -1,18 +1,15 @@
 // y[pair, row] = down[row, :] . x[pair, :] + bias[row]
 // as expert_down.wgsl, to the bit, for the tiles of pairs that group_tokens.wgsl listed: each
-// weight is decoded once for the four pairs of a tile, each input read once for four rows, or for
-// eight with FOURS 2.
+// weight is decoded once for the four pairs of a tile, each input read once for four rows.
 // x [pairs, ffn]; y [pairs, hidden]; pairs and tiles: see group_tokens.wgsl.
 // down [hidden, ffn] starts at down_first within the slot. Only tiles whose slot lies in this arena
 // are computed (see grouped_gate_up.wgsl).
 // With BIASED, bias [hidden], f32, starts at bias_first within the slot.
-// LANES lanes share so many rows, of which a workgroup has ROWS times as many. ffn is a multiple of
-// 8.
+// LANES lanes share four rows, 4 * ROWS rows a workgroup. ffn is a multiple of 8.
 // Needs: weights and load_weights (shaders/formats), tile_dots and input_tile (shaders/linear),
 // row_sum4 (shaders/reduce), control (shaders/control).
 override LANES: u32 = 1u;
 override ROWS: u32 = 32u;
-override FOURS: u32 = 1u;
 override BIASED: u32 = 0u;
 
 struct Params {
@@ -54,15 +51,14 @@ fn main(
     pairs[tile.y + min(2u, last)],
     pairs[tile.y + last],
   );
-  let wanted = 4u * FOURS * (group.x * ROWS + local.y);
+  let wanted = 4u * (group.x * ROWS + local.y);
   let row = min(wanted + vec4u(0u, 1u, 2u, 3u), vec4u(params.hidden - 1u));
-  let more = min(wanted + vec4u(4u, 5u, 6u, 7u), vec4u(params.hidden - 1u));
   let units = params.ffn / UNIT_COLS;
   let count = params.ffn * params.hidden;
   let base = slot * params.slot_words;
   let down_base = base + params.down_first;
   let first = members * (params.ffn / 4u);
-  var sums = array<vec4f, 8>();
+  var sums = array<vec4f, 4>();
   for (var unit = local.x; unit < units; unit += LANES) {
     let inputs = input_tile(first, unit);
     let units_of = row * units + unit;
@@ -70,24 +66,11 @@ fn main(
     sums[1] += tile_dots(load_weights(down_base, count, units_of.y), inputs);
     sums[2] += tile_dots(load_weights(down_base, count, units_of.z), inputs);
     sums[3] += tile_dots(load_weights(down_base, count, units_of.w), inputs);
-    if (FOURS == 2u) {
-      let more_of = more * units + unit;
-      sums[4] += tile_dots(load_weights(down_base, count, more_of.x), inputs);
-      sums[5] += tile_dots(load_weights(down_base, count, more_of.y), inputs);
-      sums[6] += tile_dots(load_weights(down_base, count, more_of.z), inputs);
-      sums[7] += tile_dots(load_weights(down_base, count, more_of.w), inputs);
-    }
   }
   finish(wanted, local, members, tile.z, base, sums[0]);
   finish(wanted + 1u, local, members, tile.z, base, sums[1]);
   finish(wanted + 2u, local, members, tile.z, base, sums[2]);
   finish(wanted + 3u, local, members, tile.z, base, sums[3]);
-  if (FOURS == 2u) {
-    finish(wanted + 4u, local, members, tile.z, base, sums[4]);
-    finish(wanted + 5u, local, members, tile.z, base, sums[5]);
-    finish(wanted + 6u, local, members, tile.z, base, sums[6]);
-    finish(wanted + 7u, local, members, tile.z, base, sums[7]);
-  }
 }
 
 // Sums up over the lanes and writes the first `filled` of a tile's results in a row.

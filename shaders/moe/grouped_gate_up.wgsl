@@ -2,7 +2,7 @@
 //                      up[row, :] . input[token, :] + up_bias[row])
 // where input = x, or its RMS norm (shaders/linear/input), for the tiles of pairs that
 // group_tokens.wgsl listed: each weight is decoded once for the four pairs of a tile, each input
-// read once for two rows of gate and of up, or for four with FOURS 2. A pair's sums are added in the order of expert_gate_up.wgsl, whatever it
+// read once for two rows. A pair's sums are added in the order of expert_gate_up.wgsl, whatever it
 // shares a tile with.
 // x [tokens, cols]; vectors: the norm's weights [cols], if there is one; y [pairs, ffn]; pairs and
 // tiles: see group_tokens.wgsl.
@@ -10,13 +10,11 @@
 // and up_first within it. Only tiles whose slot lies in this arena, which holds the slots
 // [arena_first, arena_first + arena_slots), are computed.
 // With BIASED, gate_bias and up_bias [ffn], f32, start at gate_bias_first and up_bias_first.
-// LANES lanes share so many rows, of which a workgroup has ROWS times as many. cols is a multiple of
-// 8.
+// LANES lanes share two rows, 2 * ROWS rows a workgroup. cols is a multiple of 8.
 // Needs: load_gate and load_up (shaders/formats), tile_dots and input_tile (shaders/linear),
 // input_factor (input), row_sum4 (shaders/reduce), gated (shaders/act), control (shaders/control).
 override LANES: u32 = 1u;
 override ROWS: u32 = 32u;
-override FOURS: u32 = 1u;
 override BIASED: u32 = 0u;
 
 struct Params {
@@ -56,17 +54,17 @@ fn main(
     return;
   }
   let members = members_of(tile);
-  let wanted = 2u * FOURS * (group.x * ROWS + local.y);
+  let wanted = 2u * (group.x * ROWS + local.y);
   // Rows past the end compute the last one again: all lanes have to reach the barriers of row_sum4.
-  let row = min(vec4u(wanted, wanted + 1u, wanted + 2u, wanted + 3u), vec4u(params.ffn - 1u));
+  let row = min(vec2u(wanted, wanted + 1u), vec2u(params.ffn - 1u));
   let units = params.cols / UNIT_COLS;
   let count = params.ffn * params.cols;
   let base = slot * params.slot_words;
   let gate_base = base + params.gate_first;
   let up_base = base + params.up_first;
   let first = members / params.top_k * (params.cols / 4u);
-  var gates = array<vec4f, 4>();
-  var ups = array<vec4f, 4>();
+  var gates = array<vec4f, 2>();
+  var ups = array<vec4f, 2>();
   var squares = vec4f();
   for (var unit = local.x; unit < units; unit += LANES) {
     let inputs = input_tile(first, unit);
@@ -81,12 +79,6 @@ fn main(
     gates[1] += tile_dots(load_gate(gate_base, count, units_of.y), inputs);
     ups[0] += tile_dots(load_up(up_base, count, units_of.x), inputs);
     ups[1] += tile_dots(load_up(up_base, count, units_of.y), inputs);
-    if (FOURS == 2u) {
-      gates[2] += tile_dots(load_gate(gate_base, count, units_of.z), inputs);
-      gates[3] += tile_dots(load_gate(gate_base, count, units_of.w), inputs);
-      ups[2] += tile_dots(load_up(up_base, count, units_of.z), inputs);
-      ups[3] += tile_dots(load_up(up_base, count, units_of.w), inputs);
-    }
   }
   let factors = vec4f(
     input_factor(squares.x, local.x, local.y),
@@ -94,22 +86,18 @@ fn main(
     input_factor(squares.z, local.x, local.y),
     input_factor(squares.w, local.x, local.y),
   );
-  let place = Place(members, tile.z, base, factors);
-  finish(wanted, local, place, gates[0], ups[0]);
-  finish(wanted + 1u, local, place, gates[1], ups[1]);
-  if (FOURS == 2u) {
-    finish(wanted + 2u, local, place, gates[2], ups[2]);
-    finish(wanted + 3u, local, place, gates[3], ups[3]);
+  for (var side = 0u; side < 2u; side++) {
+    let gate = row_sum4(select(gates[1], gates[0], side == 0u), local.x, local.y);
+    let up = row_sum4(select(ups[1], ups[0], side == 0u), local.x, local.y);
+    if (local.x == 0u && wanted + side < params.ffn) {
+      let biases = biases_of(wanted + side, base);
+      let whole_gates = fma(gate, factors, vec4f(biases.x));
+      let whole_ups = fma(up, factors, vec4f(biases.y));
+      for (var place = 0u; place < tile.z; place++) {
+        y[members[place] * params.ffn + wanted + side] = gated(whole_gates[place], whole_ups[place]);
+      }
+    }
   }
-}
-
-// The pairs of a tile, the first `filled` of which are its own, where their expert lies, and the
-// factors of their inputs.
-struct Place {
-  members: vec4u,
-  filled: u32,
-  base: u32,
-  factors: vec4f,
 }
 
 // The pairs of a tile; places past the last one have that one again.
@@ -123,21 +111,13 @@ fn members_of(tile: vec4u) -> vec4u {
   );
 }
 
-// Adds up a row's products over the lanes, and writes a tile's results.
-fn finish(row: u32, local: vec3u, place: Place, gate: vec4f, up: vec4f) {
-  let gate_sums = row_sum4(gate, local.x, local.y);
-  let up_sums = row_sum4(up, local.x, local.y);
-  if (local.x != 0u || row >= params.ffn) {
-    return;
+// Those of gate and of up in a row, 0 where there are none.
+fn biases_of(row: u32, base: u32) -> vec2f {
+  if (BIASED == 0u) {
+    return vec2f();
   }
-  var biases = vec2f(0.0);
-  if (BIASED != 0u) {
-    biases.x = bitcast<f32>(weights[place.base + params.gate_bias_first + row]);
-    biases.y = bitcast<f32>(weights[place.base + params.up_bias_first + row]);
-  }
-  let gates = fma(gate_sums, place.factors, vec4f(biases.x));
-  let ups = fma(up_sums, place.factors, vec4f(biases.y));
-  for (var i = 0u; i < place.filled; i++) {
-    y[place.members[i] * params.ffn + row] = gated(gates[i], ups[i]);
-  }
+  return vec2f(
+    bitcast<f32>(weights[base + params.gate_bias_first + row]),
+    bitcast<f32>(weights[base + params.up_bias_first + row]),
+  );
 }

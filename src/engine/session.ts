@@ -361,8 +361,8 @@ async function plannedVariants(
   { variants, file, spec, kvCache, accuracy }: OpenedModel,
   { tunings, runtime, tuningMs }: TuningPlace,
 ): Promise<VariantPlan> {
-  const { adapterName, adapterClass } = context;
-  const device = { adapterClass, leastSubgroup: await usableSubgroups(context) };
+  const { adapterName, adapterClass, mostLanes } = context;
+  const device = { adapterClass, mostLanes, leastSubgroup: await usableSubgroups(context) };
   const { pinned } = variants;
   const model = { file, spec, kvCache, accuracy };
   const key = tuningKey({ adapterName, device, runtime, ...model, pinned });

@@ -14,6 +14,8 @@ export interface GpuContext {
   readonly adapterClass: AdapterClass;
   /** The least number of lanes that a subgroup may have; undefined where the device has no subgroups. */
   readonly leastSubgroup: number | undefined;
+  /** Lanes that a workgroup may have. */
+  readonly mostLanes: number;
   /** Whether the device has an instruction for products of bytes, as far as is known: `dot4I8Packed` in WGSL. */
   readonly packedDot: boolean;
   /** Whether the device computes in f16: `shader-f16`. */
@@ -92,6 +94,10 @@ export async function openGpu(gpu: GPU | undefined, maxBufferBytes?: number): Pr
     leastSubgroup: device.features.has("subgroups")
       ? (adapter.info.subgroupMinSize ?? 1)
       : undefined,
+    mostLanes: Math.min(
+      device.limits.maxComputeInvocationsPerWorkgroup,
+      device.limits.maxComputeWorkgroupSizeX,
+    ),
     packedDot: !software && (gpu.wgslLanguageFeatures?.has(PACKED_DOT) ?? false),
     halves: device.features.has("shader-f16"),
     memory,

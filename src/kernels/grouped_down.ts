@@ -3,7 +3,7 @@ import source from "../../shaders/moe/grouped_down.wgsl?raw";
 import { defineKernel } from "../gpu/kernel.ts";
 import { mostTiles } from "./group_tokens.ts";
 
-/** Rows that a lane computes, times `FOURS`. */
+/** Rows that a lane computes. */
 const TILE_ROWS = 4;
 
 /**
@@ -28,9 +28,9 @@ export const groupedDown = defineKernel({
   buffers: { x: "read", pairs: "read", tiles: "read", y: "read_write" },
   weights: true,
   control: "read",
-  constants: { LANES: 1, ROWS: 32, FOURS: 1, BIASED: 0 },
-  grid: ({ hidden, top_k, slot_count }, { ROWS = 32, FOURS = 1 }, tokens) => [
-    Math.ceil(hidden / (TILE_ROWS * FOURS * ROWS)),
+  constants: { LANES: 1, ROWS: 32, BIASED: 0 },
+  grid: ({ hidden, top_k, slot_count }, { ROWS = 32 }, tokens) => [
+    Math.ceil(hidden / TILE_ROWS / ROWS),
     mostTiles(tokens * top_k, slot_count),
     1,
   ],

@@ -3,7 +3,7 @@ import source from "../../shaders/moe/grouped_gate_up.wgsl?raw";
 import { defineKernel } from "../gpu/kernel.ts";
 import { mostTiles } from "./group_tokens.ts";
 
-/** Rows of gate and of up that a lane computes, times `FOURS`. */
+/** Rows of gate and of up that a lane computes. */
 const TILE_ROWS = 2;
 
 /**
@@ -32,9 +32,9 @@ export const groupedGateUp = defineKernel({
   buffers: { x: "read", vectors: "read", pairs: "read", tiles: "read", y: "read_write" },
   weights: true,
   control: "read",
-  constants: { LANES: 1, ROWS: 32, FOURS: 1, BIASED: 0 },
-  grid: ({ ffn, top_k, slot_count }, { ROWS = 32, FOURS = 1 }, tokens) => [
-    Math.ceil(ffn / (TILE_ROWS * FOURS * ROWS)),
+  constants: { LANES: 1, ROWS: 32, BIASED: 0 },
+  grid: ({ ffn, top_k, slot_count }, { ROWS = 32 }, tokens) => [
+    Math.ceil(ffn / TILE_ROWS / ROWS),
     mostTiles(tokens * top_k, slot_count),
     1,
   ],

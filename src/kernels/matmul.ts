@@ -29,9 +29,9 @@ export const matmul = defineKernel({
   buffers: { x: "read", vectors: "read", residual: "read", y: "read_write" },
   weights: true,
   control: "read",
-  constants: { LANES: 1, ROWS: 16, FOURS: 1 },
-  grid: ({ rows }, { ROWS = 16, FOURS = 1 }, tokens) =>
-    foldGrid(Math.ceil(rows / (TILE_ROWS * FOURS * ROWS)), Math.ceil(tokens / TILE_TOKENS)),
+  constants: { LANES: 1, ROWS: 16 },
+  grid: ({ rows }, { ROWS = 16 }, tokens) =>
+    foldGrid(Math.ceil(rows / (TILE_ROWS * ROWS)), Math.ceil(tokens / TILE_TOKENS)),
   work: ({ rows, cols, bias, has_residual }, _constants, { tokens }) => ({
     words: tokens * (cols + rows * (1 + has_residual)) + (bias === NO_VECTOR ? 0 : rows),
     multiplyAdds: tokens * rows * cols,

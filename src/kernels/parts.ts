@@ -134,18 +134,11 @@ export interface Reduction extends Sizes {
   readonly reduce: string;
   /** Fours of rows that a lane of `row_dots` takes at once, 1 or 2; default 1. A workgroup has as many rows either way. */
   readonly fours?: number;
-  /** The same of a tile of several tokens; default 1. */
-  readonly tileFours?: number;
 }
 
 /** The constants of a kernel that calls `row_dots`. */
 export function rowDotsConstants({ constants, fours = 1 }: Reduction): Constants {
   return { ...constants, ROWS: constants.ROWS! / fours, FOURS: fours };
-}
-
-/** The constants of a kernel whose lanes have a tile of rows and tokens. */
-export function tileConstants({ constants, tileFours = 1 }: Reduction): Constants {
-  return { ...constants, ROWS: constants.ROWS! / tileFours, FOURS: tileFours };
 }
 
 /** One choice for each family of kernels: those of a family do the same kind of work, so the same suits them. */
@@ -181,7 +174,6 @@ const rowSums = {
   subgroup: { reduce: subgroup, constants: { LANES: 32, ROWS: 4 } },
   "subgroup-8": { reduce: subgroup, constants: { LANES: 8, ROWS: 16 } },
   "subgroup-64": { reduce: subgroup, constants: { LANES: 64, ROWS: 2 } },
-  "subgroup-tall": { reduce: subgroup, constants: { LANES: 32, ROWS: 4 }, tileFours: 2 },
   "subgroup-32x2": { reduce: subgroup, constants: { LANES: 32, ROWS: 2 } },
   "subgroup-32x8": { reduce: subgroup, constants: { LANES: 32, ROWS: 8 } },
 } as const;
@@ -228,6 +220,8 @@ export const candidates = {
     serial: { constants: { LANES: 8, PARTS: 1 } },
     workgroup: { constants: { LANES: 256, PARTS: 4 } },
     "workgroup-64": { constants: { LANES: 64, PARTS: 4 } },
+    // All of a router is read by one workgroup: the more lanes, the more of it is on its way at once.
+    "workgroup-1024": { constants: { LANES: 1024, PARTS: 4 } },
   },
 } as const satisfies { readonly [family in FamilyName]: Record<string, Variant[family]> };
 
@@ -254,8 +248,8 @@ export const variants = {
 export const subgroupVariant = {
   ...variants.workgroup,
   matrix: rowSums.subgroup,
-  batch: rowSums["subgroup-tall"],
-  experts: rowSums["subgroup-tall"],
+  batch: rowSums.subgroup,
+  experts: rowSums.subgroup,
   norm: wholeSums.subgroup,
   rotate: headSums.subgroup,
 } as const satisfies Variant;

@@ -1,8 +1,22 @@
 import source from "../../shaders/moe/router.wgsl?raw";
-import { defineKernel } from "../gpu/kernel.ts";
+import { type Constants, defineKernel } from "../gpu/kernel.ts";
 
 /** What a router leaves for others to read, as its constant `KEEPS` has it. */
 export const ROUTER_KEEPS = { nothing: 0, sum: 1, norm: 2 } as const;
+
+/** Lanes that share experts each add up what the others found: no more than are soon added. */
+const MOST_PARTS = 32;
+
+/**
+ * The constants of a router of so many experts: where lanes share them, all lanes do, though experts are few. `PARTS` is a
+ * power of two, as `LANES` is.
+ */
+export function routerConstants(constants: Constants, experts: number): Constants {
+  const { LANES = 1, PARTS = 1 } = constants;
+  if (PARTS === 1) return constants;
+  const idle = 2 ** Math.floor(Math.log2(LANES / Math.ceil(experts / 4)));
+  return { ...constants, PARTS: Math.min(MOST_PARTS, Math.max(PARTS, idle)) };
+}
 
 /** Where a page table starts that a router does not look into. */
 export const NO_PAGES = 0xffff_ffff;

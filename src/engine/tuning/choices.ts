@@ -18,6 +18,8 @@ export interface TunedDevice {
   readonly adapterClass: AdapterClass;
   /** The least number of lanes of a subgroup; undefined where the kernels cannot use subgroups. */
   readonly leastSubgroup: number | undefined;
+  /** Lanes that a workgroup may have. */
+  readonly mostLanes: number;
 }
 
 /** Kinds of choices that exist in every family, and what stands for one that a family lacks. */
@@ -65,6 +67,7 @@ export function rivalsOf(family: FamilyName, device: TunedDevice): string[] {
   const known: Readonly<Record<string, Sizes>> = candidates[family];
   return Object.entries(known)
     .filter(([name, choice]) => {
+      if (lanesOf(choice) > device.mostLanes) return false;
       if (needsSubgroups(choice)) return subgroups;
       const twin = name.replace("workgroup", "subgroup");
       if (subgroups && twin !== name && twin in known) return false;
@@ -85,9 +88,18 @@ export function candidate(family: FamilyName, name: string): Sizes {
 }
 
 /** What programs are recorded with. Throws "missing-feature" for what the device cannot run. */
-export function variantOf(choice: VariantChoice, leastSubgroup: number | undefined): Variant {
+export function variantOf(
+  choice: VariantChoice,
+  { leastSubgroup, mostLanes }: Pick<TunedDevice, "leastSubgroup" | "mostLanes">,
+): Variant {
   const entries = familyNames.map((family) => {
     const sizes = candidate(family, choice[family]);
+    if (lanesOf(sizes) > mostLanes) {
+      throw new SluiceError(
+        "missing-feature",
+        `variants has "${choice[family]}" for ${family}, whose workgroups have ${lanesOf(sizes)} lanes; this device allows ${mostLanes}. Choose another, or "auto".`,
+      );
+    }
     if (!needsSubgroups(sizes)) return [family, sizes];
     if (leastSubgroup === undefined) {
       throw new SluiceError(
@@ -98,6 +110,12 @@ export function variantOf(choice: VariantChoice, leastSubgroup: number | undefin
     return [family, withLeastSubgroup(sizes, leastSubgroup)];
   });
   return Object.fromEntries(entries) as Variant;
+}
+
+/** Lanes of a workgroup. */
+function lanesOf({ constants }: Sizes): number {
+  const { LANES = 1, ROWS = 1, GROUPS = 1, SPLITS = 1 } = constants;
+  return LANES * ROWS * GROUPS * SPLITS;
 }
 
 /**

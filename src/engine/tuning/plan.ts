@@ -69,7 +69,7 @@ function makePlan(
   return {
     device,
     choice,
-    variant: variantOf(choice, device.leastSubgroup),
+    variant: variantOf(choice, device),
     report: reportOf(wanted, { ...found, choice }, source),
     open,
     pinned: wanted.pinned,

@@ -191,7 +191,7 @@ class Heat {
   async #record(name: string, untilMs: number): Promise<void> {
     const { family, which, choice, device, tunable } = this.#parts;
     const { resources, spec, programs } = tunable;
-    const variant = variantOf({ ...choice, [family]: name }, device.leastSubgroup);
+    const variant = variantOf({ ...choice, [family]: name }, device);
     const { scratch } = programs[which];
     const own = { ...resources, variant };
     const recording = recordProgram(own, spec, which, tunable.recording, scratch);

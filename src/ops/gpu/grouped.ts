@@ -3,7 +3,7 @@ import { expertDownColumns } from "../../kernels/expert_down_columns.ts";
 import { groupTokens, MAX_GROUPED_SLOTS } from "../../kernels/group_tokens.ts";
 import { groupedDown } from "../../kernels/grouped_down.ts";
 import { groupedGateUp } from "../../kernels/grouped_gate_up.ts";
-import { activationParts, tileConstants } from "../../kernels/parts.ts";
+import { activationParts } from "../../kernels/parts.ts";
 import type { ExpertArenas } from "../gpu-resources.ts";
 import type { MoeSpec } from "../ops.ts";
 import type { Scratch } from "../program.ts";
@@ -52,7 +52,7 @@ export function recordGroupedProducts(recording: Recording, products: GroupedPro
   // What is not there is not read: any buffer does that is only read.
   const vectors = x.vectors.length > 0 ? gpu.vectors(...x.vectors) : x.scratch;
   const { reduce } = gpu.variant.experts;
-  const constants = { ...tileConstants(gpu.variant.experts), BIASED: pool.biases ? 1 : 0 };
+  const constants = { ...gpu.variant.experts.constants, BIASED: pool.biases ? 1 : 0 };
   const arenas = pool.arenas.map((buffer, index) => ({
     buffer,
     params: {

@@ -2,12 +2,7 @@ import { gateUp } from "../../kernels/gate_up.ts";
 import { gatedUnit } from "../../kernels/gated_unit.ts";
 import { matmul } from "../../kernels/matmul.ts";
 import { matvec, NO_VECTOR } from "../../kernels/matvec.ts";
-import {
-  activationParts,
-  matricesParts,
-  rowDotsConstants,
-  tileConstants,
-} from "../../kernels/parts.ts";
+import { activationParts, matricesParts, rowDotsConstants } from "../../kernels/parts.ts";
 import { checkMultiple, checkWidth } from "../checks.ts";
 import type { GpuMatrix, GpuMatrixPart } from "../gpu-resources.ts";
 import type { ActivationName, LinearOptions } from "../ops.ts";
@@ -76,7 +71,7 @@ function recordProduct(
         ...from,
         params: { ...shared, rows: part.rows, bias: partBias, first_row: part.firstRow },
         parts: [...loaderOf(input, format), ...input.parts, batch.reduce],
-        constants: tileConstants(batch),
+        constants: batch.constants,
       });
     }
   }

@@ -1,14 +1,7 @@
-import type { Constants } from "../../gpu/kernel.ts";
 import { hashRouter } from "../../kernels/hash_router.ts";
 import { NO_VECTOR } from "../../kernels/matvec.ts";
-import {
-  rankingParts,
-  routerInputParts,
-  rowDotsParts,
-  type Sizes,
-  variants,
-} from "../../kernels/parts.ts";
-import { NO_PAGES, ROUTER_KEEPS, router } from "../../kernels/router.ts";
+import { rankingParts, routerInputParts, rowDotsParts, variants } from "../../kernels/parts.ts";
+import { NO_PAGES, ROUTER_KEEPS, router, routerConstants } from "../../kernels/router.ts";
 import { ranksByScore } from "../../routing/choose.ts";
 import { scoreFunctions } from "../../routing/registry.ts";
 import type { ScoreFunction } from "../../routing/router.ts";
@@ -125,23 +118,12 @@ export function recordRouter(
       ranksByScore(spec) ? rankingParts.byScore : rankingParts.byLogit,
     ],
     constants: {
-      ...constantsFor(gpu.variant.router, spec.experts),
+      ...routerConstants(gpu.variant.router.constants, spec.experts),
       EXPERTS: spec.experts,
       KEEPS: ROUTER_KEEPS[input.keeps],
     },
   });
   if (y) input.kept?.settle?.(y);
-}
-
-/** Lanes that share experts each add up what the others found: no more than are soon added. */
-const MOST_PARTS = 32;
-
-/** Where lanes share experts, all lanes do, though experts are few. */
-function constantsFor({ constants }: Sizes, experts: number): Constants {
-  const { LANES = 1, PARTS = 1 } = constants;
-  if (PARTS === 1) return constants;
-  const idle = 2 ** Math.floor(Math.log2(LANES / Math.ceil(experts / 4)));
-  return { ...constants, PARTS: Math.min(MOST_PARTS, Math.max(PARTS, idle)) };
 }
 
 /** Of a buffer that is bound and not used: the least. */

@@ -149,7 +149,7 @@ function createResources(
   };
   return {
     context,
-    variant: variantOf(defaultChoice(context), context.leastSubgroup),
+    variant: variantOf(defaultChoice(context), context),
     accuracy: "exact",
     contextTokens: tokens,
     control: context.memory.storage("control", 4 * (CONTROL_WORDS + tokens + 1)),

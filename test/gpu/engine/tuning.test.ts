@@ -66,10 +66,10 @@ async function numbersOf(engine: Engine) {
 /** What the device of this browser has. */
 async function deviceFacts() {
   const context = await openGpu(navigator.gpu);
-  const { adapterClass } = context;
+  const { adapterClass, mostLanes } = context;
   const leastSubgroup = await usableSubgroups(context);
   context.dispose();
-  return { adapterClass, leastSubgroup };
+  return { adapterClass, leastSubgroup, mostLanes };
 }
 
 describe("variants", () => {

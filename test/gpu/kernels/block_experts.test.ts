@@ -14,7 +14,6 @@ import {
   rowDotsConstants,
   rowDotsParts,
   sharedParts,
-  tileConstants,
 } from "../../../src/kernels/parts.ts";
 import { createRandom } from "../../../src/numeric/random.ts";
 import { runs } from "../../helpers/random-cases.ts";
@@ -44,8 +43,7 @@ const CASES = unitCases
 describe.for(CASES)("experts of blocks, $title", ({ format, input, variant, unit, reference }) => {
   const { integers } = unit;
   const { blockBytes } = input;
-  const { reduce } = variant.experts;
-  const constants = tileConstants(variant.experts);
+  const { constants, reduce } = variant.experts;
   const least = Math.max(BLOCK, leastCols(format));
   const load = integers ? blockParts : weightParts;
   const rest = [...unit.parts, reduce];

@@ -5,12 +5,7 @@ import { blockParts, weightParts } from "../../../src/formats/parts.ts";
 import { weightFormats } from "../../../src/formats/registry.ts";
 import { matmul, TILE_TOKENS } from "../../../src/kernels/matmul.ts";
 import { matvec, NO_VECTOR } from "../../../src/kernels/matvec.ts";
-import {
-  matricesParts,
-  rowDotsConstants,
-  rowDotsParts,
-  tileConstants,
-} from "../../../src/kernels/parts.ts";
+import { matricesParts, rowDotsConstants, rowDotsParts } from "../../../src/kernels/parts.ts";
 import { createRandom, normalArray, type Random } from "../../../src/numeric/random.ts";
 import { runs } from "../../helpers/random-cases.ts";
 import { kernelTest } from "../../helpers/run-kernel.ts";
@@ -90,7 +85,7 @@ describe.for(CASES)("products of blocks, $title", ({ format, variant, unit, refe
             ...unit.parts,
             variant.batch.reduce,
           ],
-          constants: tileConstants(variant.batch),
+          constants: variant.batch.constants,
         });
 
         const options = { bias, scale, residual };

@@ -9,6 +9,9 @@ const adapter = await navigator.gpu?.requestAdapter();
 /** Whether this browser's device has subgroups: of the adapters of the tests, SwiftShader has. */
 export const hasSubgroups = adapter?.features.has("subgroups") ?? false;
 
+/** Lanes that a workgroup may have: of the adapters of the tests, lavapipe allows 1024, SwiftShader 256. */
+export const mostLanes = adapter?.limits.maxComputeInvocationsPerWorkgroup ?? 0;
+
 /** Each variant of the hot kernels that this browser's device can run. */
 export const variantCases: readonly { readonly name: string; readonly variant: Variant }[] =
   Object.entries({

@@ -4,7 +4,7 @@ import { weightParts } from "../../../src/formats/parts.ts";
 import { weightFormats } from "../../../src/formats/registry.ts";
 import { TILE_PAIRS } from "../../../src/kernels/group_tokens.ts";
 import { groupedDown } from "../../../src/kernels/grouped_down.ts";
-import { inputParts, tileConstants, variants } from "../../../src/kernels/parts.ts";
+import { inputParts, variants } from "../../../src/kernels/parts.ts";
 import { createRandom } from "../../../src/numeric/random.ts";
 import { runs } from "../../helpers/random-cases.ts";
 import { kernelTest } from "../../helpers/run-kernel.ts";
@@ -33,12 +33,7 @@ const CASES = [
 ] as const;
 
 describe.for(CASES)("grouped_down, $format.name, $name", ({ format, name }) => {
-  const { reduce } = variants[name].experts;
-  // With the most rows a lane where they are not tried by another variant.
-  const matrix = tileConstants({
-    ...variants[name].experts,
-    tileFours: name === "workgroup" ? 2 : 1,
-  });
+  const { constants: matrix, reduce } = variants[name].experts;
   const parts = [...weightParts(format), inputParts.plain, reduce];
 
   kernelTest("agrees with f64, and to the bit with a pair by itself", async ({ run }) => {

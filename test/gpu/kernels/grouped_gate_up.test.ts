@@ -5,12 +5,7 @@ import { weightParts } from "../../../src/formats/parts.ts";
 import { weightFormats } from "../../../src/formats/registry.ts";
 import { TILE_PAIRS } from "../../../src/kernels/group_tokens.ts";
 import { groupedGateUp } from "../../../src/kernels/grouped_gate_up.ts";
-import {
-  activationParts,
-  inputParts,
-  tileConstants,
-  variants,
-} from "../../../src/kernels/parts.ts";
+import { activationParts, inputParts, variants } from "../../../src/kernels/parts.ts";
 import { createRandom, normalArray } from "../../../src/numeric/random.ts";
 import { runs } from "../../helpers/random-cases.ts";
 import { kernelTest, type RunKernel } from "../../helpers/run-kernel.ts";
@@ -59,12 +54,7 @@ interface Layer {
 describe.for(CASES)(
   "grouped_gate_up, $gate.name and $up.name, $input, $name",
   ({ gate, up, name, input }) => {
-    const { reduce } = variants[name].experts;
-    // With the most rows a lane where they are not tried by another variant.
-    const matrix = tileConstants({
-      ...variants[name].experts,
-      tileFours: name === "workgroup" ? 2 : 1,
-    });
+    const { constants: matrix, reduce } = variants[name].experts;
     const parts = [...loaders(gate, up), inputParts[input], reduce, activationParts.relu];
     const widest = gate.blockWeights > up.blockWeights ? gate : up;
 

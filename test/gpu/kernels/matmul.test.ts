@@ -9,7 +9,6 @@ import {
   matricesParts,
   rowDotsConstants,
   rowDotsParts,
-  tileConstants,
 } from "../../../src/kernels/parts.ts";
 import { createRandom } from "../../../src/numeric/random.ts";
 import { runs } from "../../helpers/random-cases.ts";
@@ -37,8 +36,7 @@ const CASES = formatCases.flatMap((each) =>
 );
 
 describe.for(CASES)("matmul, $name", ({ format, variant, input }) => {
-  const { reduce } = variant.batch;
-  const constants = tileConstants(variant.batch);
+  const { constants, reduce } = variant.batch;
   const parts = [...weightParts(format), inputParts[input], reduce];
 
   kernelTest("agrees with f64 and leaves other rows and tokens alone", async ({ run }) => {

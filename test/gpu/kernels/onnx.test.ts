@@ -13,7 +13,6 @@ import {
   matricesParts,
   rowDotsConstants,
   rowDotsParts,
-  tileConstants,
 } from "../../../src/kernels/parts.ts";
 import { rmsNorm } from "../../../src/kernels/rms_norm.ts";
 import { createRandom } from "../../../src/numeric/random.ts";
@@ -125,7 +124,7 @@ describe.for(allFormatCases)("products of $format.name, $name", ({ format, varia
           ...common,
           params: { ...plain, rows: count, bias: NO_VECTOR },
           parts: [...weightParts(format), inputParts.plain, variant.batch.reduce],
-          constants: tileConstants(variant.batch),
+          constants: variant.batch.constants,
         });
         const single = await run(matvec, {
           ...common,

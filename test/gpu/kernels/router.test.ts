@@ -2,12 +2,13 @@ import fc from "fast-check";
 import { describe, expect } from "vitest";
 import { weightFormats } from "../../../src/formats/registry.ts";
 import {
+  candidates,
   rankingParts,
   routerInputParts,
   rowDotsParts,
   variants,
 } from "../../../src/kernels/parts.ts";
-import { NO_PAGES, ROUTER_KEEPS, router } from "../../../src/kernels/router.ts";
+import { NO_PAGES, ROUTER_KEEPS, router, routerConstants } from "../../../src/kernels/router.ts";
 import { createRandom, type Random } from "../../../src/numeric/random.ts";
 import {
   chooseExperts,
@@ -34,6 +35,7 @@ import {
   encodeMatrix,
   formatCases,
   leastCols,
+  mostLanes,
   plants,
   randomInput,
   randomMatrix,
@@ -127,7 +129,7 @@ async function route(run: RunKernel, routed: RouterCase) {
       ranksByScore(ruled(routed)) ? byScore : byLogit,
     ],
     constants: {
-      ...routed.variant.router.constants,
+      ...routerConstants(routed.variant.router.constants, experts),
       EXPERTS: experts,
       KEEPS: ROUTER_KEEPS[keeps],
     },
@@ -216,7 +218,13 @@ function randomPages(random: Random, experts: number, oneIn: number): Uint32Arra
 }
 
 /** Every variant with every input; formats in turn. */
-const CASES = variantCases
+const WIDE = { ...variants.workgroup, router: candidates.router["workgroup-1024"] };
+
+/** Also by the widest workgroups, where the device allows them. */
+const CASES = [
+  ...variantCases,
+  ...(mostLanes < 1024 ? [] : [{ name: "1024 lanes", variant: WIDE }]),
+]
   .flatMap(({ name, variant }) => routerInputNames.map((input) => ({ name, variant, input })))
   .map((each, index) => {
     const { format } = formatCases[index % formatCases.length]!;

@@ -15,6 +15,7 @@ import { memorySource } from "../../../src/storage/memory-source.ts";
 import { type TinyModelOptions, tinyModel } from "../../helpers/tiny-models.ts";
 
 const SMALL = { hidden: 32, ffn: 32, heads: 4, kvHeads: 2, headDim: 8, layers: 2 } as const;
+const GPU = variantOf(choiceOfKind("subgroup"), { leastSubgroup: 32, mostLanes: 256 });
 const DECODE: RecordOptions = { maxTokens: 1 };
 
 /** What of a model's resources is other than usual. */
@@ -70,7 +71,7 @@ function sizesOf(architecture: keyof typeof architectures): Partial<TinyModelOpt
 test.for(Object.keys(architectures) as (keyof typeof architectures)[])(
   "no kernel of %s is given a constant that it lacks, whatever the variant",
   async (architecture) => {
-    const choices = [variants.serial, variants.workgroup, variantOf(choiceOfKind("subgroup"), 32)];
+    const choices = [variants.serial, variants.workgroup, GPU];
     for (const variant of choices) {
       for (const recording of [DECODE, { maxTokens: 3 }, { maxTokens: 32 }]) {
         const model = { architecture, ...sizesOf(architecture) };

@@ -20,19 +20,30 @@ import {
 } from "../../../../src/kernels/parts.ts";
 import type { LoadOptions } from "../../../../src/rpc/api.ts";
 
-const SOFTWARE: TunedDevice = { adapterClass: "software", leastSubgroup: 4 };
-const NVIDIA: TunedDevice = { adapterClass: "nvidia", leastSubgroup: 32 };
-const OLD_NVIDIA: TunedDevice = { adapterClass: "nvidia", leastSubgroup: undefined };
+const SOFTWARE: TunedDevice = { adapterClass: "software", leastSubgroup: 4, mostLanes: 256 };
+const NVIDIA: TunedDevice = { adapterClass: "nvidia", leastSubgroup: 32, mostLanes: 256 };
+const OLD_NVIDIA: TunedDevice = {
+  adapterClass: "nvidia",
+  leastSubgroup: undefined,
+  mostLanes: 256,
+};
 
 describe("the candidates of a family", () => {
-  test("fit into a workgroup of any device, in powers of two", () => {
+  test("have lanes in powers of two, and are tried where a workgroup may have them", () => {
+    const wide: TunedDevice = { ...NVIDIA, mostLanes: 1024 };
     for (const family of familyNames) {
-      for (const { constants } of Object.values(candidates[family])) {
+      const fitting = [...rivalsOf(family, NVIDIA), ...rivalsOf(family, SOFTWARE)];
+      for (const [name, { constants }] of Object.entries(candidates[family])) {
         const { LANES, ROWS = 1, SPLITS = 1 } = constants as Record<string, number>;
         expect(Number.isInteger(Math.log2(LANES!))).toBe(true);
-        expect(LANES! * ROWS * SPLITS).toBeLessThanOrEqual(256);
+        if (fitting.includes(name)) expect(LANES! * ROWS * SPLITS).toBeLessThanOrEqual(256);
       }
     }
+    expect(rivalsOf("router", NVIDIA)).not.toContain("workgroup-1024");
+    expect(rivalsOf("router", wide)).toContain("workgroup-1024");
+    const choice = { ...choiceOfKind("workgroup"), router: "workgroup-1024" };
+    expect(variantOf(choice, wide).router.constants.LANES).toBe(1024);
+    expect(() => variantOf(choice, NVIDIA)).toThrow(/this device allows 256/);
   });
 
   test("are tried by kind of adapter, subgroups only where there are any", () => {
@@ -75,9 +86,12 @@ describe("the default of an adapter", () => {
 
 describe("a kind of variant", () => {
   test("is what its name stands for in the tests of the kernels", () => {
-    expect(variantOf(choiceOfKind("serial"), undefined)).toEqual(variants.serial);
-    expect(variantOf(choiceOfKind("workgroup"), undefined)).toEqual(variants.workgroup);
-    const { matrix, columns } = variantOf(choiceOfKind("subgroup"), 16);
+    expect(variantOf(choiceOfKind("serial"), OLD_NVIDIA)).toEqual(variants.serial);
+    expect(variantOf(choiceOfKind("workgroup"), OLD_NVIDIA)).toEqual(variants.workgroup);
+    const { matrix, columns } = variantOf(choiceOfKind("subgroup"), {
+      ...NVIDIA,
+      leastSubgroup: 16,
+    });
     expect(needsSubgroups(matrix)).toBe(true);
     expect(matrix.constants).toEqual({
       ...subgroupVariant.matrix.constants,
@@ -87,7 +101,7 @@ describe("a kind of variant", () => {
   });
 
   test("that the device cannot run is refused", () => {
-    expect(() => variantOf(choiceOfKind("subgroup"), undefined)).toThrow(/needs subgroups/);
+    expect(() => variantOf(choiceOfKind("subgroup"), OLD_NVIDIA)).toThrow(/needs subgroups/);
   });
 });
 

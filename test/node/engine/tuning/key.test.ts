@@ -14,7 +14,7 @@ test("products of each accuracy are tuned apart", async () => {
   const keys = names.map((accuracy) =>
     tuningKey({
       adapterName: "an adapter",
-      device: { adapterClass: "software", leastSubgroup: 4 },
+      device: { adapterClass: "software", leastSubgroup: 4, mostLanes: 256 },
       runtime: "a browser",
       file,
       spec,

@@ -7,7 +7,7 @@ import { familyNames } from "../../../../src/kernels/parts.ts";
 import type { LoadOptions } from "../../../../src/rpc/api.ts";
 import type { TextFile } from "../../../../src/storage/text-file.ts";
 
-const DEVICE: TunedDevice = { adapterClass: "software", leastSubgroup: 4 };
+const DEVICE: TunedDevice = { adapterClass: "software", leastSubgroup: 4, mostLanes: 256 };
 const KEY = "an adapter and a model";
 
 function memoryFile(): TextFile {
@@ -110,7 +110,11 @@ describe("a plan of variants", () => {
   });
 
   test("is refused where the device lacks what is pinned", async () => {
-    const device: TunedDevice = { adapterClass: "software", leastSubgroup: undefined };
+    const device: TunedDevice = {
+      adapterClass: "software",
+      leastSubgroup: undefined,
+      mostLanes: 256,
+    };
     const refused = plan({ variants: "subgroup" }, new KeptTunings(undefined), device);
 
     await expect(refused).rejects.toMatchObject({ code: "missing-feature" });
