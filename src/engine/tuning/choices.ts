@@ -29,9 +29,9 @@ const KINDS = { serial: "serial", workgroup: "workgroup", subgroup: "workgroup" 
 export const variantKinds = Object.keys(KINDS) as (keyof typeof KINDS)[];
 
 /**
- * What each class runs until something else was found to be faster on the adapter itself. On software adapters a thread a
- * row was measured to be several times as fast. The others follow from how their hardware works, and are not measured
- * yet: lanes share a row, by subgroups where those have 32 lanes or more, as a row has.
+ * What each class runs until something else was found to be faster on the adapter itself. Software adapters and NVIDIA's GPUs
+ * were measured (`docs/measurements.md`): on the former a thread a row is several times as fast. The others follow from how
+ * their hardware works: lanes share a row, by subgroups where those have 32 lanes or more, as a row has.
  */
 const DEFAULT_KINDS: Readonly<Record<AdapterClass, keyof typeof KINDS>> = {
   software: "serial",
