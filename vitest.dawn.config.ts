@@ -12,6 +12,7 @@ export default defineConfig({
     exclude: [
       "test/gpu/parity.test.ts",
       "test/gpu/kernels/onnx.test.ts",
+      "test/gpu/worker/**",
       "test/gpu/engine/{combinations,kept,memory,split}.test.ts",
     ],
     setupFiles: ["test/helpers/dawn.ts"],

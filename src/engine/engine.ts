@@ -22,21 +22,16 @@ import {
   persistStorage,
   verifyStored,
 } from "../storage/store/manager.ts";
+import { readBudgets } from "./load-options.ts";
 import { readPrompt } from "./prompt.ts";
 import { reply } from "./reply.ts";
 import { chooserOf } from "./reply-block.ts";
 import { chooseRuntime } from "./runtime.ts";
 import { checkScored, scoreTokens } from "./score.ts";
-import {
-  createSession,
-  diskBudgetBytes,
-  openModel,
-  ramBudgetBytes,
-  readBudgets,
-  type Session,
-} from "./session.ts";
+import { createSession, openModel, type Session } from "./session.ts";
 import { readSettings } from "./settings.ts";
 import { ReplyMeter } from "./stats.ts";
+import { diskBudgetBytes, ramBudgetBytes } from "./tier-budgets.ts";
 import { KeptTunings } from "./tuning/kept.ts";
 import type { Engine, EngineHost, EngineSource, TuningPlace } from "./types.ts";
 

@@ -1,59 +1,44 @@
-import { SluiceError, throwIfAborted } from "../errors.ts";
-import {
-  DEFAULT_EVICTION_POLICY,
-  type EvictionPolicyName,
-  evictionPolicies,
-} from "../experts/policies/registry.ts";
-import { predictors } from "../experts/predictors/registry.ts";
-import {
-  type CacheFormatName,
-  cacheFormats,
-  DEFAULT_CACHE_FORMAT,
-} from "../formats/cache/registry.ts";
-import {
-  type Accuracy,
-  accuracies,
-  accuracyOn,
-  DEFAULT_ACCURACY,
-} from "../formats/input/registry.ts";
+import { throwIfAborted } from "../errors.ts";
+import type { CacheFormatName } from "../formats/cache/registry.ts";
+import { type Accuracy, accuracyOn, DEFAULT_ACCURACY } from "../formats/input/registry.ts";
 import { type GgufFile, openGguf } from "../gguf/gguf.ts";
 import type { GpuContext } from "../gpu/device.ts";
 import type { ModelSpec } from "../models/model.ts";
-import { type ModelRules, modelRules } from "../models/model.ts";
 import { readModel } from "../models/registry.ts";
-import type { Budget, LoadOptions, LoadProgress, ModelInfo, RuntimeReport } from "../rpc/api.ts";
-import {
-  bytesOfBudget,
-  fullBudgetBytes,
-  minBudgetBytes,
-  type ParsedBudget,
-  parseBudget,
-} from "../scheduler/budget.ts";
-import { DEFAULT_PACING, type PacingName, pacingRules } from "../scheduler/pacing/registry.ts";
+import type { LoadOptions, LoadProgress, ModelInfo, RuntimeReport } from "../rpc/api.ts";
+import { fullBudgetBytes, minBudgetBytes, type ParsedBudget } from "../scheduler/budget.ts";
 import type { SpeculationName } from "../speculation/registry.ts";
-import type { RecordStore } from "../storage/store/record-store.ts";
 import { createTokenizer, type TextTokenizer } from "../tokenizer/tokenizer.ts";
 import { plannedChunk } from "./chunks.ts";
-import type { ExpertPlan } from "./expert-memory.ts";
 import { Filler } from "./filler.ts";
 import { GpuModel } from "./gpu-model.ts";
 import { History } from "./history.ts";
 import { earliestReturn } from "./kv-cache.ts";
+import {
+  readAccuracy,
+  readBudgets,
+  readContext,
+  readKvCache,
+  readPolicies,
+  readRules,
+  type WantedMemory,
+} from "./load-options.ts";
 import type { ModelOptions, RunningModel } from "./model.ts";
 import { OnnxModel } from "./onnx/onnx-model.ts";
-import { choosePredictor, type PredictorChoice } from "./prefetch.ts";
-import { expertOf } from "./records.ts";
 import type { Runtime } from "./runtime.ts";
 import { type CountedSource, openSource } from "./source.ts";
 import { checkDrafter, readSpeculation, wantsAhead } from "./speculation/speculation.ts";
+import {
+  deviceMemoryBytes,
+  diskBudgetBytes,
+  ramBudgetBytes,
+  storeBudgetBytes,
+} from "./tier-budgets.ts";
 import { tuningKey } from "./tuning/key.ts";
 import { planVariants, type VariantPlan } from "./tuning/plan.ts";
 import { usableSubgroups } from "./tuning/subgroup-check.ts";
 import { readWantedVariants, type WantedVariants } from "./tuning/wanted.ts";
 import type { EngineSource, TuningPlace } from "./types.ts";
-
-/** Longest context that is made unless asked for: a KV cache for more is seldom used and always paid. */
-const DEFAULT_CONTEXT_TOKENS = 4096;
 
 /** What is drafted unless asked for: see "Speculation" in docs/measurements.md. */
 const DEFAULT_SPECULATION: SpeculationName = "off";
@@ -76,17 +61,6 @@ export interface OpenedModel {
   readonly wanted: WantedMemory;
   readonly variants: WantedVariants;
   readonly speculation: SpeculationName;
-}
-
-/** Options that say how the experts' memory is run, read and found possible. */
-export interface WantedMemory {
-  /** Undefined: as much as there is room for. */
-  readonly gpu: ParsedBudget | undefined;
-  readonly ram: ParsedBudget | undefined;
-  readonly disk: ParsedBudget | undefined;
-  readonly policy: EvictionPolicyName;
-  readonly predictor: PredictorChoice;
-  readonly pacing: PacingName;
 }
 
 /** A model that is loaded, with everything that belongs to it. Owned by the engine. */
@@ -275,87 +249,6 @@ async function waitUntilFilled(
   throwIfAborted(signal, "Loading the model");
 }
 
-/** Budgets as they are given, each undefined where there is none. Throws "bad-input". */
-export function readBudgets<Tier extends string>(
-  budgets: Readonly<Record<Tier, Budget | undefined>>,
-): Record<Tier, ParsedBudget | undefined> {
-  const entries = Object.entries<Budget | undefined>(budgets);
-  const parsed = entries.map(([tier, budget]) => [
-    tier,
-    budget === undefined ? undefined : parseBudget(budget),
-  ]);
-  return Object.fromEntries(parsed) as Record<Tier, ParsedBudget | undefined>;
-}
-
-/** A choice from each registry. Throws "bad-input" for what is in none, or does not fit the model. */
-function readPolicies(
-  { policy = DEFAULT_EVICTION_POLICY, pacing = DEFAULT_PACING, predictor = "auto" }: LoadOptions,
-  spec: ModelSpec,
-): Pick<WantedMemory, "policy" | "predictor" | "pacing"> {
-  expectOneOf("policy", policy, Object.keys(evictionPolicies));
-  expectOneOf("pacing", pacing, Object.keys(pacingRules));
-  expectOneOf("predictor", predictor, ["auto", "none", ...Object.keys(predictors)]);
-  const routerInput = spec.moe[0]?.routerInput ?? "post-attention";
-  return { policy, pacing, predictor: choosePredictor(predictor, routerInput) };
-}
-
-function expectOneOf(option: string, got: string, known: readonly string[]): void {
-  if (known.includes(got)) return;
-  throw new SluiceError(
-    "bad-input",
-    `${option} is "${got}"; it must be one of ${known.join(", ")}.`,
-  );
-}
-
-/**
- * Bytes that records may take of RAM. Unless asked for, nothing when the GPU holds all experts, otherwise all of them as
- * far as the device's memory allows.
- */
-export function ramBudgetBytes(budget: ParsedBudget | undefined, plan: ExpertPlan): number {
-  if (budget) return bytesOfBudget(budget, plan.expertBytes);
-  if (plan.gpuExpertBytes >= plan.expertBytes) return 0;
-  return Math.min(plan.expertBytes, deviceMemoryBytes() / 4);
-}
-
-/**
- * Bytes that a model may take on disk in all. A share is of its experts; what every token needs, and the header, come
- * on top of that.
- */
-function storeBudgetBytes(budget: ParsedBudget | undefined): number {
-  return budget?.kind === "bytes" ? budget.bytes : Number.POSITIVE_INFINITY;
-}
-
-/** Bytes that records may take on disk: what is left of a budget in bytes once the other pieces are there. */
-export function diskBudgetBytes(
-  budget: ParsedBudget | undefined,
-  plan: ExpertPlan,
-  store: RecordStore | undefined,
-): number {
-  if (!store) return 0;
-  if (budget?.kind !== "bytes") return Math.floor((budget?.share ?? 1) * plan.expertBytes);
-  let others = 0;
-  for (const key of store.keys()) if (!expertOf(key)) others += store.bytesOf(key) ?? 0;
-  return Math.max(0, budget.bytes - others);
-}
-
-/**
- * What the browser tells of the device's memory: a hint, capped and rounded; an assumption where it tells nothing, or
- * where there is no `navigator` (Node 20).
- */
-function deviceMemoryBytes(): number {
-  const { deviceMemory = 4 } = (globalThis.navigator ?? {}) as { readonly deviceMemory?: number };
-  return deviceMemory * 1e9;
-}
-
-/** Throws "bad-input" for rules that nobody has. */
-function readRules(wanted: ModelRules = "published"): ModelRules {
-  if (modelRules.includes(wanted)) return wanted;
-  throw new SluiceError(
-    "bad-input",
-    `rules is ${JSON.stringify(wanted)}; it must be one of ${modelRules.join(", ")}.`,
-  );
-}
-
 async function plannedVariants(
   context: GpuContext,
   { variants, file, spec, kvCache, accuracy }: OpenedModel,
@@ -367,29 +260,6 @@ async function plannedVariants(
   const model = { file, spec, kvCache, accuracy };
   const key = tuningKey({ adapterName, device, runtime, ...model, pinned });
   return planVariants({ wanted: variants, device, tunings, key, tuningMs });
-}
-
-function readContext(wanted: number | undefined, spec: ModelSpec): number {
-  if (wanted === undefined) return Math.min(spec.contextTokens, DEFAULT_CONTEXT_TOKENS);
-  if (!Number.isInteger(wanted) || wanted < 1 || wanted > spec.contextTokens) {
-    throw new SluiceError(
-      "bad-input",
-      `contextTokens is ${wanted}; this model takes a whole number from 1 to ${spec.contextTokens}.`,
-    );
-  }
-  return wanted;
-}
-
-/** Throws "bad-input" for what is in no registry. */
-function readKvCache(wanted: CacheFormatName = DEFAULT_CACHE_FORMAT): CacheFormatName {
-  expectOneOf("kvCache", wanted, Object.keys(cacheFormats));
-  return wanted;
-}
-
-/** Throws "bad-input" for an accuracy that does not exist. */
-function readAccuracy(wanted: Accuracy = DEFAULT_ACCURACY): Accuracy {
-  expectOneOf("accuracy", wanted, Object.keys(accuracies));
-  return wanted;
 }
 
 /** What is computed where `wanted` was asked for: exactly where the runtime cannot do otherwise. */
