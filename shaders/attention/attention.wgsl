@@ -63,8 +63,8 @@ fn value_quad(tile: Tile, key: u32, quad: u32) -> vec4f {
 }
 
 // The sums of weight times value over a tile's keys, four dimensions each: of the lane's first four
-// and of those LANES fours behind them, as far as there are any. Four values are read at once, so
-// that none waits for another.
+// and of those LANES fours behind them, as far as there are any. Where lanes have a key each, which
+// they have for adapters that wait for memory, four values are read before the first is added.
 fn mixture(tile: Tile, first_weight: u32, head_quad: u32, lane: u32) -> array<Mixed, SLOTS> {
   var near = Mixed();
   var far = Mixed();
@@ -76,7 +76,7 @@ fn mixture(tile: Tile, first_weight: u32, head_quad: u32, lane: u32) -> array<Mi
   let far_quad = quad + LANES;
   let weight = first_weight - tile.first;
   var key = tile.start;
-  for (; key + 4u <= tile.end; key += 4u) {
+  for (; KEYS == 1u && key + 4u <= tile.end; key += 4u) {
     let a = value_quad(tile, key, quad);
     let b = value_quad(tile, key + 1u, quad);
     let c = value_quad(tile, key + 2u, quad);

@@ -26,13 +26,13 @@ fn head_products(head: u32, tile: u32, first_token: u32, at: vec2u) {
   for (var unit = at.x; unit < units; unit += LANES) {
     let w = load_weights(0u, count, first_unit + unit);
     let quad = first + 2u * unit;
-    sums.x += dot(w[0], x[quad]) + dot(w[1], x[quad + 1u]);
+    sums.x += fused_dot(w[0], x[quad]) + fused_dot(w[1], x[quad + 1u]);
     if (TOKENS > 1u) {
       sums += vec4f(
         0.0,
-        dot(w[0], x[quad + quads]) + dot(w[1], x[quad + quads + 1u]),
-        dot(w[0], x[quad + 2u * quads]) + dot(w[1], x[quad + 2u * quads + 1u]),
-        dot(w[0], x[quad + 3u * quads]) + dot(w[1], x[quad + 3u * quads + 1u]),
+        fused_dot(w[0], x[quad + quads]) + fused_dot(w[1], x[quad + quads + 1u]),
+        fused_dot(w[0], x[quad + 2u * quads]) + fused_dot(w[1], x[quad + 2u * quads + 1u]),
+        fused_dot(w[0], x[quad + 3u * quads]) + fused_dot(w[1], x[quad + 3u * quads + 1u]),
       );
     }
   }
