@@ -87,14 +87,15 @@ fn main(
     input_factor(squares.w, local.x, local.y),
   );
   for (var side = 0u; side < 2u; side++) {
-    let gate = row_sum4(select(gates[1], gates[0], side == 0u), local.x, local.y);
-    let up = row_sum4(select(ups[1], ups[0], side == 0u), local.x, local.y);
-    if (local.x == 0u && wanted + side < params.ffn) {
-      let biases = biases_of(wanted + side, base);
-      let whole_gates = fma(gate, factors, vec4f(biases.x));
-      let whole_ups = fma(up, factors, vec4f(biases.y));
+    let gate_sums = row_sum4(select(gates[1], gates[0], side == 0u), local.x, local.y);
+    let up_sums = row_sum4(select(ups[1], ups[0], side == 0u), local.x, local.y);
+    let own_row = wanted + side;
+    if (local.x == 0u && own_row < params.ffn) {
+      let biases = biases_of(own_row, base);
+      let gate = fma(gate_sums, factors, vec4f(biases.x));
+      let up = fma(up_sums, factors, vec4f(biases.y));
       for (var place = 0u; place < tile.z; place++) {
-        y[members[place] * params.ffn + wanted + side] = gated(whole_gates[place], whole_ups[place]);
+        y[members[place] * params.ffn + own_row] = gated(gate[place], up[place]);
       }
     }
   }
