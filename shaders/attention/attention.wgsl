@@ -11,10 +11,10 @@
 //
 // A row is a query, of any token and any head of a KV head. A workgroup takes GROUPS times ROWS
 // rows of KV head x. Keys go in tiles of KEYS * LANES, KEYS a lane, the softmax renormalised from
-// tile to tile, and tiles in spans of span_keys, a multiple, which are added up in order. Both start
-// at multiples of their length, so a query's sums have one order whatever else is in its pass. With
-// splits, workgroup z takes the z-th span that the pass's first token sees, and leaves the sum to
-// attention_merge. value_quads is at most 2 * LANES.
+// tile to tile, and tiles in spans of span_keys, a multiple, which are added up in order. Both
+// start at multiples of their length, so a query's sums have one order whatever else is in its
+// pass. With splits, workgroup z takes the z-th span that the pass's first token sees, and leaves
+// the sum to attention_merge. value_quads is at most 2 * LANES.
 // Source: Milakov & Gimelshein, "Online normalizer calculation for softmax"; Dao, "Flash-Decoding".
 // Needs: Scores and the rest (shaders/attention/rows_*), KEYS (shaders/attention/keys_*), weigh
 // (shaders/attention/weights), Total (shaders/attention/totals), cache_quad (shaders/cache),
