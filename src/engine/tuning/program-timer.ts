@@ -105,13 +105,23 @@ export function faultlessSteps(program: Program): Step[] {
   return program.steps.map((step, index) => program.routers.get(index)?.chooser ?? step);
 }
 
-/** The first of all steps of the same pipeline and grid. */
-function oneOfAKind({ program, steps }: TimedProgram): Step[] {
-  const grids = new Map<GPUComputePipeline, Set<string>>();
-  return steps.filter(({ pipeline, grid }) => {
-    const seen = grids.get(pipeline) ?? new Set();
-    grids.set(pipeline, seen);
-    const key = grid(program.maxTokens).join();
+/**
+ * The first of all steps of the same pipeline and work. Not of the same grid: that is a candidate's own, and where one tells
+ * fewer steps apart it would be timed for less.
+ */
+export function oneOfAKind({
+  program,
+  steps,
+}: {
+  readonly program: Pick<Program, "maxTokens">;
+  readonly steps: readonly Pick<Step, "pipeline" | "work">[];
+}): Step[] {
+  const shape = { tokens: program.maxTokens, position: 0 };
+  const works = new Map<GPUComputePipeline, Set<string>>();
+  return steps.filter(({ pipeline, work }) => {
+    const seen = works.get(pipeline) ?? new Set();
+    works.set(pipeline, seen);
+    const key = JSON.stringify(work?.(shape));
     return !seen.has(key) && seen.add(key);
-  });
+  }) as Step[];
 }
