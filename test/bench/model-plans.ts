@@ -33,8 +33,8 @@ const BUDGETS = ["2GB", "4GB", "8GB"];
 const CONTEXT_TOKENS = 1024;
 const RAM_BYTES = 8e9;
 
-/** A GPU that reads 100 GB/s, and spends 40 µs on a dispatch; the engine needs 12 for a layer. */
-const GPU = { msPerByte: 1e-8, dispatchMs: 0.04, dispatchesPerLayer: 12, dispatchesBeside: 4 };
+/** A GPU that reads 100 GB/s, and spends 40 µs on a dispatch: two for a layer's experts, six for what is before them. */
+const GPU = { msPerByte: 1e-8, dispatchMs: 0.04, ofExperts: 2, beforeExperts: 6, besideLayers: 3 };
 
 /** Uploads from RAM, in ms a byte: many small writes, and large ones. Both were measured; see `docs/measurements.md`. */
 const UPLOADS = { slow: 1 / 0.5e6, fast: 1 / 5e6 };
@@ -131,16 +131,16 @@ function traceOf(shape: Shape, recorded: RoutingTrace, needs: GpuNeeds): Routing
 
 function costsOf(shape: Shape, needs: GpuNeeds, uploadMsPerByte: number): CostModel {
   const { hidden, heads, kvHeads, headDim, topK, vocab } = shape;
-  const { msPerByte, dispatchMs, dispatchesPerLayer, dispatchesBeside } = GPU;
-  const expertMs = topK * needs.recordBytes[0]! * msPerByte + (dispatchMs * dispatchesPerLayer) / 4;
+  const { msPerByte, dispatchMs, ofExperts, beforeExperts, besideLayers } = GPU;
+  const expertMs = topK * needs.recordBytes[0]! * msPerByte + dispatchMs * ofExperts;
   const attentionBytes = hidden * headDim * (2 * heads + 2 * kvHeads) * Q8;
-  const attentionMs = attentionBytes * msPerByte + (dispatchMs * dispatchesPerLayer * 3) / 4;
+  const attentionMs = attentionBytes * msPerByte + dispatchMs * beforeExperts;
   return {
     ...DEFAULT_COSTS,
     layerMs: attentionMs + expertMs,
     expertMs,
-    skippedLayerMs: dispatchMs * dispatchesPerLayer,
-    passMs: vocab * hidden * Q8 * msPerByte + dispatchMs * dispatchesBeside,
+    skippedLayerMs: dispatchMs * (ofExperts + beforeExperts),
+    passMs: vocab * hidden * Q8 * msPerByte + dispatchMs * besideLayers,
     uploadMs: 0,
     uploadMsPerByte,
     ramMsPerByte: 0,
