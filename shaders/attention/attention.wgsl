@@ -62,9 +62,22 @@ fn value_quad(tile: Tile, key: u32, quad: u32) -> vec4f {
   return cache_quad(at, scale);
 }
 
+// `rows` and weight times value of four keys. The values are read before the first is added, so
+// that none waits for another.
+fn plus_four(rows: Mixed, tile: Tile, key: u32, first_weight: u32, quad: u32) -> Mixed {
+  let a = value_quad(tile, key, quad);
+  let b = value_quad(tile, key + 1u, quad);
+  let c = value_quad(tile, key + 2u, quad);
+  let d = value_quad(tile, key + 3u, quad);
+  var sum = plus_weighted(rows, weights[first_weight], a);
+  sum = plus_weighted(sum, weights[first_weight + 1u], b);
+  sum = plus_weighted(sum, weights[first_weight + 2u], c);
+  return plus_weighted(sum, weights[first_weight + 3u], d);
+}
+
 // The sums of weight times value over a tile's keys, four dimensions each: of the lane's first four
 // and of those LANES fours behind them, as far as there are any. Where lanes have a key each, which
-// they have for adapters that wait for memory, four values are read before the first is added.
+// they have for adapters that wait for memory, keys are taken four at a time.
 fn mixture(tile: Tile, first_weight: u32, head_quad: u32, lane: u32) -> array<Mixed, SLOTS> {
   var near = Mixed();
   var far = Mixed();
@@ -73,34 +86,19 @@ fn mixture(tile: Tile, first_weight: u32, head_quad: u32, lane: u32) -> array<Mi
   }
   let has_both = lane + LANES < params.value_quads;
   let quad = head_quad + lane;
-  let far_quad = quad + LANES;
   let weight = first_weight - tile.first;
   var key = tile.start;
   for (; KEYS == 1u && key + 4u <= tile.end; key += 4u) {
-    let a = value_quad(tile, key, quad);
-    let b = value_quad(tile, key + 1u, quad);
-    let c = value_quad(tile, key + 2u, quad);
-    let d = value_quad(tile, key + 3u, quad);
-    near = plus_weighted(near, weights[weight + key], a);
-    near = plus_weighted(near, weights[weight + key + 1u], b);
-    near = plus_weighted(near, weights[weight + key + 2u], c);
-    near = plus_weighted(near, weights[weight + key + 3u], d);
+    near = plus_four(near, tile, key, weight + key, quad);
     if (has_both) {
-      let far_a = value_quad(tile, key, far_quad);
-      let far_b = value_quad(tile, key + 1u, far_quad);
-      let far_c = value_quad(tile, key + 2u, far_quad);
-      let far_d = value_quad(tile, key + 3u, far_quad);
-      far = plus_weighted(far, weights[weight + key], far_a);
-      far = plus_weighted(far, weights[weight + key + 1u], far_b);
-      far = plus_weighted(far, weights[weight + key + 2u], far_c);
-      far = plus_weighted(far, weights[weight + key + 3u], far_d);
+      far = plus_four(far, tile, key, weight + key, quad + LANES);
     }
   }
   for (; key < tile.end; key++) {
     let own = weights[weight + key];
     near = plus_weighted(near, own, value_quad(tile, key, quad));
     if (has_both) {
-      far = plus_weighted(far, own, value_quad(tile, key, far_quad));
+      far = plus_weighted(far, own, value_quad(tile, key, quad + LANES));
     }
   }
   return array<Mixed, SLOTS>(near, far);
