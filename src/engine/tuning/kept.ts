@@ -52,8 +52,8 @@ export class KeptTunings {
   }
 
   /**
-   * Keeps a tuning. What another tab kept meanwhile, after as many loads, goes before it, so that both compute the same. One for which there
-   * was no time at all is only remembered: another day may find something.
+   * Keeps a tuning. What another tab kept meanwhile, after as many loads, goes before it, so that both compute the same.
+   * One for which there was no time at all is only remembered: another day may find something.
    */
   async keep(key: string, tuning: Tuning): Promise<Tuning> {
     const all = await this.#read();
