@@ -1,18 +1,8 @@
-// out[token, head, :] = sum of the spans' mixtures of values, divided by the sum of their weights
-// What attention leaves of a query that it splits: for each span of span_keys keys the highest
-// score, the sum of exp(score - highest) and the sum of exp(score - highest) * value. Spans are
-// added up in order, from that of the first key that the query sees on, after its sink: exactly as
-// attention does it where it does not split.
-// parts [tokens, heads, splits, value_quads + 1], vec4: (highest, sum, 0, 0), then the mixture; a
-// pass's first span is that of the first key that its first token sees. sinks [heads] if has_sinks.
-// out [tokens, heads, value_quads], vec4.
+// out[token, head, :] = the sum of the spans' mixtures of values, divided by that of their weights
+// merge.wgsl says what of. out [tokens, heads, value_quads], vec4.
 // One workgroup for each token and head.
-// Needs: control (shaders/control).
+// Needs: merge.wgsl, control (shaders/control).
 override LANES: u32 = 32u;
-
-const LOWEST = -3.4e38;
-// Parts that are read before the first of them is waited for.
-const AT_ONCE = 8u;
 
 struct Params {
   heads: u32,
@@ -28,52 +18,17 @@ struct Params {
 @group(0) @binding(2) var<storage, read> sinks: array<f32>;
 @group(0) @binding(3) var<storage, read_write> out: array<vec4f>;
 
-fn first_seen(end: u32) -> u32 {
-  return max(end, params.window) - params.window;
-}
-
 @compute @workgroup_size(LANES)
 fn main(
   @builtin(workgroup_id) group: vec3u,
   @builtin(local_invocation_index) lane: u32,
 ) {
-  let head = group.x;
   let token = group.y;
   if (control.fault != 0u || token >= control.tokens) {
     return;
   }
-  let query = token * params.heads + head;
-  let end = control.position + token + 1u;
-  let pass_first = first_seen(control.position + 1u) / params.span_keys;
-  let first = first_seen(end) / params.span_keys - pass_first;
-  let last = (end - 1u) / params.span_keys - pass_first;
   for (var quad = lane; quad < params.value_quads; quad += LANES) {
-    var highest = LOWEST;
-    var sum = 0.0;
-    if (params.has_sinks != 0u) {
-      highest = sinks[head];
-      sum = 1.0;
-    }
-    var values = vec4f();
-    for (var next = first; next <= last; next += AT_ONCE) {
-      var totals: array<vec4f, AT_ONCE>;
-      var mixtures: array<vec4f, AT_ONCE>;
-      for (var i = 0u; i < AT_ONCE; i++) {
-        let part = min(next + i, last);
-        let at = (query * params.splits + part) * (params.value_quads + 1u);
-        totals[i] = parts[at];
-        mixtures[i] = parts[at + 1u + quad];
-      }
-      for (var i = 0u; i < AT_ONCE && next + i <= last; i++) {
-        let total = totals[i];
-        let top = max(highest, total.x);
-        let own_factor = exp(highest - top);
-        let part_factor = exp(total.x - top);
-        values = fma(values, vec4f(own_factor), mixtures[i] * part_factor);
-        sum = fma(sum, own_factor, total.y * part_factor);
-        highest = top;
-      }
-    }
-    out[query * params.value_quads + quad] = values / sum;
+    let place = (token * params.heads + group.x) * params.value_quads + quad;
+    out[place] = merged_quad(token, group.x, quad);
   }
 }

@@ -10,7 +10,7 @@ fn rows_from(first: u32, last: u32) -> Counts {
 }
 
 fn queries_of(firsts: Counts, quad: u32) -> Mixed {
-  return q[firsts + quad];
+  return query_quad(firsts + quad);
 }
 
 fn sinks_of(heads: Counts) -> Scores {
@@ -34,6 +34,10 @@ fn scaled(rows: Mixed, factors: Scores) -> Mixed {
 }
 
 fn quad_of(rows: Mixed, row: u32) -> vec4f {
+  return rows;
+}
+
+fn count_of(rows: Counts, row: u32) -> u32 {
   return rows;
 }
 

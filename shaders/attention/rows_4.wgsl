@@ -16,10 +16,10 @@ fn rows_from(first: u32, last: u32) -> Counts {
 // Four dimensions of the queries that start at firsts.
 fn queries_of(firsts: Counts, quad: u32) -> Mixed {
   return mat4x4f(
-    q[firsts.x + quad],
-    q[firsts.y + quad],
-    q[firsts.z + quad],
-    q[firsts.w + quad],
+    query_quad(firsts.x + quad),
+    query_quad(firsts.y + quad),
+    query_quad(firsts.z + quad),
+    query_quad(firsts.w + quad),
   );
 }
 
@@ -70,6 +70,10 @@ fn scaled(rows: Mixed, factors: Scores) -> Mixed {
 fn quad_of(rows: Mixed, row: u32) -> vec4f {
   var all = rows;
   return all[row];
+}
+
+fn count_of(rows: Counts, row: u32) -> u32 {
+  return rows[row];
 }
 
 fn number_of(rows: Scores, row: u32) -> f32 {

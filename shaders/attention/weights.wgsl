@@ -1,7 +1,7 @@
 // The weights of a tile's keys: exp(score - highest), which each lane computes for its KEYS keys.
-// Needs: params (attention.wgsl), Scores and the rest (shaders/attention/rows_*), KEYS and the rest
-// (shaders/attention/keys_*), Total (shaders/attention/totals), cache_quad, key_place
-// (shaders/cache), control (shaders/control).
+// Needs: params, query_places and query_quad (the kernel), Scores and the rest (rows_*), KEYS and
+// the rest (keys_*), Total (totals.wgsl), cache_quad, key_place (shaders/cache), control
+// (shaders/control).
 
 var<workgroup> lane_highest: array<Scores, LANES * GROUPS>;
 var<workgroup> weights: array<Scores, KEYS * LANES * GROUPS>;
@@ -33,14 +33,14 @@ fn tile_from(start: u32, span_end: u32) -> Tile {
 }
 
 // Queries `first` and behind it, but none behind `last`, of a KV head.
-fn queries_from(first: u32, last: u32, kv_head: u32) -> Queries {
+fn queries_from(first: u32, last: u32, kv_head: u32, split: u32) -> Queries {
   let sharing = params.heads / params.kv_heads;
   let own = rows_from(first, last);
   let tokens = own / sharing;
   let heads = own - tokens * sharing + kv_head * sharing;
   let ends = tokens + (control.position + 1u);
   let starts = max(ends, Counts(params.window)) - params.window;
-  let places = (tokens * params.heads + heads) * params.key_quads;
+  let places = query_places(tokens * params.heads + heads, split);
   return Queries(kv_head, places, heads, starts, ends);
 }
 

@@ -1,5 +1,6 @@
-// Keys and values in f16, two a word. What is below its normal numbers may be read as 0.
-@group(1) @binding(0) var<storage, read> cache: array<vec2u>;
+// Keys and values in f16, two a word. What is below its normal numbers may be read as 0. See
+// f32.wgsl.
+alias Cached = vec2u;
 
 fn cache_quad(quad: u32, scale: u32) -> vec4f {
   let words = cache[quad];

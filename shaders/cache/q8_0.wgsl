@@ -1,6 +1,6 @@
-// Keys and values in blocks of 32 signed bytes, 4 a word: number = quant * scale.
+// Keys and values in blocks of 32 signed bytes, 4 a word: number = quant * scale. See f32.wgsl.
 // Scales: an f32 for each block, behind all quants.
-@group(1) @binding(0) var<storage, read> cache: array<u32>;
+alias Cached = u32;
 
 fn cache_quad(quad: u32, scale: u32) -> vec4f {
   return vec4f(unpack4xI8(cache[quad])) * bitcast<f32>(cache[scale]);

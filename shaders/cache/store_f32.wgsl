@@ -1,13 +1,11 @@
 // Writes a head's keys or values to a cache in f32. See f32.wgsl.
 //
-// Every format of caches supplies the same functions, for a head of `width` numbers:
-//   store_number(place, i, value): number i; each is given once, by any lane;
-//   store_head(place, width, lane): called by every lane, when all numbers are given.
-// place (shaders/cache/place.wgsl): where they go.
-// Needs: cache, an array of words.
-fn store_number(place: Place, i: u32, value: f32) {
-  cache[4u * (place.quad + i / 4u * place.quad_step) + i % 4u] = bitcast<u32>(value);
-}
+// Every format of caches supplies the same: PIECE_QUADS, fours of numbers that a lane writes at
+// once, and store_piece(place, head, piece, width), which writes piece `piece` of a head of `width`
+// numbers to `place` (shaders/cache/place.wgsl).
+// Needs: cache, an array of Cached; Head and new_quad(head, quad), four numbers of it (the kernel).
+const PIECE_QUADS = 1u;
 
-fn store_head(place: Place, width: u32, lane: u32) {
+fn store_piece(place: Place, head: Head, piece: u32, width: u32) {
+  cache[place.quad + piece * place.quad_step] = new_quad(head, piece);
 }

@@ -1,32 +1,24 @@
-// Writes a head's keys or values to a cache in signed bytes. See q8_0.wgsl and store_f32.wgsl.
-// Needs: cache, an array of words; row_barrier (shaders/reduce).
+// Writes a head's keys or values to a cache in signed bytes. See q8_0.wgsl and store_f32.wgsl. A
+// piece is a block.
+const PIECE_QUADS = 8u;
 const MOST = 127.0;
 const SMALLEST = 0x1p-126;
-const BLOCK = 32u;
-const MOST_STAGED = 1024u;
 
-var<workgroup> staged: array<f32, MOST_STAGED>;
-
-fn store_number(place: Place, i: u32, value: f32) {
-  staged[i] = value;
-}
-
-fn store_head(place: Place, width: u32, lane: u32) {
-  row_barrier();
-  for (var block = lane; BLOCK * block < width; block += LANES) {
-    let first = BLOCK * block;
-    let end = min(first + BLOCK, width);
-    var top = 0.0;
-    for (var i = first; i < end; i++) {
-      top = max(top, abs(staged[i]));
-    }
-    // Not 0, which nothing can be divided by.
-    let scale = max(top / MOST, SMALLEST);
-    for (var i = first; i < end; i += 4u) {
-      let numbers = vec4f(staged[i], staged[i + 1u], staged[i + 2u], staged[i + 3u]);
-      let quants = clamp(round(numbers / scale), vec4f(-MOST), vec4f(MOST));
-      cache[place.quad + i / 4u * place.quad_step] = pack4xI8(vec4i(quants));
-    }
-    cache[place.scale + block] = bitcast<u32>(scale);
+fn store_piece(place: Place, head: Head, piece: u32, width: u32) {
+  let first = PIECE_QUADS * piece;
+  let count = min(PIECE_QUADS, width / 4u - first);
+  var numbers: array<vec4f, PIECE_QUADS>;
+  var tops = vec4f();
+  for (var i = 0u; i < count; i++) {
+    numbers[i] = new_quad(head, first + i);
+    tops = max(tops, abs(numbers[i]));
   }
+  let top = max(max(tops.x, tops.y), max(tops.z, tops.w));
+  // Not 0, which nothing can be divided by.
+  let scale = max(top / MOST, SMALLEST);
+  for (var i = 0u; i < count; i++) {
+    let quants = clamp(round(numbers[i] / scale), vec4f(-MOST), vec4f(MOST));
+    cache[place.quad + (first + i) * place.quad_step] = pack4xI8(vec4i(quants));
+  }
+  cache[place.scale + piece] = bitcast<u32>(scale);
 }

@@ -21,6 +21,10 @@ struct Params {
 @group(0) @binding(1) var<storage, read> x: array<vec4f>;
 @group(0) @binding(2) var<storage, read_write> y: array<f32>;
 
+fn head_input(head: u32, index: u32) -> vec4f {
+  return x[index];
+}
+
 fn store_product(token: u32, head: u32, index: u32, value: f32) {
   let outputs = select(params.rows, params.cols, OUTPUTS > 1u);
   y[(token * params.heads + head) * outputs + index] = value;

@@ -1,23 +1,20 @@
 // Readies q, k and v of one layer for attention: norm (optional), rotary embedding, cache.
-//   q_out[token, head, :] = rotate(norm(q[token, head, :]), p), where p = position + token
-//   keys[p % rows, kv_head, :] = rotate(norm(k[token, kv_head, :]), p)
-//   values[p % rows, kv_head, :] = v[token, kv_head, :]
+//   q_out[token, head, :] = q[token, head, :], normalised and rotated by p = position + token
+//   keys[p % rows, kv_head, :] = k[token, kv_head, :], normalised and rotated by p
+//   values[p % rows, kv_head, :] = v[token, kv_head, :], perhaps normalised
+// heads.wgsl says how, and what norms and table are.
 // A token's q, k and v start at 0, k_first and v_first of its rows, of q_row, k_row and v_row
 // numbers, and are [heads, head_dim], [kv_heads, head_dim] and [value_heads, value_dim]; no value
-// heads where values are a part of the keys. q_out [tokens, heads, head_dim].
+// heads where values are a part of the keys. q_out [tokens, heads, head_dim], as fours.
 // cache: words of a format, laid out by shaders/cache/place.wgsl: a token's keys are key_row_quads
 // fours of numbers, a head's at key_head_quads times its index; values likewise.
-// With norm_values, v is normalised over each head, without weights.
-// norms: weights for q, then for k, each [head_dim] (norm_mode 1: over a head) or [width]
-// (norm_mode 2: over all heads).
-// table [context, rope_dims / 2]: cos and sin of the angles, from the host.
-// pairing 0 rotates (i, i + rope_dims / 2), pairing 1 rotates (2i, 2i + 1), both counted from
-// rope_first; the other dimensions stay.
 // One workgroup for each token and each head of q, then of k, then of v.
-// Needs: store_number, store_head, key_place, value_place (shaders/cache), row_sum, row_barrier
-// (shaders/reduce), control (shaders/control).
+// Needs: heads.wgsl and what it needs; Cached, store_piece, key_place, value_place (shaders/cache);
+// control (shaders/control).
 override LANES: u32 = 32u;
-override ROWS: u32 = 1u;
+
+// A workgroup has one.
+const MOST_HEADS = 1u;
 
 struct Params {
   heads: u32,
@@ -52,18 +49,54 @@ struct Params {
 @group(0) @binding(3) var<storage, read> v: array<f32>;
 @group(0) @binding(4) var<storage, read> norms: array<f32>;
 @group(0) @binding(5) var<storage, read> table: array<vec2f>;
-@group(0) @binding(6) var<storage, read_write> q_out: array<f32>;
-@group(0) @binding(7) var<storage, read_write> cache: array<u32>;
+@group(0) @binding(6) var<storage, read_write> q_out: array<vec4f>;
+@group(0) @binding(7) var<storage, read_write> cache: array<Cached>;
 
-// Element `index` of q (is_q) or k.
-fn source(is_q: bool, index: u32) -> f32 {
-  if (is_q) {
+fn projected(part: u32, index: u32) -> f32 {
+  if (part == QUERY) {
     return q[index];
   }
-  return k[index];
+  if (part == KEY) {
+    return k[index];
+  }
+  return v[index];
 }
 
-@compute @workgroup_size(LANES, ROWS)
+// The head of a workgroup.
+fn own_head(index: u32, token: u32) -> Head {
+  let position = control.position + token;
+  if (index < params.heads) {
+    return head_of(QUERY, token * params.q_row, index, position);
+  }
+  let behind = index - params.heads;
+  if (behind < params.kv_heads) {
+    return head_of(KEY, token * params.k_row + params.k_first, behind, position);
+  }
+  let row = token * params.v_row + params.v_first;
+  return head_of(VALUE, row, behind - params.kv_heads, position);
+}
+
+fn append(head: Head, lane: u32) {
+  let row = head.position % params.rows;
+  let is_key = head.part == KEY;
+  let of_key = key_place(
+    row, params.key_row_quads, head.index * params.key_head_quads, params.key_scales,
+  );
+  let of_value = value_place(
+    row, params.value_row_quads, head.index * params.value_head_quads, params.values_first,
+    params.value_scales,
+  );
+  var place = of_value;
+  if (is_key) {
+    place = of_key;
+  }
+  let width = select(params.value_dim, params.head_dim, is_key);
+  for (var piece = lane; 4u * PIECE_QUADS * piece < width; piece += LANES) {
+    store_piece(place, head, piece, width);
+  }
+}
+
+@compute @workgroup_size(LANES)
 fn main(
   @builtin(workgroup_id) group: vec3u,
   @builtin(local_invocation_index) lane: u32,
@@ -72,90 +105,21 @@ fn main(
   if (control.fault != 0u || token >= control.tokens) {
     return;
   }
-  let dim = params.head_dim;
-  let position = control.position + token;
-  let cache_row = position % params.rows;
-  if (group.x >= params.heads + params.kv_heads) {
-    let head = group.x - params.heads - params.kv_heads;
-    let first = token * params.v_row + params.v_first + head * params.value_dim;
-    let head_quad = head * params.value_head_quads;
-    let place = value_place(
-      cache_row, params.value_row_quads, head_quad, params.values_first, params.value_scales,
-    );
-    var norm = 1.0;
-    if (params.norm_values != 0u) {
-      var squares = 0.0;
-      for (var i = lane; i < params.value_dim; i += LANES) {
-        squares += v[first + i] * v[first + i];
-      }
-      let mean = row_sum(squares, lane, 0u) / f32(params.value_dim);
-      norm = inverseSqrt(mean + params.epsilon);
+  var head = own_head(group.x, token);
+  if (is_normed(head.part)) {
+    for (var sum = lane; sum < SUMS; sum += LANES) {
+      squares[sum] = sum_of_squares(head, sum);
     }
-    for (var i = lane; i < params.value_dim; i += LANES) {
-      store_number(place, i, v[first + i] * norm);
-    }
-    store_head(place, params.value_dim, lane);
+    workgroupBarrier();
+    head.norm = norm_from(head.part, 0u);
+  }
+  if (head.part != QUERY) {
+    append(head, lane);
     return;
   }
-  let is_q = group.x < params.heads;
-  let head = select(group.x - params.heads, group.x, is_q);
-  let width = select(params.kv_heads, params.heads, is_q) * dim;
-  let row = select(token * params.k_row + params.k_first, token * params.q_row, is_q);
-  let first = row + head * dim;
-
-  var scale = 1.0;
-  var norm_first = 0u;
-  if (params.norm_mode != 0u) {
-    let over_head = params.norm_mode == 1u;
-    let sum_first = select(row, first, over_head);
-    let sum_width = select(width, dim, over_head);
-    var squares = 0.0;
-    for (var i = lane; i < sum_width; i += LANES) {
-      let value = source(is_q, sum_first + i);
-      squares += value * value;
-    }
-    scale = inverseSqrt(row_sum(squares, lane, 0u) / f32(sum_width) + params.epsilon);
-    let k_norms = select(params.heads * dim, dim, over_head);
-    norm_first = select(k_norms, 0u, is_q) + select(head * dim, 0u, over_head);
-  }
-
-  let half = params.rope_dims / 2u;
-  let to = token * width + head * dim;
-  let head_quad = head * params.key_head_quads;
-  let place = key_place(cache_row, params.key_row_quads, head_quad, params.key_scales);
-  // A lane handles rotated pairs first, then what is not rotated.
-  for (var task = lane; task < dim - half; task += LANES) {
-    let other = task - half;
-    var a = select(other, other + params.rope_dims, other >= params.rope_first);
-    var b = a;
-    var angle = vec2f(1.0, 0.0);
-    if (task < half) {
-      a = params.rope_first + select(task, 2u * task, params.pairing == 1u);
-      b = select(a + half, a + 1u, params.pairing == 1u);
-      angle = table[position * half + task];
-    }
-    var value_a = source(is_q, first + a) * scale;
-    var value_b = source(is_q, first + b) * scale;
-    if (params.norm_mode != 0u) {
-      value_a *= norms[norm_first + a];
-      value_b *= norms[norm_first + b];
-    }
-    let rotated_a = value_a * angle.x - value_b * angle.y;
-    let rotated_b = value_a * angle.y + value_b * angle.x;
-    if (is_q) {
-      q_out[to + a] = rotated_a;
-    } else {
-      store_number(place, a, rotated_a);
-    }
-    if (task < half) {
-      if (is_q) {
-        q_out[to + b] = rotated_b;
-      } else {
-        store_number(place, b, rotated_b);
-      }
-    }
-  }
-  if (!is_q) {
-    store_head(place, dim, lane);
+  let quads = params.head_dim / 4u;
+  let first = (token * params.heads + head.index) * quads;
+  for (var quad = lane; quad < quads; quad += LANES) {
+    q_out[first + quad] = new_quad(head, quad);
   }
 }

@@ -1,3 +1,4 @@
+import attend from "../../shaders/attention/attend.wgsl?raw";
 import source from "../../shaders/attention/attention.wgsl?raw";
 import keys1 from "../../shaders/attention/keys_1.wgsl?raw";
 import keys4 from "../../shaders/attention/keys_4.wgsl?raw";
@@ -6,7 +7,7 @@ import rows4 from "../../shaders/attention/rows_4.wgsl?raw";
 import totals from "../../shaders/attention/totals.wgsl?raw";
 import weights from "../../shaders/attention/weights.wgsl?raw";
 import place from "../../shaders/cache/place.wgsl?raw";
-import { defineKernel, type PassShape } from "../gpu/kernel.ts";
+import { type Constants, defineKernel, type ParamValues, type PassShape } from "../gpu/kernel.ts";
 
 /** How many queries a lane takes at once: the part that says so, and the number. */
 export const attentionRows = {
@@ -20,6 +21,33 @@ export const attentionKeys = {
   four: { part: keys4, keys: 4 },
 } as const;
 
+/** What queries attend by, whatever made them: `shaders/attention/attend.wgsl`. */
+export const attendSources = [attend, weights, totals, place] as const;
+
+/** Its params. */
+export const attentionParams = {
+  heads: "u32",
+  kv_heads: "u32",
+  key_quads: "u32",
+  value_quads: "u32",
+  key_head_quads: "u32",
+  key_row_quads: "u32",
+  value_head_quads: "u32",
+  value_row_quads: "u32",
+  value_shift: "u32",
+  values_first: "u32",
+  key_scales: "u32",
+  value_scales: "u32",
+  rows: "u32",
+  window: "u32",
+  span_keys: "u32",
+  splits: "u32",
+  tile_rows: "u32",
+  has_sinks: "u32",
+  scale: "f32",
+  softcap: "f32",
+} as const;
+
 /**
  * Causal grouped-query attention over the KV cache, of the format whose part is linked, with so many queries at once as
  * the part of {@link attentionRows} says, whose number `tile_rows` is, and so many keys a lane as that of
@@ -31,29 +59,8 @@ export const attentionKeys = {
  */
 export const attention = defineKernel({
   name: "attention",
-  source: [source, weights, totals, place].join("\n"),
-  params: {
-    heads: "u32",
-    kv_heads: "u32",
-    key_quads: "u32",
-    value_quads: "u32",
-    key_head_quads: "u32",
-    key_row_quads: "u32",
-    value_head_quads: "u32",
-    value_row_quads: "u32",
-    value_shift: "u32",
-    values_first: "u32",
-    key_scales: "u32",
-    value_scales: "u32",
-    rows: "u32",
-    window: "u32",
-    span_keys: "u32",
-    splits: "u32",
-    tile_rows: "u32",
-    has_sinks: "u32",
-    scale: "f32",
-    softcap: "f32",
-  },
+  source: [source, ...attendSources].join("\n"),
+  params: attentionParams,
   buffers: { q: "read", sinks: "read", out: "read_write" },
   weights: true,
   control: "read",
@@ -63,20 +70,27 @@ export const attention = defineKernel({
     Math.ceil((tokens * heads) / kv_heads / (tile_rows * GROUPS!)),
     Math.max(1, splits),
   ],
-  work: (params, _constants, pass) => {
-    const { heads, kv_heads, key_quads, value_quads, values_first, window, splits } = params;
-    const { tokens, position } = pass;
-    const rows = Math.min(position + tokens, window + tokens - 1);
-    // Values that are a part of the keys are not read twice.
-    const rowQuads = kv_heads * (key_quads + (values_first === 0 ? 0 : value_quads));
-    const out = splits > 0 ? spansSeen(params, pass) * (value_quads + 1) : tokens * value_quads;
-    return {
-      words: 4 * heads * (tokens * key_quads + out),
-      multiplyAdds: 4 * heads * keysSeen(params, pass) * (key_quads + value_quads),
-      cached: 4 * rows * rowQuads,
-    };
-  },
+  work: attentionWork,
 });
+
+/** What attending reads, writes and computes. */
+export function attentionWork(
+  params: ParamValues<typeof attentionParams>,
+  _constants: Constants,
+  pass: PassShape,
+) {
+  const { heads, kv_heads, key_quads, value_quads, values_first, window, splits } = params;
+  const { tokens, position } = pass;
+  const rows = Math.min(position + tokens, window + tokens - 1);
+  // Values that are a part of the keys are not read twice.
+  const rowQuads = kv_heads * (key_quads + (values_first === 0 ? 0 : value_quads));
+  const out = splits > 0 ? spansSeen(params, pass) * (value_quads + 1) : tokens * value_quads;
+  return {
+    words: 4 * heads * (tokens * key_quads + out),
+    multiplyAdds: 4 * heads * keysSeen(params, pass) * (key_quads + value_quads),
+    cached: 4 * rows * rowQuads,
+  };
+}
 
 /** Keys that the queries of a pass see, all together. */
 function keysSeen({ window }: { readonly window: number }, pass: PassShape): number {

@@ -30,12 +30,14 @@ import { layerNorm } from "./layer_norm.ts";
 import { logprob } from "./logprob.ts";
 import { matmul } from "./matmul.ts";
 import { matvec } from "./matvec.ts";
+import { mergedHeadLinear } from "./merged_head_linear.ts";
 import { multiplyAdd } from "./multiply_add.ts";
 import { pickToken } from "./pick_token.ts";
 import { quantise } from "./quantise.ts";
 import { rmsNorm } from "./rms_norm.ts";
 import { rotateAppend } from "./rotate_append.ts";
 import { router } from "./router.ts";
+import { selfAttention } from "./self_attention.ts";
 import { shapeLogits } from "./shape_logits.ts";
 import { shift } from "./shift.ts";
 import { softcap } from "./softcap.ts";
@@ -78,11 +80,13 @@ export const kernels = [
   matmul,
   matvec,
   pickToken,
+  mergedHeadLinear,
   multiplyAdd,
   quantise,
   rmsNorm,
   rotateAppend,
   router,
+  selfAttention,
   shapeLogits,
   shift,
   softcap,

@@ -1,5 +1,7 @@
 import place from "../../shaders/cache/place.wgsl?raw";
 import source from "../../shaders/rope/latent_append.wgsl?raw";
+import rotation from "../../shaders/rope/rotation.wgsl?raw";
+import squares from "../../shaders/rope/squares.wgsl?raw";
 import { defineKernel } from "../gpu/kernel.ts";
 import { HEAD_OUTPUTS, headParams, headWork } from "./head_linear.ts";
 
@@ -13,7 +15,7 @@ import { HEAD_OUTPUTS, headParams, headWork } from "./head_linear.ts";
  */
 export const latentAppend = defineKernel({
   name: "latent_append",
-  source: `${source}\n${place}`,
+  source: [source, rotation, squares, place].join("\n"),
   params: {
     ...headParams,
     kv_first: "u32",

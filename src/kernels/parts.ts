@@ -151,7 +151,7 @@ export interface Variant {
   /** Experts' down products by columns. */
   readonly columns: Sizes;
   readonly norm: Reduction;
-  readonly rotate: Reduction;
+  readonly rotate: Sizes;
   readonly attention: AttentionSizes;
   readonly router: Sizes;
 }
@@ -178,20 +178,13 @@ const rowSums = {
   "subgroup-32x8": { reduce: subgroup, constants: { LANES: 32, ROWS: 8 } },
 } as const;
 
-/** Where a row has a workgroup of its own: a token's, or a head's. */
+/** Where a token's row has a workgroup of its own. */
 const wholeSums = {
   serial: { reduce: serial, constants: { LANES: 1, ROWS: 1 } },
   workgroup: { reduce: workgroup, constants: { LANES: 128, ROWS: 1 } },
   "workgroup-32": { reduce: workgroup, constants: { LANES: 32, ROWS: 1 } },
   subgroup: { reduce: subgroup, constants: { LANES: 128, ROWS: 1 } },
   "subgroup-32": { reduce: subgroup, constants: { LANES: 32, ROWS: 1 } },
-} as const;
-
-const headSums = {
-  serial: wholeSums.serial,
-  workgroup: wholeSums["workgroup-32"],
-  "workgroup-128": wholeSums.workgroup,
-  subgroup: wholeSums["subgroup-32"],
 } as const;
 
 /** All that a family may be, by name. Which of it an adapter tries is in `engine/tuning`. */
@@ -207,7 +200,11 @@ export const candidates = {
     "workgroup-64": { constants: { LANES: 64, SPLITS: 4 } },
   },
   norm: wholeSums,
-  rotate: headSums,
+  // A lane has four numbers of a head at once.
+  rotate: {
+    serial: { constants: { LANES: 8 } },
+    workgroup: { constants: { LANES: 32 } },
+  },
   attention: {
     // No fewer: see `paramsBinding` in gpu/device.ts.
     serial: { constants: { LANES: 8, GROUPS: 1 }, laneKeys: "four", splitKeys: 0 },
@@ -251,7 +248,6 @@ export const subgroupVariant = {
   batch: rowSums.subgroup,
   experts: rowSums.subgroup,
   norm: wholeSums.subgroup,
-  rotate: headSums.subgroup,
 } as const satisfies Variant;
 
 /** Whether a choice runs only where the device has subgroups. */

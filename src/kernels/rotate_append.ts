@@ -1,5 +1,8 @@
 import place from "../../shaders/cache/place.wgsl?raw";
+import heads from "../../shaders/rope/heads.wgsl?raw";
 import source from "../../shaders/rope/rotate_append.wgsl?raw";
+import rotation from "../../shaders/rope/rotation.wgsl?raw";
+import squares from "../../shaders/rope/squares.wgsl?raw";
 import { defineKernel } from "../gpu/kernel.ts";
 
 /**
@@ -11,7 +14,7 @@ import { defineKernel } from "../gpu/kernel.ts";
  */
 export const rotateAppend = defineKernel({
   name: "rotate_append",
-  source: `${source}\n${place}`,
+  source: [source, heads, rotation, squares, place].join("\n"),
   params: {
     heads: "u32",
     kv_heads: "u32",
@@ -49,7 +52,7 @@ export const rotateAppend = defineKernel({
   },
   weights: false,
   control: "read",
-  constants: { LANES: 32, ROWS: 1 },
+  constants: { LANES: 32 },
   grid: ({ heads, kv_heads, value_heads }, _constants, tokens) => [
     heads + kv_heads + value_heads,
     tokens,

@@ -122,7 +122,7 @@ function declarations(wgsl: string): Contract {
     constants: Object.fromEntries(
       [...text.matchAll(OVERRIDE)].map(([, name, value]) => [name, Number(value)]),
     ),
-    weights: /\b(?:load_\w+|row_dots_\w+|matrix_dots|head_products|cache_quad)\b/.test(text),
+    weights: /@group\(1\)|\b(?:load_\w+|row_dots_\w+|matrix_dots|head_products)\b/.test(text),
     obeysControl: /\bcontrol\./.test(text),
   };
 }

@@ -25,7 +25,7 @@ fn head_products(head: u32, tile: u32, first_token: u32, at: vec2u) {
     let w = load_weights(0u, count, first_unit + row * units);
     for (var next = 0u; next < TOKENS; next++) {
       let number = first + next * stride + row;
-      let value = vec4f(x[number / 4u][number % 4u]);
+      let value = vec4f(head_input(head, number / 4u)[number % 4u]);
       lower[next] = fma(w[0], value, lower[next]);
       upper[next] = fma(w[1], value, upper[next]);
     }

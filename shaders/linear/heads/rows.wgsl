@@ -4,12 +4,17 @@
 // as quads, with room for a multiple of TOKENS tokens. cols is a multiple of 8, x_width of 4.
 // LANES lanes share a row, ROWS rows a workgroup: head_products(head, tile, first_token, at)
 // computes those of tile `tile` for TOKENS tokens, 1 or 4, which share what is read of the weights.
-// The kernel takes each as store_product(token, head, index, value).
+// The kernel gives the quads of x as head_input(head, index), head being whose they are, and takes
+// each product as store_product(token, head, index, value).
 // Needs: load_weights (shaders/formats), row_sum4 (shaders/reduce), control (shaders/control).
 
 // The lane and the row of an invocation.
 fn lane_and_row(index: u32) -> vec2u {
   return vec2u(index % LANES, index / LANES);
+}
+
+fn unit_dot(w: array<vec4f, 2>, head: u32, quad: u32) -> f32 {
+  return fused_dot(w[0], head_input(head, quad)) + fused_dot(w[1], head_input(head, quad + 1u));
 }
 
 fn head_products(head: u32, tile: u32, first_token: u32, at: vec2u) {
@@ -26,13 +31,13 @@ fn head_products(head: u32, tile: u32, first_token: u32, at: vec2u) {
   for (var unit = at.x; unit < units; unit += LANES) {
     let w = load_weights(0u, count, first_unit + unit);
     let quad = first + 2u * unit;
-    sums.x += fused_dot(w[0], x[quad]) + fused_dot(w[1], x[quad + 1u]);
+    sums.x += unit_dot(w, head, quad);
     if (TOKENS > 1u) {
       sums += vec4f(
         0.0,
-        fused_dot(w[0], x[quad + quads]) + fused_dot(w[1], x[quad + quads + 1u]),
-        fused_dot(w[0], x[quad + 2u * quads]) + fused_dot(w[1], x[quad + 2u * quads + 1u]),
-        fused_dot(w[0], x[quad + 3u * quads]) + fused_dot(w[1], x[quad + 3u * quads + 1u]),
+        unit_dot(w, head, quad + quads),
+        unit_dot(w, head, quad + 2u * quads),
+        unit_dot(w, head, quad + 3u * quads),
       );
     }
   }

@@ -36,8 +36,8 @@ async function check(context: GpuContext): Promise<number | undefined> {
 
 /** Every shape of workgroup in which subgroups are summed over. */
 function subgroupShapes(): Reduction["constants"][] {
-  const { matrix, norm, rotate } = candidates;
-  const choices: Reduction[] = [matrix, norm, rotate].flatMap((family) => Object.values(family));
+  const { matrix, norm } = candidates;
+  const choices: Reduction[] = [matrix, norm].flatMap((family) => Object.values(family));
   const shapes = choices.filter(needsSubgroups).map(({ constants }) => JSON.stringify(constants));
   return [...new Set(shapes)].map((shape) => JSON.parse(shape));
 }

@@ -37,7 +37,7 @@ const ORDER: readonly (readonly [FamilyName, TimedName])[] = [
   ["batch", "prefill"],
   ["attention", "decode"],
   ["norm", "decode"],
-  ["rotate", "decode"],
+  ["rotate", "prefill"],
   ["router", "decode"],
 ];
 

@@ -11,9 +11,9 @@ export interface CacheFormat {
   readonly headNumbers: number;
   readonly bitsPerNumber: number;
   readonly scaled: boolean;
-  /** WGSL with `cache_quad`. See `shaders/cache/f32.wgsl`. */
+  /** WGSL with `Cached` and `cache_quad`. See `shaders/cache/f32.wgsl`. */
   readonly read: string;
-  /** WGSL with `store_number` and `store_head`. See `shaders/cache/store_f32.wgsl`. */
+  /** WGSL with `store_piece`, to be linked beside `read`. See `shaders/cache/store_f32.wgsl`. */
   readonly write: string;
   /** The words of a cache that holds `numbers`, whole heads of them, one after another; for tests. */
   encode(numbers: Float32Array): Uint32Array<ArrayBuffer>;

@@ -1,17 +1,25 @@
 import type { CacheFormat } from "../../formats/cache/format.ts";
-import { attention, attentionKeys, attentionRows } from "../../kernels/attention.ts";
+import type { ParamValues } from "../../gpu/kernel.ts";
+import {
+  attention,
+  attentionKeys,
+  type attentionParams,
+  attentionRows,
+} from "../../kernels/attention.ts";
 import { attentionMerge } from "../../kernels/attention_merge.ts";
 import { rotateAppend } from "../../kernels/rotate_append.ts";
+import { selfAttention } from "../../kernels/self_attention.ts";
 import { checkMost, checkMultiple, checkWidth } from "../checks.ts";
 import { KEY_BLOCK, type KvLayout, planKvCache, valueDimOf } from "../kv-layout.ts";
 import type { AttentionSpec, RopeSpec } from "../ops.ts";
-import type { Bound } from "../program.ts";
+import type { Bound, Scratch } from "../program.ts";
+import { lazyTensor } from "./lazy.ts";
 import type { GpuTensor, Recording } from "./recording.ts";
 
 /** Quads of a result that a lane of the kernel keeps in registers: `SLOTS` of `shaders/attention`. */
 const LANE_QUADS = 2;
 const MOST_LANES = 64;
-/** `MOST_STAGED` of `shaders/cache`. */
+/** More than any model has. */
 const MOST_HEAD_DIM = 1024;
 const MOST_INVOCATIONS = 128;
 /** Longer than any context, and a multiple of every tile. */
@@ -41,9 +49,21 @@ export function recordAttention(
   spec: AttentionSpec,
 ): GpuTensor {
   checkShapes(projected, spec);
-  return recordCached(recording, spec, (target) =>
-    recordRotation(recording, projected, spec, target),
-  );
+  const target = cacheTarget(recording, spec);
+  if (isOneDispatch(recording, spec)) return recordAtOnce(recording, projected.q, spec, target);
+  const queries = recordRotation(recording, projected, spec, target);
+  return recordProducts(recording, queries, spec, target);
+}
+
+/**
+ * Whether one dispatch rotates, caches and attends: in passes of one token, whose projections stand side by side, where
+ * all queries of a KV head are one workgroup's and have room where their results go.
+ */
+function isOneDispatch(recording: Recording, spec: AttentionSpec): boolean {
+  const { heads, kvHeads, headDim, fused, valuesInKeys } = spec;
+  if (recording.maxTokens > 1 || fused === undefined || valuesInKeys) return false;
+  const { rows, mostGroups } = planAttention(recording, spec);
+  return headDim <= valueDimOf(spec) && heads / kvHeads <= rows.rows * mostGroups;
 }
 
 /**
@@ -57,15 +77,20 @@ export function recordCached(
   spec: AttentionSpec,
   append: (target: CacheTarget) => GpuTensor,
 ): GpuTensor {
+  const target = cacheTarget(recording, spec);
+  return recordProducts(recording, append(target), spec, target);
+}
+
+/** A layer's cache. Throws "unsupported-model" for heads that no kernel has room for. */
+function cacheTarget({ gpu }: Recording, spec: AttentionSpec): CacheTarget {
   const valueDim = valueDimOf(spec);
   checkMultiple(`the head size of layer ${spec.layer}`, spec.headDim, 4);
   checkMultiple(`the size of a head's values in layer ${spec.layer}`, valueDim, 4);
   const mostDims = 4 * LANE_QUADS * MOST_LANES;
   checkMost(`the head size of layer ${spec.layer}`, spec.headDim, MOST_HEAD_DIM);
   checkMost(`the size of a head's values in layer ${spec.layer}`, valueDim, mostDims);
-  const { buffer, format, rows } = recording.gpu.kvCache(spec.layer);
-  const layout = planKvCache(spec, format, rows);
-  return recordProducts(recording, append({ buffer, layout, format }), spec, layout);
+  const { buffer, format, rows } = gpu.kvCache(spec.layer);
+  return { buffer, layout: planKvCache(spec, format, rows), format };
 }
 
 function checkShapes({ q, k, v }: Projected, spec: AttentionSpec): void {
@@ -83,7 +108,7 @@ function checkShapes({ q, k, v }: Projected, spec: AttentionSpec): void {
 
 /** Where a pass's keys and values go. */
 export interface CacheTarget {
-  readonly buffer: Bound;
+  readonly buffer: GPUBuffer;
   readonly layout: KvLayout;
   readonly format: CacheFormat;
 }
@@ -96,24 +121,46 @@ function recordRotation(
   { buffer, layout, format }: CacheTarget,
 ): GpuTensor {
   const { gpu, recorder } = recording;
-  const { heads, kvHeads, headDim, rope, norm, fused, valuesInKeys, keysAreValues } = spec;
-  const keysFirst = fused === undefined ? 0 : heads * headDim;
-  const table = gpu.ropeTable(rope ?? NO_ROPE);
+  const { heads, kvHeads, headDim, valuesInKeys } = spec;
+  const { params, buffers } = rotationOf(recording, spec);
   const rotated = recording.tensor(heads * headDim);
   recorder.dispatch(rotateAppend, {
     params: {
       heads,
       kv_heads: kvHeads,
       value_heads: valuesInKeys ? 0 : kvHeads,
-      head_dim: headDim,
-      value_dim: valueDimOf(spec),
       q_row: q.width,
       k_row: k.width,
       v_row: v.width,
-      k_first: keysFirst,
-      v_first: fused === undefined || keysAreValues ? keysFirst : keysFirst + kvHeads * headDim,
       rows: layout.rows,
       ...placesOf(layout),
+      ...params,
+    },
+    buffers: {
+      q: q.scratch,
+      k: k.scratch,
+      v: v.scratch,
+      ...buffers,
+      q_out: rotated.scratch,
+      cache: buffer,
+    },
+    parts: [format.read, format.write],
+    constants: gpu.variant.rotate.constants,
+  });
+  return rotated;
+}
+
+/** How heads are normalised and rotated, as kernels take it: see `shaders/rope/heads.wgsl`. */
+function rotationOf({ gpu }: Recording, spec: AttentionSpec) {
+  const { heads, kvHeads, headDim, rope, norm, fused, keysAreValues } = spec;
+  const keysFirst = fused === undefined ? 0 : heads * headDim;
+  const table = gpu.ropeTable(rope ?? NO_ROPE);
+  return {
+    params: {
+      head_dim: headDim,
+      value_dim: valueDimOf(spec),
+      k_first: keysFirst,
+      v_first: fused === undefined || keysAreValues ? keysFirst : keysFirst + kvHeads * headDim,
       rope_dims: rope?.dims ?? 0,
       rope_first: rope?.first ?? 0,
       pairing: rope?.pairing === "interleaved" ? 1 : 0,
@@ -121,20 +168,9 @@ function recordRotation(
       norm_values: norm?.ofValues ? 1 : 0,
       epsilon: norm?.epsilon ?? 0,
     },
-    buffers: {
-      q: q.scratch,
-      k: k.scratch,
-      v: v.scratch,
-      // Without a norm nothing reads it; the table is as good as any buffer that is only read.
-      norms: norm ? gpu.vectors(norm.q, norm.k) : table,
-      table,
-      q_out: rotated.scratch,
-      cache: buffer,
-    },
-    parts: [gpu.variant.rotate.reduce, format.write],
-    constants: gpu.variant.rotate.constants,
-  });
-  return rotated;
+    // Without a norm nothing reads its weights; the table is as good as any buffer that is only read.
+    buffers: { norms: norm ? gpu.vectors(norm.q, norm.k) : table, table },
+  };
 }
 
 /** A layout as kernels take it. */
@@ -155,58 +191,106 @@ function recordProducts(
   recording: Recording,
   q: GpuTensor,
   spec: AttentionSpec,
-  layout: KvLayout,
+  target: CacheTarget,
+): GpuTensor {
+  const { rows, keys, usualGroups, LANES } = planAttention(recording, spec);
+  const queries = recording.maxTokens * (spec.heads / spec.kvHeads);
+  const { scratch } = q;
+  return recordAttended(recording, spec, target, (attended) =>
+    recording.recorder.dispatch(attention, {
+      params: attended.params,
+      buffers: { q: scratch, sinks: attended.sinks ?? scratch, out: attended.out },
+      weights: target.buffer,
+      parts: [target.format.read, rows.part, keys.part],
+      constants: { LANES, GROUPS: Math.min(usualGroups, Math.ceil(queries / rows.rows)) },
+    }),
+  );
+}
+
+/** Rotates, caches and attends. qkv `[1, heads * headDim + kvHeads * (headDim + valueDim)]` -> `[1, heads * valueDim]` */
+function recordAtOnce(
+  recording: Recording,
+  qkv: GpuTensor,
+  spec: AttentionSpec,
+  target: CacheTarget,
+): GpuTensor {
+  const { buffer, format } = target;
+  const { rows, keys, LANES } = planAttention(recording, spec);
+  const { params, buffers } = rotationOf(recording, spec);
+  const { scratch } = qkv;
+  return recordAttended(recording, spec, target, (attended) =>
+    recording.recorder.dispatch(selfAttention, {
+      params: { ...attended.params, ...params },
+      buffers: {
+        qkv: scratch,
+        ...buffers,
+        sinks: attended.sinks ?? buffers.table,
+        cache: buffer,
+        out: attended.out,
+      },
+      parts: [format.read, format.write, rows.part, keys.part],
+      constants: { LANES, GROUPS: Math.ceil(spec.heads / spec.kvHeads / rows.rows) },
+    }),
+  );
+}
+
+/** What a kernel attends by. */
+interface Attended {
+  readonly params: ParamValues<typeof attentionParams>;
+  /** Undefined where there are none: then any buffer does that is only read, since nothing reads it. */
+  readonly sinks: Bound | undefined;
+  /** Where results go, or the parts that are merged to them. */
+  readonly out: Scratch;
+}
+
+/** Records attention by `dispatch` and gives its result, `[tokens, heads * valueDim]`; it is merged by what reads it. */
+function recordAttended(
+  recording: Recording,
+  spec: AttentionSpec,
+  { layout }: CacheTarget,
+  dispatch: (attended: Attended) => void,
 ): GpuTensor {
   const { gpu, recorder } = recording;
-  const { layer, heads, kvHeads, headDim, sinks, scale, softcap = 0 } = spec;
-  const { buffer, format } = gpu.kvCache(layer);
+  const { heads, kvHeads, headDim, scale, softcap = 0 } = spec;
   const valueQuads = valueDimOf(spec) / 4;
-  const { rows, keys, constants, spanKeys } = planAttention(recording, spec);
+  const { rows, spanKeys } = planAttention(recording, spec);
   const window = spec.window ?? gpu.contextTokens;
   const splits = countSplits(recording, spanKeys, window);
-  const ofSinks = {
-    has_sinks: sinks === undefined ? 0 : 1,
-    sinks: sinks === undefined ? q.scratch : gpu.vector(sinks, heads),
+  const sinks = spec.sinks === undefined ? undefined : gpu.vector(spec.sinks, heads);
+  const merging = {
+    heads,
+    value_quads: valueQuads,
+    window,
+    span_keys: spanKeys,
+    splits,
+    has_sinks: sinks ? 1 : 0,
   };
-  const out = recording.tensor(heads * 4 * valueQuads);
-  const partBytes = 16 * recording.maxTokens * heads * splits * (valueQuads + 1);
-  const parts = splits > 0 ? recorder.scratch(partBytes) : out.scratch;
-  recorder.dispatch(attention, {
-    params: {
-      heads,
-      kv_heads: kvHeads,
-      key_quads: headDim / 4,
-      value_quads: valueQuads,
-      ...placesOf(layout),
-      ...(spec.valuesInKeys ? valuesOfKeys(layout) : { value_shift: 0 }),
-      rows: layout.rows,
-      window,
-      span_keys: spanKeys,
-      splits,
-      tile_rows: rows.rows,
-      has_sinks: ofSinks.has_sinks,
-      scale,
-      softcap,
-    },
-    buffers: { q: q.scratch, sinks: ofSinks.sinks, out: parts },
-    weights: buffer,
-    parts: [format.read, rows.part, keys.part],
-    constants,
-  });
-  if (splits > 0) {
-    recorder.dispatch(attentionMerge, {
-      params: {
-        heads,
-        value_quads: valueQuads,
-        window,
-        span_keys: spanKeys,
-        splits,
-        has_sinks: ofSinks.has_sinks,
-      },
-      buffers: { parts, sinks: ofSinks.sinks, out: out.scratch },
-    });
+  const params = {
+    ...merging,
+    kv_heads: kvHeads,
+    key_quads: headDim / 4,
+    ...placesOf(layout),
+    ...(spec.valuesInKeys ? valuesOfKeys(layout) : { value_shift: 0 }),
+    rows: layout.rows,
+    tile_rows: rows.rows,
+    scale,
+    softcap,
+  };
+  const width = heads * 4 * valueQuads;
+  if (splits === 0) {
+    const out = recording.tensor(width);
+    dispatch({ params, sinks, out: out.scratch });
+    return out;
   }
-  return out;
+  const parts = recorder.scratch(16 * recording.maxTokens * heads * splits * (valueQuads + 1));
+  dispatch({ params, sinks, out: parts });
+  const pending = { kind: "spans", parts, sinks: sinks ?? parts, params: merging } as const;
+  return lazyTensor({ width, single: false }, pending, () => {
+    const out = recording.tensor(width);
+    const buffers = { parts, sinks: pending.sinks, out: out.scratch };
+    recorder.dispatch(attentionMerge, { params: merging, buffers });
+    return out;
+  });
 }
 
 /** Where values lie that are the first numbers of keys. */
@@ -220,22 +304,23 @@ function valuesOfKeys({ keyHeadQuads, keyRowQuads, keyScales }: KvLayout) {
 }
 
 /**
- * How the kernel shares a layer's work. What a query's sums depend on, lanes and spans, is the same in every program.
+ * How a kernel shares a layer's work. What a query's sums depend on, lanes and spans, is the same in every program.
  */
 function planAttention({ gpu, maxTokens }: Recording, spec: AttentionSpec) {
-  const { constants: most, laneKeys, splitKeys } = gpu.variant.attention;
+  const { constants: own, laneKeys, splitKeys } = gpu.variant.attention;
   const keys = attentionKeys[laneKeys];
   const needed = Math.ceil(valueDimOf(spec) / 4 / LANE_QUADS);
-  const lanes = Math.max(most.LANES!, 2 ** Math.ceil(Math.log2(needed)));
-  const queries = maxTokens * (spec.heads / spec.kvHeads);
+  const lanes = Math.max(own.LANES!, 2 ** Math.ceil(Math.log2(needed)));
   // A long context is split into longer spans: each query's parts take room, and are merged one after another.
   const leastSpan = 2 ** Math.ceil(Math.log2(gpu.contextTokens / MOST_SPLITS));
-  const rows = queries === 1 ? attentionRows.one : attentionRows.four;
-  const groups = Math.min(most.GROUPS!, MOST_INVOCATIONS / lanes, Math.ceil(queries / rows.rows));
+  const isOne = maxTokens * (spec.heads / spec.kvHeads) === 1;
   return {
-    rows,
+    LANES: lanes,
+    rows: isOne ? attentionRows.one : attentionRows.four,
     keys,
-    constants: { LANES: lanes, GROUPS: groups },
+    mostGroups: MOST_INVOCATIONS / lanes,
+    /** Where nothing needs more in one workgroup. */
+    usualGroups: Math.min(own.GROUPS!, MOST_INVOCATIONS / lanes),
     spanKeys: splitKeys === 0 ? ENDLESS_SPAN : Math.max(splitKeys, keys.keys * lanes, leastSpan),
   };
 }

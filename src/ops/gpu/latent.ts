@@ -2,11 +2,12 @@ import { weightParts } from "../../formats/parts.ts";
 import type { Constants } from "../../gpu/kernel.ts";
 import { HEAD_OUTPUTS, headLinear } from "../../kernels/head_linear.ts";
 import { latentAppend } from "../../kernels/latent_append.ts";
+import { mergedHeadLinear } from "../../kernels/merged_head_linear.ts";
 import { amongStrangers, headParts } from "../../kernels/parts.ts";
 import { checkLeast, checkMost, checkMultiple, checkWidth } from "../checks.ts";
 import type { HeadLinearOptions, LatentAttentionSpec, LatentInputs } from "../ops.ts";
 import { recordCached } from "./attention.ts";
-import { lazyTensor, pendingOf } from "./lazy.ts";
+import { lazyTensor, type PendingSpans, pendingOf } from "./lazy.ts";
 import { recordLinear, recordSideBySide } from "./linear.ts";
 import { recordNorm } from "./norms.ts";
 import { type GpuTensor, type Recording, UNIT_WEIGHTS } from "./recording.ts";
@@ -36,15 +37,36 @@ function recordHeadProduct(
   weight: string,
   options: HeadLinearOptions,
 ): GpuTensor {
-  const { scratch } = x;
   const products = planHeads(recording, x.width, weight, options);
+  const spans = pendingOf(x, "spans");
+  if (spans && recording.maxTokens === 1 && !options.transposed) {
+    return recordMergedProduct(recording, spans, products);
+  }
+  const { scratch } = x;
   const y = recording.tensor(products.params.heads * products.outputs);
   recording.recorder.dispatch(headLinear, {
     params: products.params,
     buffers: { x: scratch, y: y.scratch },
     weights: products.buffer,
-    parts: products.parts,
-    constants: products.constants,
+    parts: [...products.loads, products.head, products.reduce],
+    constants: { ...products.sizes, ...products.tile },
+  });
+  return y;
+}
+
+/** The same of what a split attention gives, which is merged on the way. */
+function recordMergedProduct(
+  recording: Recording,
+  spans: PendingSpans,
+  products: ReturnType<typeof planHeads>,
+): GpuTensor {
+  const y = recording.tensor(products.params.heads * products.outputs);
+  recording.recorder.dispatch(mergedHeadLinear, {
+    params: { ...products.params, ...spans.params },
+    buffers: { parts: spans.parts, sinks: spans.sinks, y: y.scratch },
+    weights: products.buffer,
+    parts: [...products.loads, products.head, products.reduce],
+    constants: products.sizes,
   });
   return y;
 }
@@ -75,12 +97,11 @@ function planHeads(
     /** Numbers that a head gives. */
     outputs: transposed ? cols : count,
     buffer: parts[0]!.buffer,
-    parts: [...weightParts(format), headParts[by], variant.reduce],
-    constants: {
-      ...variant.constants,
-      TOKENS: single ? 1 : TOKEN_TILE,
-      OUTPUTS: HEAD_OUTPUTS[by],
-    },
+    loads: weightParts(format),
+    head: headParts[by],
+    reduce: variant.reduce,
+    sizes: variant.constants as Constants,
+    tile: { TOKENS: single ? 1 : TOKEN_TILE, OUTPUTS: HEAD_OUTPUTS[by] },
   };
 }
 
@@ -121,7 +142,7 @@ function placeInputs(
   };
 }
 
-/** Invocations that share what a workgroup keeps of a cached row, which takes time to clear. */
+/** Invocations that share a row of the cache. */
 const LEAST_INVOCATIONS = 64;
 
 /** `Ops.latentAttention`: queries are absorbed on their way to the cache's side. */
@@ -138,7 +159,7 @@ export function recordLatentAttention(
   const { gpu, recorder } = recording;
   const { q, kv, kvFirst } = placeInputs(recording, inputs);
   const products = planHeads(recording, q.width, absorbing.weight, absorbing.options);
-  const { LANES = 1, ROWS = 1 } = products.constants as Constants;
+  const { LANES = 1, ROWS = 1 } = products.sizes;
   const read = { x: q.scratch, kv: kv.scratch };
   const queries = recording.tensor(heads * headDim);
   return recordCached(recording, spec, ({ buffer, layout, format }) => {
@@ -162,8 +183,12 @@ export function recordLatentAttention(
         cache: buffer,
       },
       weights: products.buffer,
-      parts: [...products.parts, format.write],
-      constants: { ...products.constants, ROWS: Math.max(ROWS, LEAST_INVOCATIONS / LANES) },
+      parts: [...products.loads, products.head, products.reduce, ...[format.read, format.write]],
+      constants: {
+        ...products.sizes,
+        ...products.tile,
+        ROWS: Math.max(ROWS, LEAST_INVOCATIONS / LANES),
+      },
     });
     return queries;
   });

@@ -1,5 +1,7 @@
+import type { ParamValues } from "../../gpu/kernel.ts";
+import type { mergeParams } from "../../kernels/attention_merge.ts";
 import type { ActivationName, HeadLinearOptions, LinearOptions } from "../ops.ts";
-import type { Scratch } from "../program.ts";
+import type { Bound, Scratch } from "../program.ts";
 import type { GpuTensor } from "./recording.ts";
 
 /**
@@ -12,6 +14,7 @@ export type Pending =
   | PendingLayerNorm
   | PendingLinear
   | PendingHeadLinear
+  | PendingSpans
   | PendingGatedUnit
   | PendingSum
   | PendingExperts;
@@ -51,6 +54,14 @@ export interface PendingHeadLinear {
   readonly x: GpuTensor;
   readonly weight: string;
   readonly options: HeadLinearOptions;
+}
+
+/** What a split attention leaves to be merged: see `shaders/attention/merge.wgsl`. */
+export interface PendingSpans {
+  readonly kind: "spans";
+  readonly parts: Scratch;
+  readonly sinks: Bound;
+  readonly params: ParamValues<typeof mergeParams>;
 }
 
 /** `gated(gate, up)` */

@@ -112,10 +112,9 @@ function partsFor(kernel: Kernel, choice: Choice): string[] {
   if (source.includes("router_score(")) {
     parts.push(...scoreFunctions.softmax.parts, rankingParts.byLogit);
   }
-  if (source.includes("cache_quad(")) {
-    parts.push(cacheFormats.f32.read, attentionRows.four.part, attentionKeys.four.part);
-  }
-  if (source.includes("store_head(")) parts.push(cacheFormats.f16.write);
+  if (source.includes("Cached")) parts.push(cacheFormats.f16.read);
+  if (source.includes("store_piece(")) parts.push(cacheFormats.f16.write);
+  if (source.includes("weigh(")) parts.push(attentionRows.four.part, attentionKeys.four.part);
   return parts;
 }
 

@@ -43,7 +43,7 @@ const CASES = variantCases
 describe.for(CASES)("latent_append, $title", ({ variant, format, by }) => {
   const isByColumns = by === "columns";
   const { constants, reduce } = isByColumns ? amongStrangers(variant.matrix) : variant.matrix;
-  const parts = [...weightParts(weightFormat), headParts[by], reduce, format.write];
+  const parts = [...weightParts(weightFormat), headParts[by], reduce, format.read, format.write];
 
   kernelTest("agrees with f64 and changes no other row of the cache", async ({ run }) => {
     const drawing = fc.record({

@@ -60,7 +60,7 @@ const CASES = variantCases.flatMap(({ name, variant }) =>
 );
 
 describe.for(CASES)("rotate_append, $name, $format.name", ({ variant, format }) => {
-  const { constants, reduce } = variant.rotate;
+  const { constants } = variant.rotate;
 
   kernelTest("agrees with f64 and changes no other row of the cache", async ({ run }) => {
     const shape = fc.record({
@@ -140,7 +140,7 @@ describe.for(CASES)("rotate_append, $name, $format.name", ({ variant, format }) 
             q_out: 4 * qWidth * (tokens + 1),
             cache: before,
           },
-          parts: [reduce, format.write],
+          parts: [format.read, format.write],
           constants,
           control: { tokens, position },
           tokens: tokens + 1,
@@ -212,7 +212,7 @@ describe.for(CASES)("rotate_append, $name, $format.name", ({ variant, format }) 
         q_out: 4 * 8,
         cache: 16 * 16 * CONTEXT,
       },
-      parts: [reduce, format.write],
+      parts: [format.read, format.write],
       constants,
       control: { tokens: 1, fault: 1 },
     });

@@ -20,7 +20,7 @@ function someParams({ params }: Kernel): Record<string, number> {
 }
 
 /** Kernels that write to a cache, which is no weight of theirs. */
-const appenders = ["rotate_append"];
+const appenders = ["rotate_append", "self_attention"];
 
 /** Params that are all 0. */
 function noParams<Name extends string>({ params }: { params: Record<Name, unknown> }) {
