@@ -7,10 +7,11 @@
 // A workgroup has all queries of a KV head. They wait in `out`, where their results go. With
 // splits, each workgroup readies them for itself, and the one that takes the token's own key caches
 // it: no other reads what it writes. The pass has one token.
-// Needs: attend.wgsl, shaders/rope/heads.wgsl and what they need; Cached, store_piece, value_place
-// (shaders/cache).
+// Needs: attend.wgsl, shaders/rope/heads.wgsl and what they need, find_norms and norm_of
+// (shaders/rope/norms), Cached, store_piece, value_place (shaders/cache).
 override LANES: u32 = 8u;
 override GROUPS: u32 = 1u;
+override INVOCATIONS: u32 = LANES * GROUPS;
 // All queries of a workgroup, a head of keys and one of values.
 override MOST_HEADS: u32 = ROWS * GROUPS + 2u;
 
@@ -48,14 +49,12 @@ struct Params {
 }
 
 @group(0) @binding(0) var<uniform> params: Params;
-@group(0) @binding(1) var<storage, read> qkv: array<f32>;
-@group(0) @binding(2) var<storage, read> norms: array<f32>;
+@group(0) @binding(1) var<storage, read> qkv: array<vec4f>;
+@group(0) @binding(2) var<storage, read> norms: array<vec4f>;
 @group(0) @binding(3) var<storage, read> table: array<vec2f>;
 @group(0) @binding(4) var<storage, read> sinks: array<f32>;
 @group(0) @binding(5) var<storage, read_write> cache: array<Cached>;
 @group(0) @binding(6) var<storage, read_write> out: array<vec4f>;
-
-var<workgroup> head_norms: array<f32, MOST_HEADS>;
 
 fn query_places(queries: Counts, split: u32) -> Counts {
   let is_split = min(params.splits, 1u);
@@ -67,60 +66,44 @@ fn query_quad(place: u32) -> vec4f {
   return out[place];
 }
 
-fn projected(part: u32, index: u32) -> f32 {
+fn projected_quad(part: u32, index: u32) -> vec4f {
   return qkv[index];
 }
 
 // The queries of a KV head, then its keys, then its values; without their norm.
-fn own_head(kv_head: u32, index: u32) -> Head {
+fn own_head(group: vec3u, index: u32) -> Head {
   let sharing = params.heads / params.kv_heads;
   if (index < sharing) {
-    return head_of(QUERY, 0u, kv_head * sharing + index, control.position);
+    return head_of(QUERY, 0u, group.x * sharing + index, control.position);
   }
   if (index == sharing) {
-    return head_of(KEY, params.k_first, kv_head, control.position);
+    return head_of(KEY, params.k_first, group.x, control.position);
   }
-  return head_of(VALUE, params.v_first, kv_head, control.position);
+  return head_of(VALUE, params.v_first, group.x, control.position);
 }
 
-fn normed_head(kv_head: u32, index: u32) -> Head {
-  var head = own_head(kv_head, index);
-  if (is_normed(head.part)) {
-    head.norm = head_norms[index];
-  }
+fn normed_head(group: vec3u, index: u32) -> Head {
+  var head = own_head(group, index);
+  head.norm = norm_of(group, index);
   return head;
 }
 
-// Fills head_norms for the first `count` heads.
-fn find_norms(kv_head: u32, count: u32, lane: u32) {
-  for (var i = lane; i < count * SUMS; i += LANES * GROUPS) {
-    let head = own_head(kv_head, i / SUMS);
-    if (is_normed(head.part)) {
-      squares[i] = sum_of_squares(head, i % SUMS);
-    }
-  }
-  workgroupBarrier();
-  for (var index = lane; index < count; index += LANES * GROUPS) {
-    head_norms[index] = norm_from(own_head(kv_head, index).part, index * SUMS);
-  }
-  workgroupBarrier();
-}
-
-fn ready_queries(kv_head: u32, split: u32, lane: u32) {
+fn ready_queries(group: vec3u, lane: u32) {
   let sharing = params.heads / params.kv_heads;
-  for (var i = lane; i < sharing * params.key_quads; i += LANES * GROUPS) {
+  for (var i = lane; i < sharing * params.key_quads; i += INVOCATIONS) {
     let index = i / params.key_quads;
     let quad = i - index * params.key_quads;
-    let place = count_of(query_places(Counts(kv_head * sharing + index), split), 0u);
-    out[place + quad] = new_quad(normed_head(kv_head, index), quad);
+    let place = count_of(query_places(Counts(group.x * sharing + index), group.z), 0u);
+    out[place + quad] = new_quad(normed_head(group, index), quad);
   }
 }
 
-fn append(kv_head: u32, lane: u32) {
+fn append(group: vec3u, lane: u32) {
+  let kv_head = group.x;
   let sharing = params.heads / params.kv_heads;
   let row = control.position % params.rows;
-  let key = normed_head(kv_head, sharing);
-  let value = normed_head(kv_head, sharing + 1u);
+  let key = normed_head(group, sharing);
+  let value = normed_head(group, sharing + 1u);
   let of_key = key_place(
     row, params.key_row_quads, kv_head * params.key_head_quads, params.key_scales,
   );
@@ -128,10 +111,10 @@ fn append(kv_head: u32, lane: u32) {
     row, params.value_row_quads, kv_head * params.value_head_quads, params.values_first,
     params.value_scales,
   );
-  for (var piece = lane; PIECE_QUADS * piece < params.key_quads; piece += LANES * GROUPS) {
+  for (var piece = lane; PIECE_QUADS * piece < params.key_quads; piece += INVOCATIONS) {
     store_piece(of_key, key, piece, params.head_dim);
   }
-  for (var piece = lane; PIECE_QUADS * piece < params.value_quads; piece += LANES * GROUPS) {
+  for (var piece = lane; PIECE_QUADS * piece < params.value_quads; piece += INVOCATIONS) {
     store_piece(of_value, value, piece, params.value_dim);
   }
 }
@@ -150,13 +133,11 @@ fn main(
     return;
   }
   let appends = seen.end == control.position + 1u;
-  if (params.norm_mode != 0u || params.norm_values != 0u) {
-    let sharing = params.heads / params.kv_heads;
-    find_norms(group.x, sharing + select(0u, 2u, appends), index);
-  }
-  ready_queries(group.x, group.z, index);
+  let sharing = params.heads / params.kv_heads;
+  find_norms(group, sharing + select(0u, 2u, appends), index);
+  ready_queries(group, index);
   if (appends) {
-    append(group.x, index);
+    append(group, index);
   }
   storageBarrier();
   attend(group, local, seen);

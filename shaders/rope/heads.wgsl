@@ -4,12 +4,18 @@
 // then for keys, each [head_dim] or, over all heads, [heads * head_dim]; values have none.
 // table [context, rope_dims / 2]: cosine and sine of the angles, from the host. Numbers from
 // rope_first on are rotated, rope_dims of them (rotation.wgsl); the others stay.
-// Needs: params of these names, norms, table, and projected(part, index), a number of what
-// projections leave of a part (the kernel); rotation.wgsl, squares.wgsl.
+// A norm is made of SUMS sums, each of the squares of every SUMS-th four numbers, and of these the
+// total in order: one order, whatever the lanes, since two kernels have to give the same bits.
+// norms/ says who adds up.
+// Needs: params of these names, norms and table, projected_quad(part, index), four numbers of what
+// projections leave of a part (the kernel); rotated_quad (rotated/). All widths are multiples of 4.
 const QUERY = 0u;
 const KEY = 1u;
 const VALUE = 2u;
 
+const SUMS = 32u;
+
+// Places are counted in fours of numbers.
 struct Head {
   part: u32,
   // Where the numbers of its part start, and its own.
@@ -21,10 +27,11 @@ struct Head {
   norm: f32,
 }
 
-// Head `index` of a part whose numbers start at `row`, not normalised yet.
-fn head_of(part: u32, row: u32, index: u32, position: u32) -> Head {
-  let dim = select(params.head_dim, params.value_dim, part == VALUE);
-  return Head(part, row, row + index * dim, index, position, 1.0);
+// Head `index` of a part whose numbers start with number `first`, not normalised yet.
+fn head_of(part: u32, first: u32, index: u32, position: u32) -> Head {
+  let quads = select(params.head_dim, params.value_dim, part == VALUE) / 4u;
+  let row = first / 4u;
+  return Head(part, row, row + index * quads, index, position, 1.0);
 }
 
 fn is_normed(part: u32) -> bool {
@@ -44,49 +51,35 @@ fn norm_width(part: u32) -> u32 {
 fn sum_of_squares(head: Head, sum: u32) -> f32 {
   let over_all = head.part != VALUE && params.norm_mode == 2u;
   let first = select(head.first, head.row, over_all);
+  let quads = norm_width(head.part) / 4u;
   var total = 0.0;
-  for (var i = sum; i < norm_width(head.part); i += SUMS) {
-    let number = projected(head.part, first + i);
-    total = fma(number, number, total);
+  for (var quad = sum; quad < quads; quad += SUMS) {
+    let numbers = projected_quad(head.part, first + quad);
+    total += fused_dot(numbers, numbers);
   }
   return total;
 }
 
-// What a head is normalised by, when its sums are in `squares` from `first` on.
-fn norm_from(part: u32, first: u32) -> f32 {
-  return inverseSqrt(total_of_squares(first) / f32(norm_width(part)) + params.epsilon);
+// What a head is multiplied by whose squares add up to `total`.
+fn norm_from(part: u32, total: f32) -> f32 {
+  return inverseSqrt(total / f32(norm_width(part)) + params.epsilon);
 }
 
-fn normed_number(head: Head, i: u32) -> f32 {
-  let number = projected(head.part, head.first + i) * head.norm;
+fn normed_quad(head: Head, quad: u32) -> vec4f {
+  let numbers = projected_quad(head.part, head.first + quad) * head.norm;
   if (head.part == VALUE || params.norm_mode == 0u) {
-    return number;
+    return numbers;
   }
-  let all_queries = norm_width(QUERY);
-  let of_part = select(all_queries, 0u, head.part == QUERY);
-  let of_head = select(0u, head.index * params.head_dim, params.norm_mode == 2u);
-  return number * norms[of_part + of_head + i];
-}
-
-fn new_number(head: Head, i: u32) -> f32 {
-  let own = normed_number(head, i);
-  // What is before rope_first is far behind it, too.
-  let place = i - params.rope_first;
-  if (head.part == VALUE || place >= params.rope_dims) {
-    return own;
-  }
-  let rotated = rotated_at(place);
-  let angle = table[head.position * (params.rope_dims / 2u) + rotated.pair];
-  let other = normed_number(head, params.rope_first + rotated.other);
-  return turned(own, other, angle, rotated.is_second);
+  let of_part = select(norm_width(QUERY) / 4u, 0u, head.part == QUERY);
+  let of_head = select(0u, head.first - head.row, params.norm_mode == 2u);
+  return numbers * norms[of_part + of_head + quad];
 }
 
 // Four numbers of a head.
 fn new_quad(head: Head, quad: u32) -> vec4f {
-  return vec4f(
-    new_number(head, 4u * quad),
-    new_number(head, 4u * quad + 1u),
-    new_number(head, 4u * quad + 2u),
-    new_number(head, 4u * quad + 3u),
-  );
+  let own = normed_quad(head, quad);
+  if (head.part == VALUE || params.rope_dims == 0u) {
+    return own;
+  }
+  return rotated_quad(head, quad, own);
 }

@@ -14,13 +14,14 @@
 // a head's products, of which each invocation gives OUTPUTS; over z they have TOKENS tokens each.
 // Source: DeepSeek-V2, arXiv 2405.04434, section 2.1.
 // Needs: lane_and_row and head_products (shaders/linear/heads), Cached, store_piece, key_place
-// (shaders/cache), rotation.wgsl, squares.wgsl, control (shaders/control).
+// (shaders/cache), rotation.wgsl, norms/squares.wgsl, control (shaders/control).
 override LANES: u32 = 1u;
 override ROWS: u32 = 64u;
 override TOKENS: u32 = 1u;
 override OUTPUTS: u32 = 1u;
 
-// Rows of the cache that a workgroup writes at once.
+// Of the norm of a row of the cache: a workgroup writes one at a time.
+const SUMS = 32u;
 const MOST_HEADS = 1u;
 
 struct Params {
@@ -72,7 +73,7 @@ fn rotate_query(token: u32, head: u32, index: u32) {
     let rotated = rotated_at(i);
     let angle = angle_of(token, rotated.pair);
     let own = query(start + i);
-    let result = turned(own, query(start + rotated.other), angle, rotated.is_second);
+    let result = turned_number(own, query(start + rotated.other), angle, rotated.is_second);
     store_product(token, head, params.rank + i, result);
   }
 }
@@ -91,7 +92,7 @@ fn new_number(head: Head, i: u32) -> f32 {
   }
   let rotated = rotated_at(i - params.rank);
   let other = kv[head.start + params.rank + rotated.other];
-  return turned(own, other, angle_of(head.token, rotated.pair), rotated.is_second);
+  return turned_number(own, other, angle_of(head.token, rotated.pair), rotated.is_second);
 }
 
 // Four numbers of a token's row.

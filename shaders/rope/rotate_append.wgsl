@@ -9,9 +9,10 @@
 // cache: words of a format, laid out by shaders/cache/place.wgsl: a token's keys are key_row_quads
 // fours of numbers, a head's at key_head_quads times its index; values likewise.
 // One workgroup for each token and each head of q, then of k, then of v.
-// Needs: heads.wgsl and what it needs; Cached, store_piece, key_place, value_place (shaders/cache);
-// control (shaders/control).
+// Needs: heads.wgsl, rotation.wgsl, find_norms and norm_of (norms/), rotated_quad (rotated/),
+// Cached, store_piece, key_place, value_place (shaders/cache), control (shaders/control).
 override LANES: u32 = 32u;
+override INVOCATIONS: u32 = LANES;
 
 // A workgroup has one.
 const MOST_HEADS = 1u;
@@ -44,15 +45,15 @@ struct Params {
 }
 
 @group(0) @binding(0) var<uniform> params: Params;
-@group(0) @binding(1) var<storage, read> q: array<f32>;
-@group(0) @binding(2) var<storage, read> k: array<f32>;
-@group(0) @binding(3) var<storage, read> v: array<f32>;
-@group(0) @binding(4) var<storage, read> norms: array<f32>;
+@group(0) @binding(1) var<storage, read> q: array<vec4f>;
+@group(0) @binding(2) var<storage, read> k: array<vec4f>;
+@group(0) @binding(3) var<storage, read> v: array<vec4f>;
+@group(0) @binding(4) var<storage, read> norms: array<vec4f>;
 @group(0) @binding(5) var<storage, read> table: array<vec2f>;
 @group(0) @binding(6) var<storage, read_write> q_out: array<vec4f>;
 @group(0) @binding(7) var<storage, read_write> cache: array<Cached>;
 
-fn projected(part: u32, index: u32) -> f32 {
+fn projected_quad(part: u32, index: u32) -> vec4f {
   if (part == QUERY) {
     return q[index];
   }
@@ -62,13 +63,14 @@ fn projected(part: u32, index: u32) -> f32 {
   return v[index];
 }
 
-// The head of a workgroup.
-fn own_head(index: u32, token: u32) -> Head {
+// The head of a workgroup, without its norm.
+fn own_head(group: vec3u, index: u32) -> Head {
+  let token = group.y;
   let position = control.position + token;
-  if (index < params.heads) {
-    return head_of(QUERY, token * params.q_row, index, position);
+  if (group.x < params.heads) {
+    return head_of(QUERY, token * params.q_row, group.x, position);
   }
-  let behind = index - params.heads;
+  let behind = group.x - params.heads;
   if (behind < params.kv_heads) {
     return head_of(KEY, token * params.k_row + params.k_first, behind, position);
   }
@@ -105,14 +107,9 @@ fn main(
   if (control.fault != 0u || token >= control.tokens) {
     return;
   }
-  var head = own_head(group.x, token);
-  if (is_normed(head.part)) {
-    for (var sum = lane; sum < SUMS; sum += LANES) {
-      squares[sum] = sum_of_squares(head, sum);
-    }
-    workgroupBarrier();
-    head.norm = norm_from(head.part, 0u);
-  }
+  find_norms(group, 1u, lane);
+  var head = own_head(group, 0u);
+  head.norm = norm_of(group, 0u);
   if (head.part != QUERY) {
     append(head, lane);
     return;

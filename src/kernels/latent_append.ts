@@ -1,7 +1,7 @@
 import place from "../../shaders/cache/place.wgsl?raw";
 import source from "../../shaders/rope/latent_append.wgsl?raw";
+import squares from "../../shaders/rope/norms/squares.wgsl?raw";
 import rotation from "../../shaders/rope/rotation.wgsl?raw";
-import squares from "../../shaders/rope/squares.wgsl?raw";
 import { defineKernel } from "../gpu/kernel.ts";
 import { HEAD_OUTPUTS, headParams, headWork } from "./head_linear.ts";
 

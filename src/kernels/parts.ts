@@ -28,6 +28,12 @@ import gatedConv from "../../shaders/recurrent/gated_conv.wgsl?raw";
 import serial from "../../shaders/reduce/serial.wgsl?raw";
 import subgroup from "../../shaders/reduce/subgroup.wgsl?raw";
 import workgroup from "../../shaders/reduce/workgroup.wgsl?raw";
+import normsAlone from "../../shaders/rope/norms/alone.wgsl?raw";
+import noNorms from "../../shaders/rope/norms/none.wgsl?raw";
+import normsShared from "../../shaders/rope/norms/shared.wgsl?raw";
+import squares from "../../shaders/rope/norms/squares.wgsl?raw";
+import rotatedNumbers from "../../shaders/rope/rotated/numbers.wgsl?raw";
+import rotatedQuads from "../../shaders/rope/rotated/quads.wgsl?raw";
 import byLogit from "../../shaders/routing/rank/by_logit.wgsl?raw";
 import byScore from "../../shaders/routing/rank/by_score.wgsl?raw";
 import type { WeightFormat } from "../formats/format.ts";
@@ -59,6 +65,19 @@ export const routerInputParts = {
   ...inputParts,
   summed: [normed, summedRow, statistics, eights].join("\n"),
 } as const;
+
+/** Shader parts of how lanes find what heads of queries, keys and values are normalised by. */
+export const headNormParts = {
+  none: noNorms,
+  alone: normsAlone,
+  shared: `${squares}\n${normsShared}`,
+} as const;
+
+/**
+ * Shader parts of how their numbers are rotated: one by one, or four at once, where `rope.first` is a multiple of 4 and
+ * `rope.dims` of 8.
+ */
+export const rotatedParts = { numbers: rotatedNumbers, quads: rotatedQuads } as const;
 
 /** Shader parts of products with each head's matrix, by its rows or by its columns. */
 export const headParts = { rows: headRows, columns: headColumns } as const;
@@ -125,6 +144,12 @@ export interface AttentionSizes extends Sizes {
   readonly splitKeys: number;
 }
 
+/** Of what readies heads for attention. */
+export interface RotateSizes extends Sizes {
+  /** How the norm of a head is found, if it has one. */
+  readonly norms: "alone" | "shared";
+}
+
 /** Shader parts of how lanes share a sum. */
 export const reduceParts = { serial, workgroup, subgroup } as const;
 
@@ -151,7 +176,7 @@ export interface Variant {
   /** Experts' down products by columns. */
   readonly columns: Sizes;
   readonly norm: Reduction;
-  readonly rotate: Sizes;
+  readonly rotate: RotateSizes;
   readonly attention: AttentionSizes;
   readonly router: Sizes;
 }
@@ -202,8 +227,8 @@ export const candidates = {
   norm: wholeSums,
   // A lane has four numbers of a head at once.
   rotate: {
-    serial: { constants: { LANES: 8 } },
-    workgroup: { constants: { LANES: 32 } },
+    serial: { constants: { LANES: 4 }, norms: "alone" },
+    workgroup: { constants: { LANES: 32 }, norms: "shared" },
   },
   attention: {
     // No fewer: see `paramsBinding` in gpu/device.ts.

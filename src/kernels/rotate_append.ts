@@ -2,7 +2,6 @@ import place from "../../shaders/cache/place.wgsl?raw";
 import heads from "../../shaders/rope/heads.wgsl?raw";
 import source from "../../shaders/rope/rotate_append.wgsl?raw";
 import rotation from "../../shaders/rope/rotation.wgsl?raw";
-import squares from "../../shaders/rope/squares.wgsl?raw";
 import { defineKernel } from "../gpu/kernel.ts";
 
 /**
@@ -14,7 +13,7 @@ import { defineKernel } from "../gpu/kernel.ts";
  */
 export const rotateAppend = defineKernel({
   name: "rotate_append",
-  source: [source, heads, rotation, squares, place].join("\n"),
+  source: [source, heads, rotation, place].join("\n"),
   params: {
     heads: "u32",
     kv_heads: "u32",

@@ -1,7 +1,6 @@
 import source from "../../shaders/attention/self_attention.wgsl?raw";
 import heads from "../../shaders/rope/heads.wgsl?raw";
 import rotation from "../../shaders/rope/rotation.wgsl?raw";
-import squares from "../../shaders/rope/squares.wgsl?raw";
 import { defineKernel } from "../gpu/kernel.ts";
 import { attendSources, attentionParams, attentionWork } from "./attention.ts";
 
@@ -15,7 +14,7 @@ import { attendSources, attentionParams, attentionWork } from "./attention.ts";
  */
 export const selfAttention = defineKernel({
   name: "self_attention",
-  source: [source, ...attendSources, heads, rotation, squares].join("\n"),
+  source: [source, ...attendSources, heads, rotation].join("\n"),
   params: {
     ...attentionParams,
     k_first: "u32",

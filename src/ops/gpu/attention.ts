@@ -7,6 +7,7 @@ import {
   attentionRows,
 } from "../../kernels/attention.ts";
 import { attentionMerge } from "../../kernels/attention_merge.ts";
+import { headNormParts, type RotateSizes, rotatedParts } from "../../kernels/parts.ts";
 import { rotateAppend } from "../../kernels/rotate_append.ts";
 import { selfAttention } from "../../kernels/self_attention.ts";
 import { checkMost, checkMultiple, checkWidth } from "../checks.ts";
@@ -122,7 +123,8 @@ function recordRotation(
 ): GpuTensor {
   const { gpu, recorder } = recording;
   const { heads, kvHeads, headDim, valuesInKeys } = spec;
-  const { params, buffers } = rotationOf(recording, spec);
+  const { constants, norms } = gpu.variant.rotate;
+  const { params, buffers, parts } = rotationOf(recording, spec, norms);
   const rotated = recording.tensor(heads * headDim);
   recorder.dispatch(rotateAppend, {
     params: {
@@ -144,17 +146,18 @@ function recordRotation(
       q_out: rotated.scratch,
       cache: buffer,
     },
-    parts: [format.read, format.write],
-    constants: gpu.variant.rotate.constants,
+    parts: [format.read, format.write, ...parts],
+    constants,
   });
   return rotated;
 }
 
 /** How heads are normalised and rotated, as kernels take it: see `shaders/rope/heads.wgsl`. */
-function rotationOf({ gpu }: Recording, spec: AttentionSpec) {
+function rotationOf({ gpu }: Recording, spec: AttentionSpec, norms: RotateSizes["norms"]) {
   const { heads, kvHeads, headDim, rope, norm, fused, keysAreValues } = spec;
   const keysFirst = fused === undefined ? 0 : heads * headDim;
   const table = gpu.ropeTable(rope ?? NO_ROPE);
+  const inQuads = (rope?.first ?? 0) % 4 === 0 && (rope?.dims ?? 0) % 8 === 0;
   return {
     params: {
       head_dim: headDim,
@@ -170,6 +173,7 @@ function rotationOf({ gpu }: Recording, spec: AttentionSpec) {
     },
     // Without a norm nothing reads its weights; the table is as good as any buffer that is only read.
     buffers: { norms: norm ? gpu.vectors(norm.q, norm.k) : table, table },
+    parts: [headNormParts[norm ? norms : "none"], rotatedParts[inQuads ? "quads" : "numbers"]],
   };
 }
 
@@ -216,7 +220,7 @@ function recordAtOnce(
 ): GpuTensor {
   const { buffer, format } = target;
   const { rows, keys, LANES } = planAttention(recording, spec);
-  const { params, buffers } = rotationOf(recording, spec);
+  const { params, buffers, parts } = rotationOf(recording, spec, "shared");
   const { scratch } = qkv;
   return recordAttended(recording, spec, target, (attended) =>
     recording.recorder.dispatch(selfAttention, {
@@ -228,7 +232,7 @@ function recordAtOnce(
         cache: buffer,
         out: attended.out,
       },
-      parts: [format.read, format.write, rows.part, keys.part],
+      parts: [format.read, format.write, ...parts, rows.part, keys.part],
       constants: { LANES, GROUPS: Math.ceil(spec.heads / spec.kvHeads / rows.rows) },
     }),
   );

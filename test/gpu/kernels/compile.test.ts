@@ -13,10 +13,12 @@ import { kernels } from "../../../src/kernels/index.ts";
 import {
   activationParts,
   convParts,
+  headNormParts,
   headParts,
   inputParts,
   matricesParts,
   rankingParts,
+  rotatedParts,
   rowDotsConstants,
   rowDotsParts,
   type Sizes,
@@ -114,6 +116,7 @@ function partsFor(kernel: Kernel, choice: Choice): string[] {
   }
   if (source.includes("Cached")) parts.push(cacheFormats.f16.read);
   if (source.includes("store_piece(")) parts.push(cacheFormats.f16.write);
+  if (source.includes("find_norms(")) parts.push(headNormParts.shared, rotatedParts.quads);
   if (source.includes("weigh(")) parts.push(attentionRows.four.part, attentionKeys.four.part);
   return parts;
 }

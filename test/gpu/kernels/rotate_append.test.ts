@@ -1,6 +1,7 @@
 import fc from "fast-check";
 import { describe, expect } from "vitest";
 import { cacheFormats } from "../../../src/formats/cache/registry.ts";
+import { headNormParts, rotatedParts } from "../../../src/kernels/parts.ts";
 import { rotateAppend } from "../../../src/kernels/rotate_append.ts";
 import { createRandom } from "../../../src/numeric/random.ts";
 import { planKvCache } from "../../../src/ops/kv-layout.ts";
@@ -60,7 +61,8 @@ const CASES = variantCases.flatMap(({ name, variant }) =>
 );
 
 describe.for(CASES)("rotate_append, $name, $format.name", ({ variant, format }) => {
-  const { constants } = variant.rotate;
+  const { constants, norms } = variant.rotate;
+  const stores = [format.read, format.write];
 
   kernelTest("agrees with f64 and changes no other row of the cache", async ({ run }) => {
     const shape = fc.record({
@@ -110,6 +112,9 @@ describe.for(CASES)("rotate_append, $name, $format.name", ({ variant, format }) 
           epsilon: Math.fround(drawn.epsilon),
         };
 
+        const by = ropeFirst % 4 === 0 && ropeDims % 8 === 0 ? "quads" : "numbers";
+        const hasNorms = norm !== "none" || drawn.normValues;
+
         const { q_out, cache } = await run(rotateAppend, {
           params: {
             heads,
@@ -140,7 +145,7 @@ describe.for(CASES)("rotate_append, $name, $format.name", ({ variant, format }) 
             q_out: 4 * qWidth * (tokens + 1),
             cache: before,
           },
-          parts: [format.read, format.write],
+          parts: [...stores, headNormParts[hasNorms ? norms : "none"], rotatedParts[by]],
           constants,
           control: { tokens, position },
           tokens: tokens + 1,
@@ -212,7 +217,7 @@ describe.for(CASES)("rotate_append, $name, $format.name", ({ variant, format }) 
         q_out: 4 * 8,
         cache: 16 * 16 * CONTEXT,
       },
-      parts: [format.read, format.write],
+      parts: [...stores, headNormParts[norms], rotatedParts.quads],
       constants,
       control: { tokens: 1, fault: 1 },
     });

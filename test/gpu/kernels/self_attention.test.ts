@@ -3,6 +3,7 @@ import { describe, expect } from "vitest";
 import type { CacheFormat } from "../../../src/formats/cache/format.ts";
 import { cacheFormats } from "../../../src/formats/cache/registry.ts";
 import { attention, attentionKeys, attentionRows } from "../../../src/kernels/attention.ts";
+import { headNormParts, rotatedParts } from "../../../src/kernels/parts.ts";
 import { rotateAppend } from "../../../src/kernels/rotate_append.ts";
 import { selfAttention } from "../../../src/kernels/self_attention.ts";
 import { createRandom } from "../../../src/numeric/random.ts";
@@ -48,6 +49,9 @@ const drawing = fc.record({
   pairing: fc.constantFrom(0, 1),
   normMode: fc.constantFrom(0, 1, 2),
   normValues: fc.constantFrom(0, 1),
+  rotateNorms: fc.constantFrom("alone", "shared"),
+  once: fc.constantFrom("numbers", "quads"),
+  first: fc.constantFrom("numbers", "quads"),
   keysAreValues: fc.boolean(),
   position: fc.constantFrom<number[]>(0, 1, 7, 31, 32, 63, 64, CONTEXT - 1),
   window: fc.constantFrom<number[]>(CONTEXT, CONTEXT, 1, 7, 33),
@@ -72,6 +76,8 @@ function caseOf(format: CacheFormat, drawn: Drawn) {
   const scale = Math.fround(1 / Math.sqrt(headDim));
   const layout = planKvCache({ layer: 0, heads, kvHeads, headDim, valueDim, scale }, format, rows);
   const normWidth = drawn.normMode === 2 ? widths.q + widths.k : 2 * headDim;
+  const hasNorms = drawn.normMode > 0 || drawn.normValues > 0;
+  const inQuads = ropeFirst % 4 === 0 && ropeDims % 8 === 0;
   const splits = sharing.split ? Math.ceil(CONTEXT / sharing.span) + 1 : 0;
   const angles = Array.from({ length: CONTEXT * Math.max(1, ropeDims / 2) }, () => random.normal());
   const places = {
@@ -87,7 +93,7 @@ function caseOf(format: CacheFormat, drawn: Drawn) {
   return {
     widths,
     qkv: randomInput(random, widths.q + widths.k + (drawn.keysAreValues ? 0 : widths.v)),
-    norms: randomInput(random, normWidth),
+    weights: randomInput(random, normWidth),
     table: Float32Array.from(angles.flatMap((angle) => [Math.cos(angle), Math.sin(angle)])),
     sinks: randomInput(random, heads),
     cache: packCache(format, layout, randomInput(random, cacheNumbers(layout))),
@@ -120,6 +126,10 @@ function caseOf(format: CacheFormat, drawn: Drawn) {
       scale,
       softcap: drawn.softcap,
     },
+    once: inQuads ? drawn.once : "numbers",
+    first: inQuads ? drawn.first : "numbers",
+    norms: headNormParts[hasNorms ? "shared" : "none"],
+    rotateNorms: headNormParts[hasNorms ? drawn.rotateNorms : "none"],
     readers: [format.read, attentionRows[sharing.rows].part, attentionKeys[sharing.keys].part],
     constants: { LANES: sharing.lanes, GROUPS: sharing.groups },
     control: { tokens: 1, position: drawn.position },
@@ -130,13 +140,16 @@ describe.for(Object.values(cacheFormats))("self_attention, $name", (format) => {
   kernelTest("gives the bits of rotate_append and attention, in the cache too", async ({ run }) => {
     await fc.assert(
       fc.asyncProperty(drawing, async (drawn) => {
-        const { widths, qkv, norms, table, sinks, cache, outBytes, ...own } = caseOf(format, drawn);
+        const { widths, qkv, weights, table, sinks, cache, outBytes, ...own } = caseOf(
+          format,
+          drawn,
+        );
         const { constants, control, readers } = own;
 
         const once = await run(selfAttention, {
           params: { ...own.attended, ...own.rotation },
-          buffers: { qkv, norms, table, sinks, cache, out: outBytes },
-          parts: [...readers, format.write],
+          buffers: { qkv, norms: weights, table, sinks, cache, out: outBytes },
+          parts: [...readers, format.write, own.norms, rotatedParts[own.once]],
           ...{ constants, control },
         });
         const rotated = await run(rotateAppend, {
@@ -148,8 +161,8 @@ describe.for(Object.values(cacheFormats))("self_attention, $name", (format) => {
             value_heads: drawn.shape.kvHeads,
             ...{ q_row: qkv.length, k_row: qkv.length, v_row: qkv.length },
           },
-          buffers: { q: qkv, k: qkv, v: qkv, norms, table, q_out: 4 * widths.q, cache },
-          parts: [format.read, format.write],
+          buffers: { q: qkv, k: qkv, v: qkv, norms: weights, table, q_out: 4 * widths.q, cache },
+          parts: [format.read, format.write, own.rotateNorms, rotatedParts[own.first]],
           control,
         });
         const attended = await run(attention, {
@@ -169,12 +182,12 @@ describe.for(Object.values(cacheFormats))("self_attention, $name", (format) => {
 
   kernelTest("does nothing once a router has faulted", async ({ run }) => {
     const drawn = { ...fc.sample(drawing, { numRuns: 1, seed: 1 })[0]!, shape: SHAPES[2]! };
-    const { qkv, norms, table, sinks, cache, outBytes, ...own } = caseOf(format, drawn);
+    const { qkv, weights, table, sinks, cache, outBytes, ...own } = caseOf(format, drawn);
 
     const { out, cache: after } = await run(selfAttention, {
       params: { ...own.attended, ...own.rotation },
-      buffers: { qkv, norms, table, sinks, cache, out: outBytes },
-      parts: [...own.readers, format.write],
+      buffers: { qkv, norms: weights, table, sinks, cache, out: outBytes },
+      parts: [...own.readers, format.write, own.norms, rotatedParts.numbers],
       constants: own.constants,
       control: { ...own.control, fault: 1 },
     });

@@ -1,8 +1,6 @@
-// The sums of squares that norms are made of, in one order, whatever the lanes: SUMS sums of every
-// SUMS-th number, each one lane's, and of these the total. MOST_HEADS of them are kept at once.
-// Needs: MOST_HEADS (the kernel).
-const SUMS = 32u;
-
+// Sums of squares in the workgroup's memory: SUMS for each of MOST_HEADS heads, of which the total
+// is in one order, whatever the lanes.
+// Needs: MOST_HEADS, SUMS (the kernel, or shaders/rope/heads.wgsl).
 var<workgroup> squares: array<f32, SUMS * MOST_HEADS>;
 
 // The total of the sums from `first` on, which all lanes have written before a barrier.
