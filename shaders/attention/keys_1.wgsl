@@ -40,7 +40,9 @@ fn highest_of(scores: array<Scores, KEYS>) -> Scores {
   return scores[0];
 }
 
-fn keep_sum(lane: u32, own: array<Scores, KEYS>) {}
+fn keep_weights(scores: array<Scores, KEYS>, highest: Scores, lane: u32) {
+  weights[lane] = weight_of(scores[0], highest);
+}
 
 fn tile_sum(first_lane: u32) -> Scores {
   var sum = Scores();

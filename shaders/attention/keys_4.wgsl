@@ -4,10 +4,10 @@
 //   masked_scores(queries, tile, key, head_quad): the scores of the lane's keys, `key` and behind
 //   it; LOWEST for what a query does not see;
 //   highest_of(scores): their maximum;
-//   keep_sum(lane, own): called with each lane's weights before a barrier, and behind it
+//   keep_weights(scores, highest, lane): writes their weights, before a barrier, and behind it
 //   tile_sum(first_lane): the sum of all lanes' weights, four neighbours at a time, in order.
 // The parts give the same bits where tiles are the same.
-// Needs: scores and places (weights.wgsl).
+// Needs: weights, weight_of and what finds scores and places (weights.wgsl).
 const KEYS = 4u;
 
 var<workgroup> lane_sums: array<Scores, LANES * GROUPS>;
@@ -34,27 +34,36 @@ fn scores_of(places: Counts, rows: vec4u, head_quad: u32) -> array<Scores, KEYS>
 
 fn masked_scores(queries: Queries, tile: Tile, key: u32, head_quad: u32) -> array<Scores, KEYS> {
   let lowest = Scores(LOWEST);
-  var scores = array<Scores, KEYS>(lowest, lowest, lowest, lowest);
   if (key >= tile.end) {
-    return scores;
+    return array<Scores, KEYS>(lowest, lowest, lowest, lowest);
   }
   let keys = vec4u(key) + vec4u(0u, 1u, 2u, 3u);
   let distances = clamp(keys, vec4u(tile.start), vec4u(tile.end - 1u)) - tile.start;
   let rows = tile.start_row + distances;
   let round = select(rows, rows - params.rows, rows >= vec4u(params.rows));
-  var all = scores_of(queries.places, round, head_quad);
-  for (var i = 0u; i < KEYS; i++) {
-    scores[i] = select(lowest, all[i], sees(queries, keys[i]));
-  }
-  return scores;
+  let scores = scores_of(queries.places, round, head_quad);
+  return array<Scores, KEYS>(
+    select(lowest, scores[0], sees(queries, key)),
+    select(lowest, scores[1], sees(queries, key + 1u)),
+    select(lowest, scores[2], sees(queries, key + 2u)),
+    select(lowest, scores[3], sees(queries, key + 3u)),
+  );
 }
 
 fn highest_of(scores: array<Scores, KEYS>) -> Scores {
   return max(max(scores[0], scores[1]), max(scores[2], scores[3]));
 }
 
-fn keep_sum(lane: u32, own: array<Scores, KEYS>) {
-  lane_sums[lane] = own[0] + own[1] + own[2] + own[3];
+fn keep_weights(scores: array<Scores, KEYS>, highest: Scores, lane: u32) {
+  let a = weight_of(scores[0], highest);
+  let b = weight_of(scores[1], highest);
+  let c = weight_of(scores[2], highest);
+  let d = weight_of(scores[3], highest);
+  weights[4u * lane] = a;
+  weights[4u * lane + 1u] = b;
+  weights[4u * lane + 2u] = c;
+  weights[4u * lane + 3u] = d;
+  lane_sums[lane] = a + b + c + d;
 }
 
 fn tile_sum(first_lane: u32) -> Scores {

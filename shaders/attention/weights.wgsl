@@ -73,11 +73,16 @@ fn sees(queries: Queries, key: u32) -> Flags {
   return (Counts(key) >= queries.starts) & (Counts(key) < queries.ends);
 }
 
+// Unseen keys count nothing even where no other key is seen.
+fn weight_of(score: Scores, highest: Scores) -> Scores {
+  return select(exp(score - highest), Scores(), score == Scores(LOWEST));
+}
+
 // Writes the tile's weights, which go by the highest score so far, `highest` included, and gives it
 // and their sum. Every lane must call it. Weights may be read until it is called again.
 fn weigh(queries: Queries, tile: Tile, highest: Scores, lane: u32, first_lane: u32) -> Total {
   let head_quad = queries.kv_head * params.key_head_quads;
-  var scores = masked_scores(queries, tile, tile.first + KEYS * lane, head_quad);
+  let scores = masked_scores(queries, tile, tile.first + KEYS * lane, head_quad);
   lane_highest[first_lane + lane] = highest_of(scores);
   // Behind it no lane reads the weights of the tile before.
   workgroupBarrier();
@@ -85,14 +90,7 @@ fn weigh(queries: Queries, tile: Tile, highest: Scores, lane: u32, first_lane: u
   for (var other = 0u; other < LANES; other++) {
     total.highest = max(total.highest, lane_highest[first_lane + other]);
   }
-  var own = array<Scores, KEYS>();
-  for (var i = 0u; i < KEYS; i++) {
-    // Unseen keys count nothing even where no other key is seen.
-    let unseen = scores[i] == Scores(LOWEST);
-    own[i] = select(exp(scores[i] - total.highest), Scores(), unseen);
-    weights[KEYS * (first_lane + lane) + i] = own[i];
-  }
-  keep_sum(first_lane + lane, own);
+  keep_weights(scores, total.highest, first_lane + lane);
   workgroupBarrier();
   total.sum = tile_sum(first_lane);
   return total;
