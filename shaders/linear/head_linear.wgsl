@@ -1,7 +1,7 @@
 // y[token, head, :] = the products of a matrix of the head's own with x[token, head, :], by rows
 // or, transposed, by columns: heads/rows.wgsl says what x and the weights are.
-// y [tokens, heads, rows], by columns [tokens, heads, cols]. Each invocation gives OUTPUTS of them:
-// 1 by rows, 8 by columns.
+// y [tokens, heads, rows], by columns [tokens, heads, head_cols]. Each invocation gives OUTPUTS of
+// them: 1 by rows, 8 by columns.
 // Needs: lane_and_row and head_products (heads), control (shaders/control).
 override LANES: u32 = 1u;
 override ROWS: u32 = 64u;
@@ -13,7 +13,7 @@ struct Params {
   head_rows: u32,
   first_row: u32,
   rows: u32,
-  cols: u32,
+  head_cols: u32,
   x_width: u32,
 }
 
@@ -26,7 +26,7 @@ fn head_input(head: u32, index: u32) -> vec4f {
 }
 
 fn store_product(token: u32, head: u32, index: u32, value: f32) {
-  let outputs = select(params.rows, params.cols, OUTPUTS > 1u);
+  let outputs = select(params.rows, params.head_cols, OUTPUTS > 1u);
   y[(token * params.heads + head) * outputs + index] = value;
 }
 

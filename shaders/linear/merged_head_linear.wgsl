@@ -16,7 +16,7 @@ struct Params {
   head_rows: u32,
   first_row: u32,
   rows: u32,
-  cols: u32,
+  head_cols: u32,
   x_width: u32,
   value_quads: u32,
   window: u32,

@@ -7,7 +7,7 @@ export const headParams = {
   head_rows: "u32",
   first_row: "u32",
   rows: "u32",
-  cols: "u32",
+  head_cols: "u32",
   x_width: "u32",
 } as const;
 
@@ -15,10 +15,13 @@ export const headParams = {
 export const HEAD_OUTPUTS = { rows: 1, columns: 8 } as const;
 
 /** What the products of all heads read and compute, for `tokens` tokens. */
-export function headWork({ heads, rows, cols }: ParamValues<typeof headParams>, tokens: number) {
+export function headWork(
+  { heads, rows, head_cols }: ParamValues<typeof headParams>,
+  tokens: number,
+) {
   return {
-    multiplyAdds: tokens * heads * rows * cols,
-    weights: { load_weights: heads * rows * cols },
+    multiplyAdds: tokens * heads * rows * head_cols,
+    weights: { load_weights: heads * rows * head_cols },
   };
 }
 
@@ -26,8 +29,8 @@ export function headWork({ heads, rows, cols }: ParamValues<typeof headParams>, 
  * A product for each head: `y[head] = W[head] x[head]`, over some of the rows of each head's matrix, or, by columns, with
  * those rows transposed.
  *
- * weight [heads, head_rows, cols] in any format · x [tokens, heads, x_width], with room for a multiple of `TOKENS`
- * tokens · y [tokens, heads, rows], by columns [tokens, heads, cols], f32. `cols` is a multiple of 8, `x_width` of 4;
+ * weight [heads, head_rows, head_cols] in any format · x [tokens, heads, x_width], with room for a multiple of `TOKENS`
+ * tokens · y [tokens, heads, rows], by columns [tokens, heads, head_cols], f32. `head_cols` is a multiple of 8, `x_width` of 4;
  * `TOKENS` is 1 or 4.
  */
 export const headLinear = defineKernel({
@@ -38,13 +41,13 @@ export const headLinear = defineKernel({
   weights: true,
   control: "read",
   constants: { LANES: 1, ROWS: 64, TOKENS: 1, OUTPUTS: HEAD_OUTPUTS.rows },
-  grid: ({ rows, cols, heads }, { ROWS = 64, TOKENS = 1, OUTPUTS = 1 }, tokens) => [
-    Math.ceil((OUTPUTS > 1 ? cols : rows) / (OUTPUTS * ROWS)),
+  grid: ({ rows, head_cols, heads }, { ROWS = 64, TOKENS = 1, OUTPUTS = 1 }, tokens) => [
+    Math.ceil((OUTPUTS > 1 ? head_cols : rows) / (OUTPUTS * ROWS)),
     heads,
     Math.ceil(tokens / TOKENS),
   ],
   work: (params, _constants, { tokens }) => ({
     ...headWork(params, tokens),
-    words: tokens * params.heads * (params.rows + params.cols),
+    words: tokens * params.heads * (params.rows + params.head_cols),
   }),
 });

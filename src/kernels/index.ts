@@ -6,6 +6,7 @@ import { attention } from "./attention.ts";
 import { attentionMerge } from "./attention_merge.ts";
 import { causalConv } from "./causal_conv.ts";
 import { combine } from "./combine.ts";
+import { compressedAppend } from "./compressed_append.ts";
 import { concat } from "./concat.ts";
 import { copyWords } from "./copy_words.ts";
 import { countLogits } from "./count_logits.ts";
@@ -55,6 +56,7 @@ export const kernels = [
   attentionMerge,
   causalConv,
   combine,
+  compressedAppend,
   concat,
   countLogits,
   copyWords,

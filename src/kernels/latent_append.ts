@@ -1,9 +1,25 @@
 import place from "../../shaders/cache/place.wgsl?raw";
+import latent from "../../shaders/rope/latent.wgsl?raw";
 import source from "../../shaders/rope/latent_append.wgsl?raw";
 import squares from "../../shaders/rope/norms/squares.wgsl?raw";
 import rotation from "../../shaders/rope/rotation.wgsl?raw";
 import { defineKernel } from "../gpu/kernel.ts";
 import { HEAD_OUTPUTS, headParams, headWork } from "./head_linear.ts";
+
+/** What latent attention attends with and to: `shaders/rope/latent.wgsl`. */
+export const latentSources = [latent, rotation, squares, place] as const;
+
+/** Its params. */
+export const latentParams = {
+  kv_first: "u32",
+  rank: "u32",
+  rope_dims: "u32",
+  cache_rows: "u32",
+  row_quads: "u32",
+  scales: "u32",
+  pairing: "u32",
+  epsilon: "f32",
+} as const;
 
 /**
  * Queries, and the cached row of keys and values, of one layer of multi-head latent attention. A query is its product with
@@ -15,18 +31,8 @@ import { HEAD_OUTPUTS, headParams, headWork } from "./head_linear.ts";
  */
 export const latentAppend = defineKernel({
   name: "latent_append",
-  source: [source, rotation, squares, place].join("\n"),
-  params: {
-    ...headParams,
-    kv_first: "u32",
-    rank: "u32",
-    rope_dims: "u32",
-    cache_rows: "u32",
-    row_quads: "u32",
-    scales: "u32",
-    pairing: "u32",
-    epsilon: "f32",
-  },
+  source: [source, ...latentSources].join("\n"),
+  params: { ...headParams, ...latentParams },
   buffers: {
     x: "read",
     kv: "read",

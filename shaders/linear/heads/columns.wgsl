@@ -10,11 +10,11 @@ fn lane_and_row(index: u32) -> vec2u {
 }
 
 fn head_products(head: u32, tile: u32, first_token: u32, at: vec2u) {
-  let units = params.cols / 8u;
+  let units = params.head_cols / 8u;
   let wanted = tile * ROWS + at.y;
   // Units past the end compute the last one again: all have to reach the barriers of row_sum4.
   let unit = min(wanted, units - 1u);
-  let count = params.heads * params.head_rows * params.cols;
+  let count = params.heads * params.head_rows * params.head_cols;
   let first_unit = (head * params.head_rows + params.first_row) * units + unit;
   // From a token to the next.
   let stride = params.heads * params.x_width;

@@ -1,15 +1,24 @@
 import { weightParts } from "../../formats/parts.ts";
 import type { Constants } from "../../gpu/kernel.ts";
+import { compressedAppend, MOST_QUERY_WIDTH } from "../../kernels/compressed_append.ts";
 import { HEAD_OUTPUTS, headLinear } from "../../kernels/head_linear.ts";
 import { latentAppend } from "../../kernels/latent_append.ts";
 import { mergedHeadLinear } from "../../kernels/merged_head_linear.ts";
-import { amongStrangers, headParts } from "../../kernels/parts.ts";
+import { amongStrangers, headParts, inputParts, rowDotsParts } from "../../kernels/parts.ts";
 import { checkLeast, checkMost, checkMultiple, checkWidth } from "../checks.ts";
+import type { KvLayout } from "../kv-layout.ts";
 import type { HeadLinearOptions, LatentAttentionSpec, LatentInputs } from "../ops.ts";
-import { recordCached } from "./attention.ts";
-import { lazyTensor, type PendingSpans, pendingOf } from "./lazy.ts";
-import { recordLinear, recordSideBySide } from "./linear.ts";
+import { type CacheTarget, recordCached } from "./attention.ts";
+import {
+  lazyTensor,
+  type PendingLinear,
+  type PendingNorm,
+  type PendingSpans,
+  pendingOf,
+} from "./lazy.ts";
+import { isPlain, isWhole, recordLinear, recordSideBySide } from "./linear.ts";
 import { recordNorm } from "./norms.ts";
+import { blocksFor } from "./product-input.ts";
 import { type GpuTensor, type Recording, UNIT_WEIGHTS } from "./recording.ts";
 
 /** Tokens that share what is read of a head's matrix. */
@@ -93,7 +102,14 @@ function planHeads(
   const variant = transposed ? amongStrangers(own) : own;
   const by = transposed ? "columns" : "rows";
   return {
-    params: { heads, head_rows: headRows, first_row: first, rows: count, cols, x_width: share },
+    params: {
+      heads,
+      head_rows: headRows,
+      first_row: first,
+      rows: count,
+      head_cols: cols,
+      x_width: share,
+    },
     /** Numbers that a head gives. */
     outputs: transposed ? cols : count,
     buffer: parts[0]!.buffer,
@@ -105,91 +121,177 @@ function planHeads(
   };
 }
 
-/** What `latent_append` reads; kv starts at number `kvFirst` of its buffer. */
-interface PlacedInputs extends Pick<LatentInputs<GpuTensor>, "q" | "kv"> {
-  readonly kvFirst: number;
-}
-
-/**
- * Queries, or what they are made of where they are compressed, and compressed keys and values in one dispatch, for a pass
- * of one token; the inputs as they are where that cannot be.
- */
-function placeInputs(
-  recording: Recording,
-  { q, kv }: Pick<LatentInputs<GpuTensor>, "q" | "kv">,
-): PlacedInputs {
-  const query = pendingOf(q, "linear");
-  const norm = pendingOf(query?.x, "norm");
-  const input = pendingOf(kv, "linear")?.x;
-  const compressed = input && pendingOf(norm?.x, "linear")?.x === input ? norm?.x : undefined;
-  const first = compressed ?? q;
-  const together = recordSideBySide(recording, [first, kv]);
-  if (!together) return { q, kv, kvFirst: 0 };
-  const own = { width: first.width, single: first.single, scratch: together.scratch };
-  const queries =
-    compressed && query && norm
-      ? recordLinear(
-          recording,
-          recordNorm(recording, own, norm.weight, norm.epsilon, {}),
-          query.weight,
-          query.options,
-        )
-      : own;
-  return {
-    q: queries,
-    kv: { width: kv.width, single: kv.single, scratch: together.scratch },
-    kvFirst: first.width,
-  };
-}
-
 /** Invocations that share a row of the cache. */
 const LEAST_INVOCATIONS = 64;
+/** Of GPUs, about: as many as their processors want where each head's query is expanded by all of its workgroups. */
+const EXPANDING_WORKGROUPS = 64;
 
 /** `Ops.latentAttention`: queries are absorbed on their way to the cache's side. */
 export function recordLatentAttention(
   recording: Recording,
-  { absorbed, ...inputs }: LatentInputs<GpuTensor>,
+  { absorbed, q, kv }: LatentInputs<GpuTensor>,
   spec: LatentAttentionSpec,
 ): GpuTensor {
-  const { layer, heads, headDim, valueDim, rope, latent } = spec;
+  const { layer, heads, headDim, valueDim } = spec;
   checkWidth(`absorbed queries of layer ${layer}`, absorbed.width, heads * valueDim);
-  checkWidth(`kv of layer ${layer}`, inputs.kv.width, headDim);
+  checkWidth(`kv of layer ${layer}`, kv.width, headDim);
   const absorbing = pendingOf(absorbed, "head-linear");
-  if (absorbing?.x !== inputs.q) throw new Error("unreachable: queries that are not absorbed");
-  const { gpu, recorder } = recording;
-  const { q, kv, kvFirst } = placeInputs(recording, inputs);
-  const products = planHeads(recording, q.width, absorbing.weight, absorbing.options);
-  const { LANES = 1, ROWS = 1 } = products.sizes;
-  const read = { x: q.scratch, kv: kv.scratch };
-  const queries = recording.tensor(heads * headDim);
-  return recordCached(recording, spec, ({ buffer, layout, format }) => {
-    recorder.dispatch(latentAppend, {
-      params: {
-        ...products.params,
-        kv_first: kvFirst,
-        rank: valueDim,
-        rope_dims: rope.dims,
-        cache_rows: layout.rows,
-        row_quads: layout.keyRowQuads,
-        scales: layout.keyScales,
-        pairing: rope.pairing === "interleaved" ? 1 : 0,
-        epsilon: latent.epsilon,
-      },
-      buffers: {
-        ...read,
-        norm: gpu.vector(latent.norm, valueDim),
-        table: gpu.ropeTable(rope),
-        q_out: queries.scratch,
-        cache: buffer,
-      },
-      weights: products.buffer,
-      parts: [...products.loads, products.head, products.reduce, ...[format.read, format.write]],
-      constants: {
-        ...products.sizes,
-        ...products.tile,
-        ROWS: Math.max(ROWS, LEAST_INVOCATIONS / LANES),
-      },
-    });
-    return queries;
+  if (absorbing?.x !== q) throw new Error("unreachable: queries that are not absorbed");
+  const parts = {
+    spec,
+    products: planHeads(recording, q.width, absorbing.weight, absorbing.options),
+    queries: recording.tensor(heads * headDim),
+  };
+  const compressed = compressedQueries(recording, q, kv);
+  const first = compressed?.x ?? q;
+  const together = recordSideBySide(recording, [first, kv]);
+  return recordCached(recording, spec, (target) => {
+    if (together && compressed && headsExpand(recording, compressed, parts)) {
+      recordCompressedAppend(recording, together, compressed, parts, target);
+    } else {
+      const own = compressed && together ? expanded(recording, together, compressed) : together;
+      const placed = together
+        ? { q: own ?? q, kv: together, kvFirst: first.width }
+        : { q, kv, kvFirst: 0 };
+      recordLatentAppend(recording, placed, parts, target);
+    }
+    return parts.queries;
   });
+}
+
+/** What both ways to make a layer's queries and cached rows go by. */
+interface LatentParts {
+  readonly spec: LatentAttentionSpec;
+  readonly products: ReturnType<typeof planHeads>;
+  /** Where queries go. */
+  readonly queries: GpuTensor;
+}
+
+/** Queries that are a product of the norm of `x`. */
+interface CompressedQueries {
+  readonly x: GpuTensor;
+  readonly norm: PendingNorm;
+  readonly query: PendingLinear;
+}
+
+/** What queries are expanded from, in passes of one token, when it is made of what keys and values are made of. */
+function compressedQueries(
+  { maxTokens }: Recording,
+  q: GpuTensor,
+  kv: GpuTensor,
+): CompressedQueries | undefined {
+  const query = pendingOf(q, "linear");
+  const norm = pendingOf(query?.x, "norm");
+  const input = pendingOf(norm?.x, "linear")?.x;
+  if (maxTokens > 1 || !query || !norm || input !== pendingOf(kv, "linear")?.x) return undefined;
+  return { x: norm.x, norm, query };
+}
+
+/** Whether heads can expand their queries before they absorb them: a product of numbers as they are. */
+function headsExpand(
+  { gpu }: Recording,
+  { x, norm, query }: CompressedQueries,
+  { spec, products }: LatentParts,
+): boolean {
+  const matrix = gpu.matrix(query.weight);
+  const isBare = isPlain(query) && query.options.bias === undefined;
+  const isReadAsItIs = isWhole(matrix) && !blocksFor(gpu, matrix.format);
+  const hasRoom = products.params.x_width <= MOST_QUERY_WIDTH && x.width % UNIT_WEIGHTS === 0;
+  return isBare && isReadAsItIs && hasRoom && norm.epsilon === spec.latent.epsilon;
+}
+
+/** Queries from what they are compressed to, which stands first in `together`. */
+function expanded(
+  recording: Recording,
+  { scratch }: GpuTensor,
+  { x, norm, query }: CompressedQueries,
+): GpuTensor {
+  const own = { width: x.width, single: x.single, scratch };
+  const normed = recordNorm(recording, own, norm.weight, norm.epsilon, {});
+  return recordLinear(recording, normed, query.weight, query.options);
+}
+
+/** Absorbs queries and caches a row: in one tensor with kv, which starts at its number `kvFirst`, or in two. */
+function recordLatentAppend(
+  { gpu, recorder }: Recording,
+  { q, kv, kvFirst }: { readonly q: GpuTensor; readonly kv: GpuTensor; readonly kvFirst: number },
+  { spec, products, queries }: LatentParts,
+  { buffer, layout, format }: CacheTarget,
+): void {
+  const { LANES = 1, ROWS = 1 } = products.sizes;
+  recorder.dispatch(latentAppend, {
+    params: { ...products.params, kv_first: kvFirst, ...latentParamsOf(spec, layout) },
+    buffers: {
+      x: q.scratch,
+      kv: kv.scratch,
+      norm: gpu.vector(spec.latent.norm, spec.valueDim),
+      table: gpu.ropeTable(spec.rope),
+      q_out: queries.scratch,
+      cache: buffer,
+    },
+    weights: products.buffer,
+    parts: [...products.loads, products.head, products.reduce, format.read, format.write],
+    constants: {
+      ...products.sizes,
+      ...products.tile,
+      ROWS: Math.max(ROWS, LEAST_INVOCATIONS / LANES),
+    },
+  });
+}
+
+/** The same of queries that each head expands first. */
+function recordCompressedAppend(
+  { gpu, recorder }: Recording,
+  together: GpuTensor,
+  { x, norm, query }: CompressedQueries,
+  { spec, products, queries }: LatentParts,
+  { buffer, layout, format }: CacheTarget,
+): void {
+  const matrix = gpu.matrix(query.weight);
+  const { LANES = 1, ROWS = 1 } = products.sizes;
+  const sharers = LANES === 1 ? 1 : Math.max(1, Math.floor(EXPANDING_WORKGROUPS / spec.heads));
+  recorder.dispatch(compressedAppend, {
+    params: {
+      ...products.params,
+      cols: x.width,
+      tiles: sharers,
+      kv_first: x.width,
+      ...latentParamsOf(spec, layout),
+    },
+    buffers: {
+      x: together.scratch,
+      vectors: gpu.vectors(norm.weight, spec.latent.norm),
+      table: gpu.ropeTable(spec.rope),
+      q_out: queries.scratch,
+      cache: buffer,
+    },
+    weights: [products.buffer, matrix.parts[0]!.buffer],
+    parts: [
+      ...products.loads,
+      products.head,
+      ...rowDotsParts(matrix.format, "queries", { binding: 1 }),
+      inputParts.normed,
+      products.reduce,
+      ...[format.read, format.write],
+    ],
+    constants: {
+      ...products.sizes,
+      ROWS: Math.max(ROWS, LEAST_INVOCATIONS / LANES),
+      FOURS: 2,
+      OUTPUTS: products.tile.OUTPUTS,
+    },
+  });
+}
+
+/** How a row of the cache is made, as kernels take it: see `shaders/rope/latent.wgsl`. */
+function latentParamsOf({ valueDim, rope, latent }: LatentAttentionSpec, layout: KvLayout) {
+  return {
+    rank: valueDim,
+    rope_dims: rope.dims,
+    cache_rows: layout.rows,
+    row_quads: layout.keyRowQuads,
+    scales: layout.keyScales,
+    pairing: rope.pairing === "interleaved" ? 1 : 0,
+    epsilon: latent.epsilon,
+  };
 }

@@ -166,7 +166,7 @@ export function isWhole({ parts }: GpuMatrix): boolean {
 }
 
 /** Whether a product has but a bias. */
-function isPlain(product: PendingLinear): boolean {
+export function isPlain(product: PendingLinear): boolean {
   const { scale = 1, residual } = product.options;
   return scale === 1 && residual === undefined;
 }

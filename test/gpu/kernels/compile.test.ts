@@ -66,6 +66,7 @@ const BINDINGS: Readonly<Record<string, number>> = {
   shared_gate: 1,
   shared_up: 2,
   shared_down: 1,
+  queries: 1,
 };
 
 function bindingOf(kernel: Kernel, matrix: string): number {

@@ -34,7 +34,14 @@ const REFERENCES = {
 } as const;
 
 function paramsOf({ heads, headRows, firstRow, rows, cols, xWidth }: HeadShape) {
-  return { heads, head_rows: headRows, first_row: firstRow, rows, cols, x_width: xWidth };
+  return {
+    heads,
+    head_rows: headRows,
+    first_row: firstRow,
+    rows,
+    head_cols: cols,
+    x_width: xWidth,
+  };
 }
 
 describe.for(["rows", "columns"] as const)("head_linear by %s", (by) => {

@@ -48,7 +48,13 @@ describe.for(variantCases)("merged_head_linear, $name", ({ variant }) => {
           splits: SPLITS,
           has_sinks: drawn.hasSinks,
         };
-        const heading = { heads, head_rows: headRows, first_row: rowsBefore, rows, cols };
+        const heading = {
+          heads,
+          head_rows: headRows,
+          first_row: rowsBefore,
+          rows,
+          head_cols: cols,
+        };
         const params = { ...heading, x_width: cols };
         const control = { tokens: 1, position };
         const linked = [...weightParts(format), headParts.rows, reduce];
@@ -85,7 +91,7 @@ describe.for(variantCases)("merged_head_linear, $name", ({ variant }) => {
     const format = weightFormats.f32;
     const { y } = await run(mergedHeadLinear, {
       params: {
-        ...{ heads: 2, head_rows: 8, first_row: 0, rows: 8, cols: 8, x_width: 8 },
+        ...{ heads: 2, head_rows: 8, first_row: 0, rows: 8, head_cols: 8, x_width: 8 },
         ...{ value_quads: 2, window: 8, span_keys: 8, splits: 2, has_sinks: 0 },
       },
       buffers: { parts: new Float32Array(48), sinks: 16, y: 4 * 16 },

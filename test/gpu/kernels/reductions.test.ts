@@ -49,7 +49,14 @@ describe("sums over the lanes of a row", () => {
   async function products(run: RunKernel, { reduce, constants }: Reduction, atOnce: 1 | 4) {
     const { heads, headRows, firstRow, rows, cols, xWidth } = shape;
     const { y } = await run(headLinear, {
-      params: { heads, head_rows: headRows, first_row: firstRow, rows, cols, x_width: xWidth },
+      params: {
+        heads,
+        head_rows: headRows,
+        first_row: firstRow,
+        rows,
+        head_cols: cols,
+        x_width: xWidth,
+      },
       buffers: { x, y: 4 * tokens * heads * rows },
       weights: packed,
       parts: [...weightParts(format), headParts.rows, reduce],

@@ -28,6 +28,9 @@ interface Compiled {
   readonly constants: Constants;
 }
 
+/** A GPU that splits keys among workgroups. */
+const LONG_ON_GPU: Change = () => ({ variant: GPU, contextTokens: 1024 });
+
 /** The kernels that a pass of a tiny model dispatches, in order. */
 async function compiled(
   options: TinyModelOptions,
@@ -257,9 +260,11 @@ describe("a decoded token's dispatches", () => {
     "of %s on a GPU, in a long context",
     async (architecture) => {
       const [layers, head = HEAD] = EXPECTED[architecture];
-      const forGpus: Change = () => ({ variant: GPU, contextTokens: 1024 });
-
-      const decoded = await dispatches({ architecture, ...sizesOf(architecture) }, DECODE, forGpus);
+      const decoded = await dispatches(
+        { architecture, ...sizesOf(architecture) },
+        DECODE,
+        LONG_ON_GPU,
+      );
 
       const split = [...layers, head].map(withSplitKeys);
       expect(decoded).toEqual(["embed", ...split.flat()]);
@@ -324,13 +329,25 @@ function moeCount(layer: readonly string[]): number {
   return layer.filter((name) => MOE.includes(name)).length;
 }
 
-test("compressed queries of latent attention take one dispatch more, and stand beside the keys", async () => {
+test("compressed queries of latent attention are expanded by what absorbs them", async () => {
   const latent = { rank: 32, queryRank: 32, valueDim: 32, isSplit: true };
   const model = { architecture: "deepseek2", headDim: 48, layers: 1, latent } as const;
+  const [projections, , ...rest] = LATENT;
+  const inBlocks: Change = ({ context }) => ({
+    accuracy: "int8",
+    context: { ...context, packedDot: true },
+  });
 
-  const decoded = await dispatches(model);
+  const layer = [projections!, "compressed_append", ...rest, "matvec", ...DENSE];
 
-  expect(decoded).toEqual(["embed", "matvec", ...LATENT, "matvec", ...DENSE, ...HEAD]);
+  expect(await dispatches(model)).toEqual(["embed", ...layer, ...HEAD]);
+  expect(await dispatches(model, DECODE, LONG_ON_GPU)).toEqual([
+    ...["embed", ...withSplitKeys(layer), ...HEAD],
+  ]);
+  expect(await dispatches({ ...model, format: "q8_0" }, DECODE, inBlocks)).toEqual([
+    ...["embed", "quantise", projections, "quantise", "matvec", ...LATENT.slice(1)],
+    ...["quantise", "matvec", "quantise", "gate_up", "quantise", "matvec", "quantise", ...HEAD],
+  ]);
 });
 
 describe("what is not fused", () => {
