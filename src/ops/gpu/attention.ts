@@ -23,6 +23,8 @@ const MOST_LANES = 64;
 /** More than any model has. */
 const MOST_HEAD_DIM = 1024;
 const MOST_INVOCATIONS = 128;
+/** Queries that share keys, in fours, of which one workgroup has room for what it keeps of all of them. */
+const MOST_SELF_GROUPS = 8;
 /** Longer than any context, and a multiple of every tile. */
 const ENDLESS_SPAN = 2 ** 31;
 /**
@@ -64,7 +66,8 @@ function isOneDispatch(recording: Recording, spec: AttentionSpec): boolean {
   const { heads, kvHeads, headDim, fused, valuesInKeys } = spec;
   if (recording.maxTokens > 1 || fused === undefined || valuesInKeys) return false;
   const { rows, mostGroups } = planAttention(recording, spec);
-  return headDim <= valueDimOf(spec) && heads / kvHeads <= rows.rows * mostGroups;
+  const room = rows.rows * Math.min(mostGroups, MOST_SELF_GROUPS);
+  return headDim <= valueDimOf(spec) && heads / kvHeads <= room;
 }
 
 /**

@@ -33,6 +33,8 @@ const SHAPES: readonly Shape[] = [
   { heads: 2, kvHeads: 2, headDim: 8, ropeDims: 0 },
   { heads: 2, kvHeads: 2, headDim: 8, ropeDims: 8, valueDim: 12 },
   { heads: 16, kvHeads: 2, headDim: 32, ropeDims: 32 },
+  // As many as one workgroup has room for.
+  { heads: 32, kvHeads: 1, headDim: 16, ropeDims: 8 },
 ];
 
 /** How a workgroup shares its work: `rows * groups` queries of a KV head fit. */
@@ -77,6 +79,7 @@ function caseOf(format: CacheFormat, drawn: Drawn) {
   const layout = planKvCache({ layer: 0, heads, kvHeads, headDim, valueDim, scale }, format, rows);
   const normWidth = drawn.normMode === 2 ? widths.q + widths.k : 2 * headDim;
   const hasNorms = drawn.normMode > 0 || drawn.normValues > 0;
+  const groups = Math.max(sharing.groups, heads / kvHeads / attentionRows[sharing.rows].rows);
   const inQuads = ropeFirst % 4 === 0 && ropeDims % 8 === 0;
   const splits = sharing.split ? Math.ceil(CONTEXT / sharing.span) + 1 : 0;
   const angles = Array.from({ length: CONTEXT * Math.max(1, ropeDims / 2) }, () => random.normal());
@@ -131,7 +134,7 @@ function caseOf(format: CacheFormat, drawn: Drawn) {
     norms: headNormParts[hasNorms ? "shared" : "none"],
     rotateNorms: headNormParts[hasNorms ? drawn.rotateNorms : "none"],
     readers: [format.read, attentionRows[sharing.rows].part, attentionKeys[sharing.keys].part],
-    constants: { LANES: sharing.lanes, GROUPS: sharing.groups },
+    constants: groups > 4 ? { LANES: 8, GROUPS: groups } : { LANES: sharing.lanes, GROUPS: groups },
     control: { tokens: 1, position: drawn.position },
   };
 }

@@ -378,6 +378,15 @@ describe("what is not fused", () => {
     ]);
   });
 
+  test("attention of more queries than a workgroup has room for", async () => {
+    const heads = (count: number) =>
+      dispatches({ ...qwen2moe, heads: count, kvHeads: 1, headDim: 4 }, DECODE);
+
+    expect(await heads(32)).toContain("self_attention");
+    expect(await heads(34)).not.toContain("self_attention");
+    expect(await heads(34)).toContain("rotate_append");
+  });
+
   test("experts in several arenas, and those whose down lies by columns", async () => {
     const shared = ["gate_up", "matvec", "matvec", "add"];
     const arenasOf =
