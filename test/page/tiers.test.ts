@@ -90,22 +90,36 @@ describe("the budgets", () => {
   test("of all tiers, changed during a reply, change no word of it", async () => {
     await using chat = await ChatPage.open(browser, server.url);
     await chat.filled();
-    await chat.setGreedy(120);
+    await chat.setGreedy(400);
     await chat.ask(STORY);
     const undisturbed = await chat.reply();
 
-    await chat.press("New chat");
-    await chat.ask(STORY);
-    await expect.poll(() => chat.lastText(), SLOW).not.toBe("");
     const text = (id: string) => () => chat.page.locator(id).textContent();
-    await chat.pressSlider("on the GPU", "Home");
-    await expect.poll(text("#ram-bytes"), SLOW).not.toBe("nothing");
-    await chat.pressSlider("in RAM", "Home");
-    await chat.pressSlider("on disk", "Home");
-    await expect.poll(text("#disk-bytes"), SLOW).toBe("nothing");
+    /** Whether the reply was still being written when all budgets had changed. */
+    const disturb = async () => {
+      await chat.press("New chat");
+      await chat.ask(STORY);
+      await expect.poll(() => chat.lastText(), SLOW).not.toBe("");
+      await chat.pressSlider("on the GPU", "Home");
+      await expect.poll(text("#ram-bytes"), SLOW).not.toBe("nothing");
+      await chat.pressSlider("in RAM", "Home");
+      await chat.pressSlider("on disk", "Home");
+      await expect.poll(text("#disk-bytes"), SLOW).toBe("nothing");
+      const tone = await chat.page.locator("#status").getAttribute("data-tone");
+      expect(await chat.reply()).toBe(undisturbed);
+      return tone === "busy";
+    };
+    let inTime = await disturb();
+    // A story is short, and other tests may take the processor while it is written.
+    for (let attempt = 0; !inTime && attempt < 3; attempt++) {
+      for (const tier of ["on the GPU", "in RAM", "on disk"] as const) {
+        await chat.pressSlider(tier, "End");
+      }
+      await chat.filled();
+      inTime = await disturb();
+    }
 
-    expect(await chat.page.locator("#status").getAttribute("data-tone")).toBe("busy");
-    expect(await chat.reply()).toBe(undisturbed);
+    expect(inTime).toBe(true);
     expect(await text("#ram-bytes")()).toBe("nothing");
     // Four in each layer, less those whose loads stopped with the reply.
     const resident = Number(/^(\d+) of 192$/.exec((await text("#resident")()) ?? "")?.[1]);
