@@ -123,6 +123,9 @@ function planHeads(
 
 /** Invocations that share a row of the cache. */
 const LEAST_INVOCATIONS = 64;
+/** Of a workgroup that expands a query, where there is work for so many, and fours of rows that each takes at once. */
+const EXPANDING_INVOCATIONS = 256;
+const EXPANDING_FOURS = 2;
 /** Of GPUs, about: as many as their processors want where each head's query is expanded by all of its workgroups. */
 const EXPANDING_WORKGROUPS = 64;
 
@@ -276,8 +279,12 @@ function recordCompressedAppend(
     ],
     constants: {
       ...products.sizes,
-      ROWS: Math.max(ROWS, LEAST_INVOCATIONS / LANES),
-      FOURS: 2,
+      // No more than have rows of a query to expand.
+      ROWS: Math.min(
+        Math.max(ROWS, EXPANDING_INVOCATIONS / LANES),
+        2 ** Math.ceil(Math.log2(products.params.x_width / (4 * EXPANDING_FOURS))),
+      ),
+      FOURS: EXPANDING_FOURS,
       OUTPUTS: products.tile.OUTPUTS,
     },
   });
