@@ -56,6 +56,7 @@ struct Params {
 @group(0) @binding(5) var<storage, read_write> cache: array<Cached>;
 @group(0) @binding(6) var<storage, read_write> out: array<vec4f>;
 
+// Where results go (attend.wgsl), behind the totals of a part.
 fn query_places(queries: Counts, split: u32) -> Counts {
   let is_split = min(params.splits, 1u);
   let result = queries * max(params.splits, 1u) + split;
