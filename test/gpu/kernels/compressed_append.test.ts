@@ -142,7 +142,7 @@ describe.for(CASES)("compressed_append, $name, $by", ({ variant, by }) => {
         expect(once.cache.words).toEqual(appended.cache.words);
         expect(once.q_out.words).toEqual(appended.q_out.words);
       }),
-      { numRuns: runs(8) },
+      { numRuns: runs(4) },
     );
   });
 

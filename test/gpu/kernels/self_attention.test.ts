@@ -179,7 +179,7 @@ describe.for(Object.values(cacheFormats))("self_attention, $name", (format) => {
         expect(once.cache.words).toEqual(rotated.cache.words);
         expect(resultsOf(once.out.words, own)).toEqual(resultsOf(attended.out.words, own));
       }),
-      { numRuns: runs(8) },
+      { numRuns: runs(5) },
     );
   });
 
