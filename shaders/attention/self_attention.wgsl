@@ -8,7 +8,7 @@
 // splits, each workgroup readies them for itself, and the one that takes the token's own key caches
 // it: no other reads what it writes. The pass has one token.
 // Needs: attend.wgsl, shaders/rope/heads.wgsl and what they need, find_norms and norm_of
-// (shaders/rope/norms), Cached, store_piece, value_place (shaders/cache).
+// (shaders/rope/norms), append (shaders/rope/append.wgsl), Cached (shaders/cache).
 override LANES: u32 = 8u;
 override GROUPS: u32 = 1u;
 override INVOCATIONS: u32 = LANES * GROUPS;
@@ -99,27 +99,6 @@ fn ready_queries(group: vec3u, lane: u32) {
   }
 }
 
-fn append(group: vec3u, lane: u32) {
-  let kv_head = group.x;
-  let sharing = params.heads / params.kv_heads;
-  let row = control.position % params.rows;
-  let key = normed_head(group, sharing);
-  let value = normed_head(group, sharing + 1u);
-  let of_key = key_place(
-    row, params.key_row_quads, kv_head * params.key_head_quads, params.key_scales,
-  );
-  let of_value = value_place(
-    row, params.value_row_quads, kv_head * params.value_head_quads, params.values_first,
-    params.value_scales,
-  );
-  for (var piece = lane; PIECE_QUADS * piece < params.key_quads; piece += INVOCATIONS) {
-    store_piece(of_key, key, piece, params.head_dim);
-  }
-  for (var piece = lane; PIECE_QUADS * piece < params.value_quads; piece += INVOCATIONS) {
-    store_piece(of_value, value, piece, params.value_dim);
-  }
-}
-
 @compute @workgroup_size(LANES, GROUPS)
 fn main(
   @builtin(workgroup_id) group: vec3u,
@@ -138,7 +117,8 @@ fn main(
   find_norms(group, sharing + select(0u, 2u, appends), index);
   ready_queries(group, index);
   if (appends) {
-    append(group, index);
+    append(normed_head(group, sharing), index);
+    append(normed_head(group, sharing + 1u), index);
   }
   storageBarrier();
   attend(group, local, seen);

@@ -49,10 +49,6 @@ fn head_input(head: u32, index: u32) -> vec4f {
   return own_query[index - head * (params.x_width / 4u)];
 }
 
-fn store_product(token: u32, head: u32, index: u32, value: f32) {
-  q_out[head * (params.rank + params.rope_dims) + index] = value;
-}
-
 fn kv_number(index: u32) -> f32 {
   return raw_number(params.kv_first, index);
 }

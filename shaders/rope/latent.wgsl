@@ -8,13 +8,18 @@
 // [tokens, heads, rank + rope_dims]; cache: words of a format, laid out as keys of row_quads fours
 // of numbers a token (shaders/cache/place.wgsl).
 // Source: DeepSeek-V2, arXiv 2405.04434, section 2.1.
-// Needs: params of these names, table, cache, head_input and store_product (shaders/linear/heads),
+// Needs: params of these names, table, q_out, cache, head_input (shaders/linear/heads),
 // kv_number(index) of all rows, kv_weight(i) of their norm (the kernel); store_piece, key_place
 // (shaders/cache), rotation.wgsl, norms/squares.wgsl, control (shaders/control).
 
 // Of the norm of a row of the cache: a workgroup writes one at a time.
 const SUMS = 32u;
 const MOST_HEADS = 1u;
+
+fn store_product(token: u32, head: u32, index: u32, value: f32) {
+  let width = params.rank + params.rope_dims;
+  q_out[(token * params.heads + head) * width + index] = value;
+}
 
 fn query(head: u32, index: u32) -> f32 {
   return head_input(head, index / 4u)[index % 4u];

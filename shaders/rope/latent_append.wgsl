@@ -40,11 +40,6 @@ fn head_input(head: u32, index: u32) -> vec4f {
   return x[index];
 }
 
-fn store_product(token: u32, head: u32, index: u32, value: f32) {
-  let width = params.rank + params.rope_dims;
-  q_out[(token * params.heads + head) * width + index] = value;
-}
-
 fn kv_number(index: u32) -> f32 {
   return kv[params.kv_first + index];
 }

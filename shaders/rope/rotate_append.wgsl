@@ -10,7 +10,7 @@
 // fours of numbers, a head's at key_head_quads times its index; values likewise.
 // One workgroup for each token and each head of q, then of k, then of v.
 // Needs: heads.wgsl, rotation.wgsl, find_norms and norm_of (norms/), rotated_quad (rotated/),
-// Cached, store_piece, key_place, value_place (shaders/cache), control (shaders/control).
+// append (append.wgsl), Cached (shaders/cache), control (shaders/control).
 override LANES: u32 = 32u;
 override INVOCATIONS: u32 = LANES;
 
@@ -76,26 +76,6 @@ fn own_head(group: vec3u, index: u32) -> Head {
   }
   let row = token * params.v_row + params.v_first;
   return head_of(VALUE, row, behind - params.kv_heads, position);
-}
-
-fn append(head: Head, lane: u32) {
-  let row = head.position % params.rows;
-  let is_key = head.part == KEY;
-  let of_key = key_place(
-    row, params.key_row_quads, head.index * params.key_head_quads, params.key_scales,
-  );
-  let of_value = value_place(
-    row, params.value_row_quads, head.index * params.value_head_quads, params.values_first,
-    params.value_scales,
-  );
-  var place = of_value;
-  if (is_key) {
-    place = of_key;
-  }
-  let width = select(params.value_dim, params.head_dim, is_key);
-  for (var piece = lane; 4u * PIECE_QUADS * piece < width; piece += LANES) {
-    store_piece(place, head, piece, width);
-  }
 }
 
 @compute @workgroup_size(LANES)

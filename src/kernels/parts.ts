@@ -153,6 +153,9 @@ export interface RotateSizes extends Sizes {
 /** Shader parts of how lanes share a sum. */
 export const reduceParts = { serial, workgroup, subgroup } as const;
 
+/** Lanes of the largest workgroup in which rows are summed: `MAX_INVOCATIONS` of `shaders/reduce`. */
+export const MOST_SUMMING = 256;
+
 /** How the lanes of a workgroup share a row's sum, and the sizes that suit it. */
 export interface Reduction extends Sizes {
   /** Supplies `row_sum` and `row_sum4`. */

@@ -1,4 +1,5 @@
 import place from "../../shaders/cache/place.wgsl?raw";
+import append from "../../shaders/rope/append.wgsl?raw";
 import heads from "../../shaders/rope/heads.wgsl?raw";
 import source from "../../shaders/rope/rotate_append.wgsl?raw";
 import rotation from "../../shaders/rope/rotation.wgsl?raw";
@@ -13,7 +14,7 @@ import { defineKernel } from "../gpu/kernel.ts";
  */
 export const rotateAppend = defineKernel({
   name: "rotate_append",
-  source: [source, heads, rotation, place].join("\n"),
+  source: [source, heads, rotation, append, place].join("\n"),
   params: {
     heads: "u32",
     kv_heads: "u32",

@@ -1,4 +1,5 @@
 import source from "../../shaders/attention/self_attention.wgsl?raw";
+import append from "../../shaders/rope/append.wgsl?raw";
 import heads from "../../shaders/rope/heads.wgsl?raw";
 import rotation from "../../shaders/rope/rotation.wgsl?raw";
 import { defineKernel } from "../gpu/kernel.ts";
@@ -14,7 +15,7 @@ import { attendSources, attentionParams, attentionWork } from "./attention.ts";
  */
 export const selfAttention = defineKernel({
   name: "self_attention",
-  source: [source, ...attendSources, heads, rotation].join("\n"),
+  source: [source, ...attendSources, heads, rotation, append].join("\n"),
   params: {
     ...attentionParams,
     k_first: "u32",

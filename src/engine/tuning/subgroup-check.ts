@@ -2,7 +2,7 @@ import type { GpuContext } from "../../gpu/device.ts";
 import { encodeParams, type Kernel } from "../../gpu/kernel.ts";
 import { PipelineCache } from "../../gpu/pipelines.ts";
 import { Readback } from "../../gpu/readback.ts";
-import { candidates, needsSubgroups, type Reduction } from "../../kernels/parts.ts";
+import { candidates, MOST_SUMMING, needsSubgroups, type Reduction } from "../../kernels/parts.ts";
 import { subgroupProbe } from "../../kernels/subgroup_probe.ts";
 
 const checked = new WeakMap<GpuContext, Promise<number | undefined>>();
@@ -34,11 +34,13 @@ async function check(context: GpuContext): Promise<number | undefined> {
   }
 }
 
-/** Every shape of workgroup in which subgroups are summed over. */
+/** Every shape of workgroup in which subgroups are summed over: those of the candidates, and with as many rows as fit. */
 function subgroupShapes(): Reduction["constants"][] {
   const { matrix, norm } = candidates;
   const choices: Reduction[] = [matrix, norm].flatMap((family) => Object.values(family));
-  const shapes = choices.filter(needsSubgroups).map(({ constants }) => JSON.stringify(constants));
+  const own = choices.filter(needsSubgroups).map(({ constants }) => constants);
+  const full = own.map(({ LANES = 1 }) => ({ LANES, ROWS: MOST_SUMMING / LANES }));
+  const shapes = [...own, ...full].map((constants) => JSON.stringify(constants));
   return [...new Set(shapes)].map((shape) => JSON.parse(shape));
 }
 

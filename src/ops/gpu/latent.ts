@@ -4,7 +4,13 @@ import { compressedAppend, MOST_QUERY_WIDTH } from "../../kernels/compressed_app
 import { HEAD_OUTPUTS, headLinear } from "../../kernels/head_linear.ts";
 import { latentAppend } from "../../kernels/latent_append.ts";
 import { mergedHeadLinear } from "../../kernels/merged_head_linear.ts";
-import { amongStrangers, headParts, inputParts, rowDotsParts } from "../../kernels/parts.ts";
+import {
+  amongStrangers,
+  headParts,
+  inputParts,
+  MOST_SUMMING,
+  rowDotsParts,
+} from "../../kernels/parts.ts";
 import { checkLeast, checkMost, checkMultiple, checkWidth } from "../checks.ts";
 import type { KvLayout } from "../kv-layout.ts";
 import type { HeadLinearOptions, LatentAttentionSpec, LatentInputs } from "../ops.ts";
@@ -123,8 +129,7 @@ function planHeads(
 
 /** Invocations that share a row of the cache. */
 const LEAST_INVOCATIONS = 64;
-/** Of a workgroup that expands a query, where there is work for so many, and fours of rows that each takes at once. */
-const EXPANDING_INVOCATIONS = 256;
+/** Fours of a query's rows that each lane, or those that share a row, expand at once. */
 const EXPANDING_FOURS = 2;
 /** Of GPUs, about: as many as their processors want where each head's query is expanded by all of its workgroups. */
 const EXPANDING_WORKGROUPS = 64;
@@ -152,9 +157,10 @@ export function recordLatentAttention(
     if (together && compressed && headsExpand(recording, compressed, parts)) {
       recordCompressedAppend(recording, together, compressed, parts, target);
     } else {
-      const own = compressed && together ? expanded(recording, together, compressed) : together;
+      const expand = (from: GpuTensor) =>
+        compressed ? expanded(recording, from, compressed) : from;
       const placed = together
-        ? { q: own ?? q, kv: together, kvFirst: first.width }
+        ? { q: expand(together), kv: together, kvFirst: first.width }
         : { q, kv, kvFirst: 0 };
       recordLatentAppend(recording, placed, parts, target);
     }
@@ -251,8 +257,13 @@ function recordCompressedAppend(
   { buffer, layout, format }: CacheTarget,
 ): void {
   const matrix = gpu.matrix(query.weight);
-  const { LANES = 1, ROWS = 1 } = products.sizes;
-  const sharers = LANES === 1 ? 1 : Math.max(1, Math.floor(EXPANDING_WORKGROUPS / spec.heads));
+  const { LANES = 1 } = products.sizes;
+  const isAlone = LANES === 1;
+  // A lane that has rows alone waits for no other: no more of them than a query has rows for.
+  const ROWS = isAlone
+    ? 2 ** Math.ceil(Math.log2(Math.max(1, products.params.x_width / (4 * EXPANDING_FOURS))))
+    : MOST_SUMMING / LANES;
+  const sharers = isAlone ? 1 : Math.max(1, Math.floor(EXPANDING_WORKGROUPS / spec.heads));
   recorder.dispatch(compressedAppend, {
     params: {
       ...products.params,
@@ -279,11 +290,7 @@ function recordCompressedAppend(
     ],
     constants: {
       ...products.sizes,
-      // No more than have rows of a query to expand.
-      ROWS: Math.min(
-        Math.max(ROWS, EXPANDING_INVOCATIONS / LANES),
-        2 ** Math.ceil(Math.log2(products.params.x_width / (4 * EXPANDING_FOURS))),
-      ),
+      ROWS,
       FOURS: EXPANDING_FOURS,
       OUTPUTS: products.tile.OUTPUTS,
     },
