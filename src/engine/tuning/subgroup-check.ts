@@ -35,7 +35,7 @@ async function check(context: GpuContext): Promise<number | undefined> {
 }
 
 /** Every shape of workgroup in which subgroups are summed over: those of the candidates, and with as many rows as fit. */
-function subgroupShapes(): Reduction["constants"][] {
+export function subgroupShapes(): Reduction["constants"][] {
   const { matrix, norm } = candidates;
   const choices: Reduction[] = [matrix, norm].flatMap((family) => Object.values(family));
   const own = choices.filter(needsSubgroups).map(({ constants }) => constants);

@@ -2,12 +2,13 @@ import { describe, expect, test } from "vitest";
 import { unallocatedResources } from "../../../src/engine/dry-run.ts";
 import { planPools } from "../../../src/engine/pool-layout.ts";
 import { choiceOfKind, variantOf } from "../../../src/engine/tuning/choices.ts";
+import { subgroupShapes } from "../../../src/engine/tuning/subgroup-check.ts";
 import { cacheFormats } from "../../../src/formats/cache/registry.ts";
 import { type Accuracy, accuracies } from "../../../src/formats/input/registry.ts";
 import { openGguf } from "../../../src/gguf/gguf.ts";
 import type { Constants, Kernel } from "../../../src/gpu/kernel.ts";
 import { linkKernel } from "../../../src/gpu/pipelines.ts";
-import { variants } from "../../../src/kernels/parts.ts";
+import { candidates, reduceParts, variants } from "../../../src/kernels/parts.ts";
 import { architectures, readModel } from "../../../src/models/registry.ts";
 import { GpuOps, type RecordOptions } from "../../../src/ops/gpu-ops.ts";
 import type { GpuResources } from "../../../src/ops/gpu-resources.ts";
@@ -92,6 +93,34 @@ test.for(Object.keys(architectures) as (keyof typeof architectures)[])(
     }
   },
 );
+
+test("every workgroup that sums over subgroups has a shape that the device is asked about", async () => {
+  const asked = subgroupShapes().map(({ LANES, ROWS }) => `${LANES} x ${ROWS}`);
+  const compressed = { rank: 32, queryRank: 32, valueDim: 32, isSplit: true };
+  const models: readonly TinyModelOptions[] = [
+    ...(Object.keys(architectures) as (keyof typeof architectures)[]).map((architecture) => ({
+      architecture,
+      ...sizesOf(architecture),
+    })),
+    { architecture: "deepseek2", headDim: 48, latent: compressed },
+  ];
+  const used = new Set<string>();
+  for (const name of Object.keys(candidates.matrix).filter((each) => each.startsWith("subgroup"))) {
+    const choice = { ...choiceOfKind("subgroup"), matrix: name, batch: name, experts: name };
+    const variant = variantOf(choice, { leastSubgroup: 32, mostLanes: 256 });
+    for (const model of models) {
+      for (const recording of [DECODE, { maxTokens: 3 }, { maxTokens: 32 }]) {
+        for (const { parts, constants } of await compiled(model, recording, () => ({ variant }))) {
+          const { LANES, ROWS } = constants;
+          if (parts.includes(reduceParts.subgroup)) used.add(`${LANES} x ${ROWS}`);
+        }
+      }
+    }
+  }
+
+  expect(used.size).toBeGreaterThan(3);
+  expect([...used].filter((shape) => !asked.includes(shape))).toEqual([]);
+});
 
 const ATTENTION = ["matvec", "self_attention", "matvec"];
 const LATENT = ["matvec", "latent_append", "attention", "head_linear"];
